@@ -7,6 +7,8 @@ import (
 	"errors"
 	"hash/crc64"
 	"io"
+	"io/fs"
+	"sync/atomic"
 
 	"github.com/objmount/objmount/backend"
 )
@@ -133,17 +135,21 @@ func (c content) sums(ctx context.Context) (sums, error) {
 	return h.sums(), nil
 }
 
-// reader reads a content once, until its context ends.
+// reader reads a content once, until its context ends. Close may run beside Read.
 type reader struct {
-	ctx  context.Context
-	rest []segment
-	fail func(error) error
+	ctx    context.Context
+	rest   []segment
+	fail   func(error) error
+	closed atomic.Bool
 }
 
 // Read implements io.Reader.
 func (r *reader) Read(p []byte) (int, error) {
 	if err := r.ctx.Err(); err != nil {
 		return 0, r.fail(err)
+	}
+	if r.closed.Load() {
+		return 0, fs.ErrClosed
 	}
 	total := 0
 	for total < len(p) && len(r.rest) > 0 {
@@ -169,7 +175,7 @@ func (r *reader) Read(p []byte) (int, error) {
 
 // Close implements io.Closer.
 func (r *reader) Close() error {
-	r.rest = nil
+	r.closed.Store(true)
 	return nil
 }
 
