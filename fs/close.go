@@ -1,0 +1,115 @@
+package fs
+
+import (
+	"github.com/hanwen/go-fuse/v2/fuse"
+
+	"github.com/objmount/objmount/cache/staging"
+)
+
+// Flush is one close(2) of perhaps several of an open file. It commits when the process that
+// opened the file sends it and the file was written.
+func (f *FS) Flush(cancel <-chan struct{}, in *fuse.FlushIn) fuse.Status {
+	h := f.handles.get(in.Fh)
+	if h == nil {
+		return fuse.EBADF
+	}
+	if !h.writable {
+		return fuse.OK
+	}
+	if f.interruptedReplace(h, in.Pid) {
+		return fuse.OK
+	}
+	closer := threadGroup(in.Pid)
+	if closer != 0 && h.opener != 0 && closer != h.opener {
+		return fuse.OK
+	}
+	n := h.node
+	n.mu.RLock()
+	due := n.written || n.failure != nil
+	n.mu.RUnlock()
+	if !due {
+		return fuse.OK
+	}
+	r := f.request(cancel, in.Pid)
+	defer r.finish()
+	err := f.commit(r, n, commitOptions{wait: f.cfg.Commit == CommitClose})
+	if err == nil {
+		n.mu.Lock()
+		h.replacing = false
+		n.mu.Unlock()
+	}
+	return f.status("close", err)
+}
+
+// interruptedReplace keeps the old object when the program that was replacing it is killed: what
+// it wrote stays in staging as interrupted.
+func (f *FS) interruptedReplace(h *handle, pid uint32) bool {
+	n := h.node
+	n.mu.RLock()
+	replacing := h.replacing && n.staged != nil && n.writers == 1
+	n.mu.RUnlock()
+	if !replacing || !killedBySignal(pid) {
+		return false
+	}
+	n.mu.Lock()
+	file := f.detachStagedLocked(n)
+	if n.current != nil {
+		n.attr.size, n.attr.mtime = n.current.remote.Size, n.current.modified
+	}
+	n.mu.Unlock()
+	if file == nil {
+		return false
+	}
+	if _, err := f.queue.Cancel(f.ctx, file); err != nil {
+		f.log.Warn("cancel", "error", err.Error())
+	}
+	if err := file.SetState(staging.StateInterrupted, "the program that was replacing the object was killed"); err != nil {
+		f.log.Warn("journal", "error", err.Error())
+	}
+	f.notifyContent(n)
+	return true
+}
+
+// Fsync waits for the store, or with LocalFsync for the local disk.
+func (f *FS) Fsync(cancel <-chan struct{}, in *fuse.FsyncIn) fuse.Status {
+	h := f.handles.get(in.Fh)
+	if h == nil {
+		return fuse.EBADF
+	}
+	r := f.request(cancel, in.Pid)
+	defer r.finish()
+	o := commitOptions{wait: true}
+	if f.cfg.LocalFsync {
+		o = commitOptions{fsync: true}
+	}
+	return f.status("fsync", f.commit(r, h.node, o))
+}
+
+// Release is the last close of an open file; nobody waits for its answer.
+func (f *FS) Release(cancel <-chan struct{}, in *fuse.ReleaseIn) {
+	h := f.handles.remove(in.Fh)
+	if h == nil {
+		return
+	}
+	h.close()
+	n := h.node
+	n.mu.Lock()
+	f.closeModeLocked(n, h)
+	if h.writable {
+		n.writers--
+	}
+	file, last, doomed := n.staged, n.opens == 0, n.doomed
+	idle := n.writers == 0
+	n.mu.Unlock()
+	switch {
+	case doomed && last:
+		f.buryLast(n)
+	case doomed || file == nil || !idle:
+	case file.State() == staging.StateCommitted && !file.Dirty():
+		f.settle(n, file)
+	case h.writable:
+		if err := f.commit(f.ctx, n, commitOptions{}); err != nil {
+			f.log.Warn("commit at the last close failed; the data is kept", "error", err.Error())
+		}
+	}
+}

@@ -1,0 +1,306 @@
+package fs
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"log/slog"
+	"mime"
+	"net/http"
+	"path"
+	"reflect"
+	"syscall"
+	"time"
+
+	"github.com/objmount/objmount/backend"
+	"github.com/objmount/objmount/cache/staging"
+	"github.com/objmount/objmount/fs/attributes"
+)
+
+// commitOptions say what a commit is for.
+type commitOptions struct {
+	wait  bool          // for the store
+	fsync bool          // data and journal on the local disk before it returns
+	delay time.Duration // of the upload, when not waiting: more changes may come
+}
+
+// commit publishes a node's staged content: seals it, and hands it to write-back. Content that is
+// sealed already is only waited for. No lock is held on entry.
+func (f *FS) commit(ctx context.Context, n *node, o commitOptions) error {
+	if err := f.prepareCommit(ctx, n); err != nil {
+		return err
+	}
+	n.mu.Lock()
+	file := n.staged
+	if file == nil || n.doomed {
+		err := n.failure
+		n.failure = nil
+		n.mu.Unlock()
+		return err
+	}
+	props := f.propertiesLocked(n)
+	if !reflect.DeepEqual(props, file.Spec().Properties) {
+		if err := file.SetProperties(props); err != nil {
+			n.mu.Unlock()
+			return err
+		}
+	}
+	if !file.Dirty() && file.State() != staging.StateOpen {
+		n.mu.Unlock()
+		return f.await(ctx, n, file, o)
+	}
+	n.written, n.truncated, n.failure = false, false, nil
+	snap, err := file.Seal(o.fsync)
+	n.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	if !o.wait && !refersElsewhere(snap) {
+		f.queue.Enqueue(snap, o.delay)
+		return nil
+	}
+	_, err = f.queue.Commit(ctx, snap)
+	return f.commitError(n, err)
+}
+
+// await waits for content that was sealed before.
+func (f *FS) await(ctx context.Context, n *node, file *staging.File, o commitOptions) error {
+	if o.fsync {
+		if err := file.Sync(); err != nil {
+			return err
+		}
+	}
+	if !o.wait || file.State() == staging.StateCommitted {
+		return nil
+	}
+	return f.commitError(n, f.queue.Wait(ctx, file))
+}
+
+// commitError is what close or fsync report. The failure is told once.
+func (f *FS) commitError(n *node, err error) error {
+	if err == nil || backend.IsKind(err, backend.KindCanceled) {
+		return err
+	}
+	n.mu.Lock()
+	n.failure = nil
+	n.mu.Unlock()
+	if backend.IsKind(err, backend.KindExist) {
+		return syscall.ESTALE // O_EXCL across mounts is decided here
+	}
+	return err
+}
+
+// prepareCommit writes the markers that a file with attributes of its own needs.
+func (f *FS) prepareCommit(ctx context.Context, n *node) error {
+	n.mu.Lock()
+	if n.staged == nil || n.doomed {
+		n.mu.Unlock()
+		return nil
+	}
+	if !n.explicit && f.cfg.Posix != PosixOff && time.Since(n.attr.mtime) > 2*time.Second {
+		n.explicit = true
+	}
+	own := f.ownLocked(n)
+	n.mu.Unlock()
+	if !own {
+		return nil
+	}
+	f.tree.mu.RLock()
+	parent := n.parent
+	f.tree.mu.RUnlock()
+	return f.markKeeping(ctx, parent)
+}
+
+// propertiesLocked are the properties to store with a node's content: those of the object it
+// replaces, the attributes where they are its own, and for a new file a content type.
+func (f *FS) propertiesLocked(n *node) backend.Properties {
+	var props backend.Properties
+	if n.props != nil {
+		props = n.props.Clone()
+	}
+	if props.Metadata == nil {
+		props.Metadata = make(map[string]string)
+	}
+	delete(props.Metadata, backend.MetaGeneration)
+	if f.ownLocked(n) || attributes.Decode(props.Metadata).Has != 0 {
+		n.attr.encode(props.Metadata)
+	}
+	if props.Headers.ContentType == "" && n.attr.mode&syscall.S_IFMT == syscall.S_IFREG && n.props == nil {
+		props.Headers.ContentType = contentType(n.staged)
+	}
+	return props
+}
+
+// contentType guesses from the name, else from the first local bytes.
+func contentType(file *staging.File) string {
+	if byName := mime.TypeByExtension(path.Ext(file.Spec().Target.Key)); byName != "" {
+		return byName
+	}
+	head := file.Extents(0, 512)
+	if len(head) == 0 || !head[0].Local {
+		return "application/octet-stream"
+	}
+	buf := make([]byte, head[0].Len)
+	count, err := file.ReadLocal(head[0], buf, 0)
+	if err != nil {
+		return "application/octet-stream"
+	}
+	return http.DetectContentType(buf[:count])
+}
+
+// refersElsewhere tells whether a snapshot has ranges of objects other than the one it replaces:
+// such a copy is made before close returns, because the other object may go.
+func refersElsewhere(s *staging.Snapshot) bool {
+	for _, e := range s.Extents {
+		if e.Object != nil && !e.Local && (e.Object.Key != s.Spec.Target.Key || e.Object.Bucket != s.Spec.Target.Bucket) {
+			return true
+		}
+	}
+	return false
+}
+
+// committed is write-back's word that a snapshot is in the store as obj. It runs on write-back's
+// goroutine, without locks, before anyone who waits is woken.
+func (f *FS) committed(file *staging.File, snap *staging.Snapshot, obj backend.Object) {
+	n := f.staged.node(file)
+	if n == nil {
+		f.committedOrphan(file, snap, obj)
+		return
+	}
+	obj.Size = snap.Size
+	v := newVersion(obj)
+	n.mu.Lock()
+	clean, err := file.Committed(snap, v.remote)
+	if err != nil {
+		f.log.Warn("journal", "key", obj.Key, "error", err.Error())
+	}
+	old := n.current
+	n.current, n.failure = v, nil
+	props := snap.Spec.Properties.Clone()
+	n.props = &props
+	n.checked = time.Now()
+	after := n.after
+	n.after = nil
+	settled := clean && !n.written && n.writers == 0
+	shown := obj
+	if shown.LastModified.IsZero() {
+		shown.LastModified = n.attr.mtime
+	}
+	n.mu.Unlock()
+
+	shown.Metadata, shown.HasMetadata, shown.Headers = props.Metadata, true, props.Headers
+	f.cfg.Metadata.Stored(shown)
+	remembered := shown
+	remembered.LastModified = time.Time{}
+	f.cfg.Metadata.Remember(remembered)
+	f.keepBlocks(file, snap, old, v)
+	for _, source := range after {
+		f.deleteAfter(source)
+	}
+	if settled {
+		f.settle(n, file)
+	}
+}
+
+// committedOrphan ends an upload that no node belongs to: recovered data whose name was taken since.
+func (f *FS) committedOrphan(file *staging.File, snap *staging.Snapshot, obj backend.Object) {
+	obj.Size = snap.Size
+	if _, err := file.Committed(snap, newVersion(obj).remote); err != nil {
+		f.log.Warn("journal", "key", obj.Key, "error", err.Error())
+	}
+	f.cfg.Metadata.Invalidate(obj.Bucket, prefixOf(obj.Key))
+	if err := file.Remove(); err != nil {
+		f.log.Warn("staging", "key", obj.Key, "error", err.Error())
+	}
+}
+
+// keepBlocks carries cached bytes over to the new version, or drops those of the old one.
+func (f *FS) keepBlocks(file *staging.File, snap *staging.Snapshot, old, v *version) {
+	if old != nil && isCopyOf(snap, old.remote) {
+		f.cfg.Blocks.Move(old.blocks(), v.blocks())
+		return
+	}
+	if old != nil {
+		f.cfg.Blocks.Drop(old.remote.Bucket, old.remote.Key)
+	}
+	if snap.Size == 0 || snap.Size > smallFile {
+		return
+	}
+	for _, e := range snap.Extents {
+		if !e.Local && e.Object != nil {
+			return
+		}
+	}
+	data, err := io.ReadAll(file.Reader(snap.Extents))
+	if err == nil {
+		f.cfg.Blocks.Adopt(v.blocks(), bytes.NewReader(data))
+	}
+}
+
+// isCopyOf tells whether a snapshot is all of one object, unchanged.
+func isCopyOf(s *staging.Snapshot, r *staging.Remote) bool {
+	return len(s.Extents) == 1 && s.Extents[0].Object != nil && !s.Extents[0].Local &&
+		s.Extents[0].Object.ETag == r.ETag && s.Extents[0].ObjectOff == 0 && s.Extents[0].Len == r.Size && s.Size == r.Size
+}
+
+// settle lets go of staged content that is in the store and that nobody writes.
+func (f *FS) settle(n *node, file *staging.File) {
+	n.mu.Lock()
+	if n.staged != file || n.writers > 0 || n.written || file.Dirty() || file.State() != staging.StateCommitted {
+		n.mu.Unlock()
+		return
+	}
+	f.detachStagedLocked(n)
+	n.mu.Unlock()
+	if err := file.Remove(); err != nil {
+		f.log.Warn("staging", slog.String("error", err.Error()))
+	}
+}
+
+// failed is write-back's word that a snapshot will not be stored as things are.
+func (f *FS) failed(file *staging.File, snap *staging.Snapshot, cause error) {
+	n := f.staged.node(file)
+	conflict := backend.IsKind(cause, backend.KindChanged) || backend.IsKind(cause, backend.KindExist)
+	f.log.Warn("upload failed", slog.String("bucket", snap.Spec.Target.Bucket), slog.String("key", snap.Spec.Target.Key),
+		slog.Bool("conflict", conflict), slog.String("error", cause.Error()))
+	if !conflict {
+		if n != nil {
+			n.mu.Lock()
+			n.failure = cause
+			n.mu.Unlock()
+		}
+		return
+	}
+	if err := file.SetState(staging.StateConflict, cause.Error()); err != nil {
+		f.log.Warn("journal", slog.String("error", err.Error()))
+	}
+	f.cfg.Metadata.Invalidate(snap.Spec.Target.Bucket, prefixOf(snap.Spec.Target.Key))
+	if n != nil {
+		f.lose(n, cause)
+	}
+}
+
+// lose cuts a node off from content that lost against another client's. Programs that have it
+// open get ESTALE; the name shows the store's object.
+func (f *FS) lose(n *node, cause error) {
+	f.tree.mu.RLock()
+	parent, name := n.parent, n.name
+	f.tree.mu.RUnlock()
+	n.mu.Lock()
+	n.lost, n.failure = true, cause
+	f.detachStagedLocked(n)
+	n.mu.Unlock()
+	f.tree.detach(n)
+	f.notifyEntry(parent, name)
+	f.notifyContent(n)
+}
+
+// prefixOf is the directory of a key.
+func prefixOf(key string) string {
+	for i := len(key) - 1; i >= 0; i-- {
+		if key[i] == '/' {
+			return key[:i+1]
+		}
+	}
+	return ""
+}

@@ -1,0 +1,78 @@
+package fs
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/objmount/objmount/backend"
+	"github.com/objmount/objmount/cache/blocks"
+	"github.com/objmount/objmount/cache/metadata"
+	"github.com/objmount/objmount/cache/staging"
+	"github.com/objmount/objmount/cache/writeback"
+)
+
+// PosixMode says where attributes kept in user metadata are read.
+type PosixMode uint8
+
+// The modes of --posix.
+const (
+	PosixAuto PosixMode = iota // where a directory's marker says that attributes are kept
+	PosixOn                    // everywhere, one HEAD per object
+	PosixOff                   // nowhere; chmod and chown are EPERM
+)
+
+// CommitMode says when close returns.
+type CommitMode uint8
+
+// The modes of --commit.
+const (
+	CommitClose      CommitMode = iota // close returns when the object is in the store
+	CommitBackground                   // close returns when the data is staged and journalled
+)
+
+// Consistency says when open asks the store whether a version is still the current one.
+type Consistency uint8
+
+// The modes of --consistency.
+const (
+	CloseToOpen Consistency = iota // at every open
+	TTLOnly                        // only when what is known is older than TTL
+	Immutable                      // never, once known
+)
+
+// Config joins the parts of a mount. FS does not close them, except the queue that
+// NewQueue made.
+type Config struct {
+	Store    backend.Store
+	Blocks   *blocks.Cache
+	Metadata *metadata.Cache
+	Staging  *staging.Area
+	// NewQueue makes the write-back queue with the two callbacks of the inode layer.
+	NewQueue func(onCommit func(*staging.File, *staging.Snapshot, backend.Object), onFail func(*staging.File, *staging.Snapshot, error)) *writeback.Queue
+	// Capabilities of a bucket; called often, answers from memory.
+	Capabilities func(bucket string) backend.Capabilities
+
+	Bucket string // empty: every bucket is a directory of the root
+	Prefix string // empty, or a prefix that ends in "/"
+
+	ReadOnly          bool
+	UID, GID          uint32
+	FileMode, DirMode uint32 // permission bits shown for objects without attributes of their own
+	Posix             PosixMode
+	Commit            CommitMode
+	LocalFsync        bool // fsync is done when data and journal are on the local disk
+	ExclusiveOpen     bool // O_EXCL puts an empty object at open
+	Consistency       Consistency
+	TTL, NegativeTTL  time.Duration
+	Log               *slog.Logger
+}
+
+// smallFile is the largest file that open fetches whole, in the request that revalidates it.
+const smallFile = 1 << 20
+
+// attributeDelay is how long changed attributes of a stored object wait for more changes.
+const attributeDelay = time.Second
+
+// preserveLimit is the largest file that is fetched whole when its object is about to be
+// replaced by a rename while programs still read it.
+const preserveLimit = 64 << 20

@@ -1,0 +1,32 @@
+// Package fs is the inode layer: it answers the kernel (go-fuse's raw API) from the
+// block cache, the metadata cache, staging and write-back. It is the only importer of
+// go-fuse and the only place that chooses an errno. SEMANTICS.md says what every
+// operation does.
+//
+// # Types
+//
+//   - node: an inode that the kernel knows, or that has staged content. It pins one
+//     version of one object; all open files of an inode share its content.
+//   - handle: one open file. dirHandle: one open directory.
+//   - staging.File: content that is not in the store yet. Cache entries are not known here.
+//
+// # Lock order
+//
+// Deeper is taken later; nothing is taken upwards.
+//
+//	FS.renames                 one rename of a directory at a time
+//	  node.mu                  two nodes: never at once
+//	    staging.File           (inside package staging)
+//	    tree.mu                names, parents, lookup counts
+//	    hidden.mu, staged.mu, handleTable.mu   leaves
+//
+// No lock is held across a request to the store, a wait for write-back, or a
+// notification of the kernel. Functions that need node.mu end in Locked.
+//
+// # Goroutines
+//
+// Requests run on go-fuse's goroutines. FS itself starts: one that sends notifications
+// (FS.notifier), one per deferred delete at a last close, and the recovery of intents at start. All end when
+// FS.stop is called; FS.Close waits for them. A request that was interrupted has a
+// watcher that ends with the request (interrupt.go).
+package fs

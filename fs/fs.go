@@ -1,0 +1,162 @@
+package fs
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hanwen/go-fuse/v2/fuse"
+
+	"github.com/objmount/objmount/backend"
+	"github.com/objmount/objmount/cache/writeback"
+)
+
+// FS answers the kernel for one mount.
+type FS struct {
+	fuse.RawFileSystem // answers ENOSYS to what is not here
+
+	cfg     Config
+	log     *slog.Logger
+	queue   *writeback.Queue
+	server  *fuse.Server
+	started time.Time
+
+	tree    *tree
+	handles table[*handle]
+	dirs    table[*dirHandle]
+	hidden  hiddenKeys
+	staged  stagedNodes
+
+	passthrough atomic.Bool
+
+	renames   sync.Mutex // one directory rename at a time; held over its requests, taken first
+	renamesMu sync.Mutex
+	promised  map[backend.ObjectID]*deferredDelete // guarded by renamesMu: deletes that wait for a commit
+
+	ctx    context.Context
+	stop   context.CancelFunc
+	work   sync.WaitGroup // background
+	notify chan func(*fuse.Server)
+}
+
+// New builds the inode layer and takes over what an earlier mount left in staging: finished files
+// are visible at once and their uploads begin.
+func New(cfg Config) (*FS, error) {
+	if cfg.Store == nil || cfg.Blocks == nil || cfg.Metadata == nil || cfg.Staging == nil || cfg.NewQueue == nil || cfg.Capabilities == nil {
+		return nil, errors.New("fs: incomplete configuration")
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	f := &FS{
+		RawFileSystem: fuse.NewDefaultRawFileSystem(), cfg: cfg, log: cfg.Log, started: time.Now(),
+		tree: newTree(cfg.Bucket, cfg.Prefix), promised: make(map[backend.ObjectID]*deferredDelete),
+		ctx: ctx, stop: stop, notify: make(chan func(*fuse.Server), 1024),
+	}
+	root := f.tree.root()
+	root.attr = f.dirAttr()
+	f.queue = cfg.NewQueue(f.committed, f.failed)
+	f.background(f.notifier)
+	if !cfg.ReadOnly {
+		f.recover()
+	}
+	return f, nil
+}
+
+// String names the filesystem in go-fuse's debug output.
+func (f *FS) String() string { return "objmount" }
+
+// background runs fn on a goroutine that Close waits for.
+func (f *FS) background(fn func()) {
+	f.work.Add(1)
+	go func() {
+		defer f.work.Done()
+		fn()
+	}()
+}
+
+// notifier sends notifications to the kernel, one at a time and with no lock held: the kernel may
+// ask us something before it answers.
+func (f *FS) notifier() {
+	for {
+		select {
+		case <-f.ctx.Done():
+			return
+		case send := <-f.notify:
+			if f.server != nil {
+				send(f.server)
+			}
+		}
+	}
+}
+
+// post queues a notification; when the queue is full it is dropped, and the kernel's timeouts do the work.
+func (f *FS) post(send func(*fuse.Server)) {
+	select {
+	case f.notify <- send:
+	default:
+	}
+}
+
+// notifyEntry makes the kernel forget a name.
+func (f *FS) notifyEntry(parent *node, name string) {
+	if parent == nil {
+		return
+	}
+	f.post(func(s *fuse.Server) { s.EntryNotify(parent.id, name) })
+}
+
+// notifyContent makes the kernel drop an inode's pages and attributes.
+func (f *FS) notifyContent(n *node) {
+	f.post(func(s *fuse.Server) { s.InodeNotify(n.id, 0, 0) })
+}
+
+// Drain waits until everything staged is in the store; progress may be nil. It can be called
+// while the mount is up.
+func (f *FS) Drain(ctx context.Context, progress func(done, total int64, files int)) error {
+	if progress == nil {
+		progress = func(int64, int64, int) {}
+	}
+	return f.queue.Flush(ctx, progress)
+}
+
+// Close ends the background work and the queue. What is not in the store stays in staging.
+func (f *FS) Close(ctx context.Context) error {
+	err := f.queue.Close(ctx)
+	f.stop()
+	f.work.Wait()
+	return err
+}
+
+// Status is the state of a mount, for people and scripts.
+type Status struct {
+	Inodes      int                `json:"inodes"`
+	OpenFiles   int                `json:"open_files"`
+	OpenDirs    int                `json:"open_dirs"`
+	Passthrough bool               `json:"passthrough"`
+	Pending     []writeback.Status `json:"pending"`
+	Staging     StagingStatus      `json:"staging"`
+	Kept        []KeptFile         `json:"kept"`
+}
+
+// StagingStatus is how full staging is, in bytes.
+type StagingStatus struct {
+	Bytes       int64 `json:"bytes"`
+	Limit       int64 `json:"limit"`
+	Files       int   `json:"files"`
+	Quarantined int   `json:"quarantined"`
+}
+
+// KeptFile is data that will not be uploaded by itself: a conflict, or what no program finished.
+type KeptFile struct {
+	ID     string `json:"id"`
+	Bucket string `json:"bucket"`
+	Key    string `json:"key"`
+	State  string `json:"state"`
+	Size   int64  `json:"size"`
+	Reason string `json:"reason"`
+}

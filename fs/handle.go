@@ -1,0 +1,185 @@
+package fs
+
+import (
+	"sync"
+
+	"github.com/objmount/objmount/backend"
+	"github.com/objmount/objmount/cache/blocks"
+	"github.com/objmount/objmount/cache/staging"
+)
+
+// openMode counts how an inode is open in the kernel: through its page cache, or straight to
+// a file of the disk tier. The kernel forbids both at once for one inode (fs/fuse/iomode.c).
+type openMode struct {
+	cached      int
+	passthrough int
+	backing     int32
+}
+
+// handle is one open file.
+type handle struct {
+	node     *node
+	opener   uint32 // thread group that opened it; 0 unknown
+	writable bool
+	through  bool // passthrough
+	// replacing: opened with O_TRUNC over a stored object, and nothing was committed since.
+	// Guarded by node.mu.
+	replacing bool
+
+	mu      sync.Mutex
+	readers map[*staging.Remote]*blocks.Reader // guarded by mu
+}
+
+// reader returns the handle's reader of a version: read-ahead belongs to one open file.
+func (h *handle) reader(c *blocks.Cache, v *staging.Remote) *blocks.Reader {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	r := h.readers[v]
+	if r == nil {
+		if h.readers == nil {
+			h.readers = make(map[*staging.Remote]*blocks.Reader)
+		}
+		r = c.NewReader(blocks.Source{Source: v.Source, Size: v.Size})
+		h.readers[v] = r
+	}
+	return r
+}
+
+func (h *handle) close() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, r := range h.readers {
+		r.Close()
+	}
+	h.readers = nil
+}
+
+// table numbers open files and open directories.
+type table[T any] struct {
+	mu   sync.RWMutex
+	last uint64
+	all  map[uint64]T
+}
+
+func (t *table[T]) add(v T) uint64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.all == nil {
+		t.all = make(map[uint64]T)
+	}
+	t.last++
+	t.all[t.last] = v
+	return t.last
+}
+
+// get returns the zero value for a number that is not open.
+func (t *table[T]) get(fh uint64) T {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.all[fh]
+}
+
+func (t *table[T]) remove(fh uint64) T {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	v := t.all[fh]
+	delete(t.all, fh)
+	return v
+}
+
+func (t *table[T]) len() int {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return len(t.all)
+}
+
+// hiddenKeys are objects whose names are gone here and whose delete is promised: an open file was
+// unlinked, or a rename waits for its commit. A listing still shows them.
+type hiddenKeys struct {
+	mu   sync.RWMutex
+	keys map[backend.ObjectID]int
+}
+
+func (h *hiddenKeys) add(id backend.ObjectID) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.keys == nil {
+		h.keys = make(map[backend.ObjectID]int)
+	}
+	h.keys[id]++
+}
+
+func (h *hiddenKeys) drop(id backend.ObjectID) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.keys[id]--; h.keys[id] <= 0 {
+		delete(h.keys, id)
+	}
+}
+
+func (h *hiddenKeys) has(id backend.ObjectID) bool {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	return h.keys[id] > 0
+}
+
+// stagedNodes finds the node of a staged file.
+type stagedNodes struct {
+	mu    sync.RWMutex
+	nodes map[string]*node // by staging.File.ID
+}
+
+func (s *stagedNodes) set(file *staging.File, n *node) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.nodes == nil {
+		s.nodes = make(map[string]*node)
+	}
+	s.nodes[file.ID()] = n
+}
+
+func (s *stagedNodes) drop(file *staging.File) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.nodes, file.ID())
+}
+
+func (s *stagedNodes) node(file *staging.File) *node {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.nodes[file.ID()]
+}
+
+// in returns the nodes with staged content whose parent is dir.
+func (s *stagedNodes) in(t *tree, dir *node) []*node {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	var found []*node
+	for _, n := range s.nodes {
+		if n.parent == dir && !n.detached {
+			found = append(found, n)
+		}
+	}
+	return found
+}
+
+// below tells whether a directory has staged content anywhere below it.
+func (s *stagedNodes) below(t *tree, dir *node) bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	for _, n := range s.nodes {
+		if n.detached {
+			continue
+		}
+		for m := n.parent; m != nil; m = m.parent {
+			if m == dir {
+				return true
+			}
+		}
+	}
+	return false
+}

@@ -1,0 +1,154 @@
+package fs
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// request is the context of one kernel request. It ends when the mount ends, or when the
+// request was interrupted by a signal that is meant to end the program (INT, TERM, QUIT,
+// HUP, KILL). The kernel interrupts for any signal, also for the SIGURG with which Go
+// programs preempt themselves; those must not fail a system call.
+//
+// A context is made per request without a goroutine; the first Done starts a watcher.
+type request struct {
+	context.Context // of the mount
+	cancel          <-chan struct{}
+	pid             uint32
+
+	once     sync.Once
+	mu       sync.Mutex
+	err      error
+	done     chan struct{}
+	finished chan struct{}
+}
+
+func (f *FS) request(cancel <-chan struct{}, pid uint32) *request {
+	return &request{Context: f.ctx, cancel: cancel, pid: pid, done: make(chan struct{}), finished: make(chan struct{})}
+}
+
+// finish ends the watcher. Call it once, when the request is answered.
+func (r *request) finish() { close(r.finished) }
+
+// Done implements context.Context.
+func (r *request) Done() <-chan struct{} {
+	r.once.Do(func() { go r.watch() })
+	return r.done
+}
+
+// Err implements context.Context.
+func (r *request) Err() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.err
+}
+
+func (r *request) end(err error) {
+	r.mu.Lock()
+	r.err = err
+	r.mu.Unlock()
+	close(r.done)
+}
+
+func (r *request) watch() {
+	select {
+	case <-r.finished:
+		return
+	case <-r.Context.Done():
+		r.end(r.Context.Err())
+		return
+	case <-r.cancel:
+	}
+	// The kernel sends one interrupt per request: a deadly signal may follow a harmless one.
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if deadlySignalPending(r.pid) {
+			r.end(context.Canceled)
+			return
+		}
+		select {
+		case <-r.finished:
+			return
+		case <-r.Context.Done():
+			r.end(r.Context.Err())
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+const deadlySignals = 1<<(syscall.SIGINT-1) | 1<<(syscall.SIGTERM-1) | 1<<(syscall.SIGQUIT-1) |
+	1<<(syscall.SIGHUP-1) | 1<<(syscall.SIGKILL-1)
+
+// deadlySignalPending reads the pending masks of a thread from /proc/PID/status (proc(5)). A
+// process that is gone counts as killed.
+func deadlySignalPending(pid uint32) bool {
+	if pid == 0 {
+		return false
+	}
+	data, err := os.ReadFile("/proc/" + strconv.FormatUint(uint64(pid), 10) + "/status")
+	if err != nil {
+		return os.IsNotExist(err)
+	}
+	lines := bufio.NewScanner(bytes.NewReader(data))
+	for lines.Scan() {
+		name, value, _ := strings.Cut(lines.Text(), ":")
+		if name != "SigPnd" && name != "ShdPnd" {
+			continue
+		}
+		mask, err := strconv.ParseUint(strings.TrimSpace(value), 16, 64)
+		if err == nil && mask&deadlySignals != 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// threadGroup returns the process of a thread id, 0 when it cannot be told (another pid
+// namespace, a process that is gone).
+func threadGroup(tid uint32) uint32 {
+	if tid == 0 {
+		return 0
+	}
+	data, err := os.ReadFile("/proc/" + strconv.FormatUint(uint64(tid), 10) + "/status")
+	if err != nil {
+		return 0
+	}
+	for _, line := range strings.Split(string(data), "\n") {
+		if value, ok := strings.CutPrefix(line, "Tgid:"); ok {
+			n, err := strconv.ParseUint(strings.TrimSpace(value), 10, 32)
+			if err != nil {
+				return 0
+			}
+			return uint32(n)
+		}
+	}
+	return 0
+}
+
+// killedBySignal reports whether the thread is on its way out because of a signal: its
+// exit code, the last field of /proc/PID/stat, has a signal in its low bits while FLUSH arrives
+// (seen on Linux 6.18: 2 for SIGINT, 9 for SIGKILL, 0 at every ordinary close).
+func killedBySignal(tid uint32) bool {
+	if tid == 0 {
+		return false
+	}
+	data, err := os.ReadFile("/proc/" + strconv.FormatUint(uint64(tid), 10) + "/stat")
+	if err != nil {
+		return false
+	}
+	fields := strings.Fields(string(data))
+	if len(fields) == 0 {
+		return false
+	}
+	code, err := strconv.Atoi(fields[len(fields)-1])
+	return err == nil && code&0x7f != 0
+}

@@ -1,0 +1,203 @@
+package fs
+
+import (
+	"context"
+	"syscall"
+	"time"
+
+	"github.com/hanwen/go-fuse/v2/fuse"
+
+	"github.com/objmount/objmount/backend"
+	"github.com/objmount/objmount/cache/metadata"
+	"github.com/objmount/objmount/fs/names"
+)
+
+// maxKey is the longest key of S3, in bytes (user guide, "Naming Amazon S3 objects").
+const maxKey = 1024
+
+// Lookup finds a name; a name that does not exist is remembered by the kernel for NegativeTTL.
+func (f *FS) Lookup(cancel <-chan struct{}, h *fuse.InHeader, name string, out *fuse.EntryOut) fuse.Status {
+	parent := f.tree.get(h.NodeId)
+	if parent == nil {
+		return fuse.Status(syscall.ESTALE)
+	}
+	r := f.request(cancel, h.Pid)
+	defer r.finish()
+	n, err := f.lookup(r, parent, name)
+	if err == nil {
+		f.tree.remember(n)
+		f.entry(n, out)
+		return fuse.OK
+	}
+	if backend.IsKind(err, backend.KindNotExist) && f.cfg.NegativeTTL > 0 {
+		out.NodeId = 0
+		out.SetEntryTimeout(f.cfg.NegativeTTL)
+		return fuse.OK
+	}
+	return f.status("lookup", err)
+}
+
+func notExist(p place) error {
+	return &backend.Error{Kind: backend.KindNotExist, Op: "lookup", Bucket: p.bucket, Key: p.key}
+}
+
+// lookup returns the node of a name. The kernel's reference is not counted.
+func (f *FS) lookup(ctx context.Context, parent *node, name string) (*node, error) {
+	if f.isBucketList(parent) {
+		return f.lookupBucket(ctx, parent, name)
+	}
+	if n := f.local(parent, name); n != nil {
+		return n, nil
+	}
+	at := f.tree.locate(parent)
+	component, kind := names.Decode(name)
+	if len(at.key)+len(component) > maxKey {
+		return nil, syscall.ENAMETOOLONG
+	}
+	if at.key == "" && names.Hidden(component) {
+		return nil, notExist(at)
+	}
+	if kind == names.Part {
+		return f.lookupPart(ctx, parent, name, at, component)
+	}
+	began := time.Now()
+	entry, err := f.cfg.Metadata.Lookup(ctx, at.bucket, at.key, component)
+	if backend.IsKind(err, backend.KindNotExist) && f.stagedBelow(parent, name, at, component) {
+		entry, err = metadata.Entry{Name: component, Dir: true}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return f.resolve(ctx, parent, name, kind, entry, began)
+}
+
+// local returns the node of a name whose truth is here and not in the store: its content is staged.
+func (f *FS) local(parent *node, name string) *node {
+	n := f.tree.child(parent, name)
+	if n == nil || n.dir {
+		return nil
+	}
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	if n.staged != nil && !n.doomed {
+		return n
+	}
+	return nil
+}
+
+// resolve turns an entry of the store into a node.
+func (f *FS) resolve(ctx context.Context, parent *node, name string, kind names.Kind, e metadata.Entry, began time.Time) (*node, error) {
+	if e.Object != nil && f.hidden.has(e.Object.ID()) {
+		e.Object = nil
+	}
+	if e.Dir && kind == names.Natural {
+		n := f.dirNode(parent, name, e.Name+"/")
+		if _, err := f.keeping(ctx, n); err != nil {
+			return nil, err
+		}
+		n.mu.Lock()
+		n.checked = began
+		n.mu.Unlock()
+		return n, nil
+	}
+	if e.Object == nil || (kind == names.File) != e.Dir {
+		return nil, notExist(place{key: e.Name})
+	}
+	meta, err := f.metaFor(ctx, parent, *e.Object)
+	if err != nil {
+		return nil, err
+	}
+	return f.fileNode(parent, name, e.Name, *e.Object, meta, began), nil
+}
+
+// dirNode returns the node of a directory that exists, making one if need be.
+func (f *FS) dirNode(parent *node, name, suffix string) *node {
+	if n := f.tree.child(parent, name); n != nil && n.dir {
+		return n
+	}
+	n := &node{dir: true, suffix: suffix, attr: f.dirAttr(), tagCount: -1, checked: time.Now()}
+	p := f.tree.locate(parent)
+	n.ino = inoOf(p.bucket, p.key+suffix, "")
+	f.tree.add(parent, name, n, false)
+	return n
+}
+
+// fileNode returns the node that pins this version of an object. A node under the same name that
+// pins another version loses the name; it lives on for programs that have it open.
+func (f *FS) fileNode(parent *node, name, suffix string, o backend.Object, meta map[string]string, began time.Time) *node {
+	p := f.tree.locate(parent)
+	ino := inoOf(p.bucket, p.key+suffix, "")
+	if n := f.tree.child(parent, name); n != nil && !n.dir {
+		n.mu.Lock()
+		same := n.staged != nil || n.current != nil && n.current.remote.ETag == o.ETag
+		if same && n.staged == nil {
+			n.checked = began
+			n.current.modified = o.LastModified
+			if meta != nil || n.attr.mtime.IsZero() {
+				n.attr = f.fileAttr(o, meta)
+			}
+		}
+		n.mu.Unlock()
+		if same {
+			return n
+		}
+		ino = inoOf(p.bucket, p.key+suffix, o.ETag)
+	}
+	n := &node{suffix: suffix, ino: ino, attr: f.fileAttr(o, meta), current: newVersion(o), tagCount: o.TagCount, checked: began}
+	f.tree.add(parent, name, n, false)
+	return n
+}
+
+// lookupPart finds the directory that stands for the first piece of a component that is too
+// long for a name.
+func (f *FS) lookupPart(ctx context.Context, parent *node, name string, at place, piece string) (*node, error) {
+	scan := f.cfg.Metadata.Scan(at.bucket, at.key+piece)
+	defer scan.Close()
+	if _, err := scan.Next(ctx); err != nil {
+		return nil, notExist(at)
+	}
+	return f.dirNode(parent, name, piece), nil
+}
+
+// stagedBelow tells whether a directory that the store does not know has staged files in it.
+func (f *FS) stagedBelow(parent *node, name string, at place, component string) bool {
+	dir := f.tree.child(parent, name)
+	return dir != nil && dir.dir && f.staged.below(f.tree, dir)
+}
+
+// isBucketList tells whether a node is the list of buckets.
+func (f *FS) isBucketList(n *node) bool { return n.id == rootID && f.cfg.Bucket == "" }
+
+func (f *FS) lookupBucket(ctx context.Context, root *node, name string) (*node, error) {
+	if n := f.tree.child(root, name); n != nil {
+		n.mu.RLock()
+		fresh := time.Since(n.checked) < f.cfg.TTL
+		n.mu.RUnlock()
+		if fresh {
+			return n, nil
+		}
+	}
+	if err := f.cfg.Store.HeadBucket(ctx, name); err != nil {
+		if backend.IsKind(err, backend.KindNoBucket) || backend.IsKind(err, backend.KindInvalid) {
+			return nil, notExist(place{bucket: name})
+		}
+		return nil, err
+	}
+	return f.bucketNode(root, name), nil
+}
+
+// bucketNode returns the node of a bucket that exists.
+func (f *FS) bucketNode(root *node, bucket string) *node {
+	n := f.tree.child(root, bucket)
+	if n == nil {
+		n = &node{dir: true, bucket: bucket, attr: f.dirAttr(), tagCount: -1, ino: inoOf(bucket, "", "")}
+		f.tree.add(root, bucket, n, false)
+	}
+	n.mu.Lock()
+	n.checked = time.Now()
+	n.mu.Unlock()
+	return n
+}
+
+// Forget takes back lookups; it does no I/O.
+func (f *FS) Forget(id, count uint64) { f.tree.forget(id, count) }

@@ -1,0 +1,186 @@
+package fs
+
+import (
+	"bytes"
+	"context"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/hanwen/go-fuse/v2/fuse"
+
+	"github.com/objmount/objmount/backend"
+	"github.com/objmount/objmount/fs/names"
+)
+
+// Mkdir writes a marker object, so that an empty directory exists for everybody.
+func (f *FS) Mkdir(cancel <-chan struct{}, in *fuse.MkdirIn, name string, out *fuse.EntryOut) fuse.Status {
+	parent := f.tree.get(in.NodeId)
+	if parent == nil {
+		return fuse.Status(syscall.ESTALE)
+	}
+	if f.cfg.ReadOnly {
+		return fuse.EROFS
+	}
+	r := f.request(cancel, in.Pid)
+	defer r.finish()
+	if f.isBucketList(parent) {
+		return f.makeBucket(r, parent, name, out)
+	}
+	component, kind := names.Decode(name)
+	if kind != names.Natural {
+		return fuse.EINVAL
+	}
+	switch _, err := f.lookup(r, parent, name); {
+	case err == nil:
+		return fuse.Status(syscall.EEXIST)
+	case !backend.IsKind(err, backend.KindNotExist):
+		return f.status("mkdir", err)
+	}
+	n, err := f.makeDir(r, parent, name, component, f.newAttr(in.Uid, in.Gid, syscall.S_IFDIR|in.Mode&0o7777))
+	if err != nil {
+		return f.status("mkdir", err)
+	}
+	f.tree.remember(n)
+	f.entry(n, out)
+	return fuse.OK
+}
+
+func (f *FS) makeDir(ctx context.Context, parent *node, name, component string, a attr) (*node, error) {
+	at := f.tree.locate(parent)
+	key := at.key + component + "/"
+	if len(key) > maxKey {
+		return nil, syscall.ENAMETOOLONG
+	}
+	n := &node{dir: true, suffix: component + "/", ino: inoOf(at.bucket, key, ""), attr: a, tagCount: -1, checked: time.Now()}
+	above, err := f.keeping(ctx, parent)
+	if err != nil {
+		return nil, err
+	}
+	own := f.cfg.Posix != PosixOff && (f.ownLocked(n) || above.kept)
+	props := backend.Properties{Headers: backend.Headers{ContentType: "application/x-directory"}, Metadata: map[string]string{}}
+	since := time.Now().Add(-24 * time.Hour)
+	if own {
+		if err := f.markKeeping(ctx, parent); err != nil {
+			return nil, err
+		}
+		a.encode(props.Metadata)
+		props.Metadata[metaSince] = strconv.FormatInt(since.Unix(), 10)
+	}
+	obj, err := f.cfg.Store.Put(ctx, backend.PutInput{
+		Bucket: at.bucket, Key: key, Body: bytes.NewReader(nil), Properties: props, Condition: backend.Condition{IfNoneMatch: f.cfg.Capabilities(at.bucket).PutIfNoneMatch},
+	})
+	if backend.IsKind(err, backend.KindUnknown) { // a lost reply: the same bytes once more change nothing
+		obj, err = f.cfg.Store.Put(ctx, backend.PutInput{Bucket: at.bucket, Key: key, Body: bytes.NewReader(nil), Properties: props})
+	}
+	if err != nil {
+		return nil, err
+	}
+	obj.Bucket, obj.Key = at.bucket, key
+	n.keeps = keepState{known: true, kept: own, since: since, exists: true, checked: time.Now()}
+	f.tree.add(parent, name, n, false)
+	f.cfg.Metadata.PrefixAdded(at.bucket, key)
+	f.cfg.Metadata.Stored(obj)
+	f.touchDir(parent)
+	return n, nil
+}
+
+// touchDir shows that a directory's content changed.
+func (f *FS) touchDir(dir *node) {
+	dir.mu.Lock()
+	dir.attr.mtime = time.Now()
+	dir.mu.Unlock()
+}
+
+func (f *FS) makeBucket(ctx context.Context, root *node, name string, out *fuse.EntryOut) fuse.Status {
+	if err := f.cfg.Store.CreateBucket(ctx, name); err != nil {
+		return f.status("mkdir", err)
+	}
+	n := f.bucketNode(root, name)
+	f.tree.remember(n)
+	f.entry(n, out)
+	return fuse.OK
+}
+
+// Rmdir deletes an empty directory's marker; the store is asked afresh whether it is empty.
+func (f *FS) Rmdir(cancel <-chan struct{}, h *fuse.InHeader, name string) fuse.Status {
+	parent := f.tree.get(h.NodeId)
+	if parent == nil {
+		return fuse.Status(syscall.ESTALE)
+	}
+	if f.cfg.ReadOnly {
+		return fuse.EROFS
+	}
+	r := f.request(cancel, h.Pid)
+	defer r.finish()
+	n, err := f.lookup(r, parent, name)
+	if err != nil {
+		return f.status("rmdir", err)
+	}
+	if !n.dir {
+		return fuse.ENOTDIR
+	}
+	if n.bucket != "" {
+		return f.removeBucket(r, n)
+	}
+	marker, err := f.emptyDir(r, n)
+	if err == nil {
+		err = f.keepDirectory(r, parent)
+	}
+	if err == nil && marker != nil {
+		err = f.cfg.Store.Delete(r, backend.DeleteInput{Bucket: marker.Bucket, Key: marker.Key})
+	}
+	if err != nil {
+		return f.status("rmdir", err)
+	}
+	at := f.tree.locate(n)
+	f.cfg.Metadata.PrefixRemoved(at.bucket, at.key)
+	f.tree.detach(n)
+	f.touchDir(parent)
+	return fuse.OK
+}
+
+// emptyDir makes sure that nothing is below a directory, and returns its marker, if it has one.
+func (f *FS) emptyDir(ctx context.Context, n *node) (*backend.Object, error) {
+	if f.staged.below(f.tree, n) {
+		return nil, syscall.ENOTEMPTY
+	}
+	at := f.tree.locate(n)
+	own := f.markerOf(n).Key
+	var marker *backend.Object
+	in := backend.ListInput{Bucket: at.bucket, Prefix: at.key, MaxKeys: 10}
+	for {
+		page, err := f.cfg.Store.List(ctx, in)
+		if err != nil {
+			return nil, err
+		}
+		for _, o := range page.Objects {
+			switch {
+			case o.Key == own:
+				o.Bucket = at.bucket
+				marker = &o
+			case !f.hidden.has(backend.ObjectID{Bucket: at.bucket, Key: o.Key}):
+				return nil, syscall.ENOTEMPTY
+			}
+		}
+		if page.Next == "" {
+			return marker, nil
+		}
+		in.Token = page.Next
+	}
+}
+
+func (f *FS) removeBucket(ctx context.Context, n *node) fuse.Status {
+	marker, err := f.emptyDir(ctx, n)
+	if err == nil && marker != nil {
+		err = f.cfg.Store.Delete(ctx, backend.DeleteInput{Bucket: marker.Bucket, Key: marker.Key})
+	}
+	if err == nil {
+		err = f.cfg.Store.DeleteBucket(ctx, n.bucket)
+	}
+	if err != nil {
+		return f.status("rmdir", err)
+	}
+	f.tree.detach(n)
+	return fuse.OK
+}

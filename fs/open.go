@@ -1,0 +1,304 @@
+package fs
+
+import (
+	"context"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/hanwen/go-fuse/v2/fuse"
+
+	"github.com/objmount/objmount/backend"
+	"github.com/objmount/objmount/cache/staging"
+	"github.com/objmount/objmount/fs/names"
+)
+
+// Open revalidates the pinned version (close-to-open) and answers ESTALE when another one is
+// current: the kernel then looks the name up again and opens the new inode.
+func (f *FS) Open(cancel <-chan struct{}, in *fuse.OpenIn, out *fuse.OpenOut) fuse.Status {
+	n := f.tree.get(in.NodeId)
+	if n == nil {
+		return fuse.Status(syscall.ESTALE)
+	}
+	r := f.request(cancel, in.Pid)
+	defer r.finish()
+	writable := in.Flags&syscall.O_ACCMODE != syscall.O_RDONLY
+	if writable && f.cfg.ReadOnly {
+		return fuse.EROFS
+	}
+	if err := f.revalidate(r, n); err != nil {
+		return f.status("open", err)
+	}
+	h := &handle{node: n, writable: writable, opener: threadGroup(in.Pid)}
+	if writable {
+		if err := f.joinWriters(n); err != nil {
+			return f.status("open", err)
+		}
+		if in.Flags&syscall.O_TRUNC != 0 {
+			if err := f.truncateForOpen(r, n, h); err != nil {
+				f.leaveWriters(n)
+				return f.status("open", err)
+			}
+		}
+	}
+	f.register(n, h, out)
+	return fuse.OK
+}
+
+// joinWriters counts a writer. Beside readers by passthrough there can be none: they keep the old
+// inode, the writer gets a new one.
+func (f *FS) joinWriters(n *node) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.open.passthrough > 0 {
+		f.tree.detach(n)
+		return syscall.ESTALE
+	}
+	n.writers++
+	return nil
+}
+
+func (f *FS) leaveWriters(n *node) {
+	n.mu.Lock()
+	n.writers--
+	n.mu.Unlock()
+}
+
+// register numbers a handle and chooses how the kernel reads through it.
+func (f *FS) register(n *node, h *handle, out *fuse.OpenOut) {
+	n.mu.Lock()
+	n.opens++
+	if !f.openPassthroughLocked(n, h, out) {
+		n.open.cached++
+		out.OpenFlags |= fuse.FOPEN_KEEP_CACHE
+	}
+	n.mu.Unlock()
+	out.Fh = f.handles.add(h)
+}
+
+// revalidate asks the store whether the version that a node pins is the current one. A small
+// file's bytes come with the answer.
+func (f *FS) revalidate(ctx context.Context, n *node) error {
+	n.mu.RLock()
+	v, staged, doomed, lost := n.current, n.staged != nil, n.doomed, n.lost
+	recent := time.Since(n.checked) < f.cfg.TTL
+	n.mu.RUnlock()
+	switch {
+	case lost:
+		return syscall.ESTALE
+	case staged || doomed || v == nil:
+		return nil
+	case f.cfg.Consistency == Immutable, f.cfg.Consistency == TTLOnly && recent:
+		return nil
+	}
+	began := time.Now()
+	id := f.tree.locate(n).id()
+	obj, err := f.currentObject(ctx, id, v)
+	if err != nil {
+		if backend.IsKind(err, backend.KindNotExist) {
+			f.forgetVersion(n, id)
+			return syscall.ESTALE
+		}
+		return err
+	}
+	if obj.ETag != v.remote.ETag {
+		f.cfg.Metadata.Stored(obj)
+		f.tree.detach(n)
+		return syscall.ESTALE
+	}
+	n.mu.Lock()
+	n.checked = began
+	if obj.HasMetadata {
+		props := backend.PropertiesOf(obj)
+		n.props, n.tagCount = &props, obj.TagCount
+	}
+	n.mu.Unlock()
+	return nil
+}
+
+// currentObject is one request: a GET of a small file (304 when its bytes are cached), a HEAD of a large one.
+func (f *FS) currentObject(ctx context.Context, id backend.ObjectID, v *version) (backend.Object, error) {
+	if v.remote.Size > smallFile {
+		obj, err := f.cfg.Store.Head(ctx, id, backend.GetOptions{})
+		if err == nil {
+			f.cfg.Metadata.Remember(obj)
+		}
+		return obj, err
+	}
+	known := v.blocks()
+	obj, _, err := f.cfg.Blocks.Small(ctx, id, &known)
+	if err == nil && obj.HasMetadata {
+		f.cfg.Metadata.Remember(obj)
+	}
+	return obj, err
+}
+
+// forgetVersion drops a name that the store no longer has.
+func (f *FS) forgetVersion(n *node, id backend.ObjectID) {
+	f.cfg.Metadata.Removed(id.Bucket, id.Key)
+	f.tree.detach(n)
+}
+
+// truncateForOpen is O_TRUNC: the content is empty from now on, the object stays until the commit.
+func (f *FS) truncateForOpen(ctx context.Context, n *node, h *handle) error {
+	if err := f.stage(ctx, n); err != nil {
+		return err
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.staged == nil {
+		return syscall.ESTALE
+	}
+	h.replacing = n.current != nil
+	n.attr.mtime = time.Now()
+	n.truncated = true
+	return n.staged.Truncate(0)
+}
+
+// Create makes a new file: its object is written when it is committed, and only if the key is
+// still free then.
+func (f *FS) Create(cancel <-chan struct{}, in *fuse.CreateIn, name string, out *fuse.CreateOut) fuse.Status {
+	parent := f.tree.get(in.NodeId)
+	if parent == nil {
+		return fuse.Status(syscall.ESTALE)
+	}
+	if f.cfg.ReadOnly {
+		return fuse.EROFS
+	}
+	r := f.request(cancel, in.Pid)
+	defer r.finish()
+	n, err := f.lookup(r, parent, name)
+	switch {
+	case err == nil && in.Flags&syscall.O_EXCL != 0:
+		return fuse.Status(syscall.EEXIST)
+	case err == nil:
+		return f.openExisting(r, n, in, out)
+	case !backend.IsKind(err, backend.KindNotExist):
+		return f.status("create", err)
+	}
+	a := f.newAttr(in.Uid, in.Gid, syscall.S_IFREG|in.Mode&0o7777)
+	n, err = f.newFile(parent, name, a)
+	if err == nil && f.cfg.ExclusiveOpen && in.Flags&syscall.O_EXCL != 0 {
+		err = f.claim(r, n)
+	}
+	if err != nil {
+		return f.status("create", err)
+	}
+	h := &handle{node: n, writable: true, opener: threadGroup(in.Pid)}
+	n.mu.Lock()
+	n.writers++
+	n.mu.Unlock()
+	f.register(n, h, &out.OpenOut)
+	f.tree.remember(n)
+	f.entry(n, &out.EntryOut)
+	return fuse.OK
+}
+
+// openExisting is Create of a name that another client made since the kernel looked.
+func (f *FS) openExisting(r *request, n *node, in *fuse.CreateIn, out *fuse.CreateOut) fuse.Status {
+	if n.dir {
+		return fuse.Status(syscall.EISDIR)
+	}
+	open := fuse.OpenIn{InHeader: in.InHeader, Flags: in.Flags}
+	open.NodeId = n.id
+	f.tree.remember(n)
+	if code := f.Open(r.cancel, &open, &out.OpenOut); !code.Ok() {
+		f.tree.forget(n.id, 1)
+		return code
+	}
+	f.entry(n, &out.EntryOut)
+	return fuse.OK
+}
+
+// newAttr is what a new file or directory of this caller shows.
+func (f *FS) newAttr(uid, gid, mode uint32) attr {
+	a := attr{mode: mode, uid: uid, gid: gid, mtime: time.Now()}
+	if f.cfg.Posix == PosixOff && mode&syscall.S_IFMT != syscall.S_IFLNK {
+		a.uid, a.gid, a.mode = f.cfg.UID, f.cfg.GID, mode&syscall.S_IFMT|f.cfg.FileMode
+		if mode&syscall.S_IFMT == syscall.S_IFDIR {
+			a.mode = mode&syscall.S_IFMT | f.cfg.DirMode
+		}
+	}
+	return a
+}
+
+// newFile makes a node with empty staged content under a name that is free.
+func (f *FS) newFile(parent *node, name string, a attr) (*node, error) {
+	if f.isBucketList(parent) {
+		return nil, syscall.EPERM
+	}
+	component, kind := names.Decode(name)
+	if kind == names.Part {
+		return nil, syscall.EINVAL
+	}
+	at := f.tree.locate(parent)
+	id := backend.ObjectID{Bucket: at.bucket, Key: at.key + component}
+	if len(id.Key) > maxKey {
+		return nil, syscall.ENAMETOOLONG
+	}
+	file, err := f.cfg.Staging.Create(staging.Spec{Target: id, Condition: backend.Condition{IfNoneMatch: !f.hidden.has(id)}})
+	if err != nil {
+		return nil, err
+	}
+	n := &node{suffix: component, ino: inoOf(id.Bucket, id.Key, ""), attr: a, tagCount: 0, checked: time.Now()}
+	f.tree.add(parent, name, n, false)
+	n.mu.Lock()
+	f.attachLocked(n, file)
+	n.mu.Unlock()
+	return n, nil
+}
+
+// claim stores an empty object at once, so that O_EXCL is decided across mounts at open.
+func (f *FS) claim(ctx context.Context, n *node) error {
+	err := f.commit(ctx, n, commitOptions{wait: true})
+	if backend.IsKind(err, backend.KindExist) || backend.IsKind(err, backend.KindChanged) {
+		return syscall.EEXIST
+	}
+	return err
+}
+
+// openPassthroughLocked lets the kernel read a file of the disk tier by itself, where that is
+// allowed: read-only, complete and verified, not staged, not small, and nothing else open through the page cache.
+func (f *FS) openPassthroughLocked(n *node, h *handle, out *fuse.OpenOut) bool {
+	if !f.passthrough.Load() || h.writable || n.staged != nil || n.current == nil ||
+		n.current.remote.Size <= smallFile || n.open.cached > 0 || n.writers > 0 {
+		return false
+	}
+	if n.open.passthrough == 0 {
+		file, ok := f.cfg.Blocks.Complete(n.current.blocks())
+		if !ok {
+			return false
+		}
+		id, errno := f.registerBacking(file)
+		file.Close()
+		if errno != 0 {
+			f.log.Info("passthrough is off", "errno", errno.Error())
+			f.passthrough.Store(false)
+			return false
+		}
+		n.open.backing = id
+	}
+	n.open.passthrough++
+	h.through = true
+	out.BackingID = n.open.backing
+	out.OpenFlags |= fuse.FOPEN_PASSTHROUGH
+	return true
+}
+
+func (f *FS) registerBacking(file *os.File) (int32, syscall.Errno) {
+	m := fuse.BackingMap{Fd: int32(file.Fd())}
+	return f.server.RegisterBackingFd(&m)
+}
+
+// closeModeLocked undoes register's choice.
+func (f *FS) closeModeLocked(n *node, h *handle) {
+	n.opens--
+	if !h.through {
+		n.open.cached--
+		return
+	}
+	if n.open.passthrough--; n.open.passthrough == 0 {
+		f.server.UnregisterBackingFd(n.open.backing)
+		n.open.backing = 0
+	}
+}

@@ -1,0 +1,120 @@
+package fs
+
+import (
+	"context"
+	"syscall"
+
+	"github.com/hanwen/go-fuse/v2/fuse"
+
+	"github.com/objmount/objmount/cache/blocks"
+	"github.com/objmount/objmount/cache/staging"
+)
+
+// viewResult answers a READ by writev from the block cache's own buffers; Done gives them back.
+type viewResult struct{ view *blocks.View }
+
+func (v viewResult) Size() int { return v.view.Len() }
+func (v viewResult) Done()     { v.view.Release() }
+
+// Bytes is what go-fuse calls where it cannot write a vector.
+func (v viewResult) Bytes(buf []byte) ([]byte, fuse.Status) {
+	if len(buf) < v.view.Len() {
+		buf = make([]byte, v.view.Len())
+	}
+	return buf[:v.view.CopyTo(buf)], fuse.OK
+}
+
+// Slices lets go-fuse send without a copy.
+func (v viewResult) Slices() ([][]byte, fuse.Status) { return v.view.Slices(), fuse.OK }
+
+// Read returns the pinned version's bytes, or the staged ones.
+func (f *FS) Read(cancel <-chan struct{}, in *fuse.ReadIn, buf []byte) (fuse.ReadResult, fuse.Status) {
+	h := f.handles.get(in.Fh)
+	if h == nil {
+		return nil, fuse.EBADF
+	}
+	r := f.request(cancel, in.Pid)
+	defer r.finish()
+	n := h.node
+	n.mu.RLock()
+	if n.lost {
+		n.mu.RUnlock()
+		return nil, fuse.Status(syscall.ESTALE)
+	}
+	if n.staged != nil {
+		return f.readStaged(r, h, in, buf) // gives the lock back
+	}
+	v := n.current
+	n.mu.RUnlock()
+	if v == nil {
+		return fuse.ReadResultData(nil), fuse.OK
+	}
+	return f.readVersion(r, h, v.remote, int64(in.Offset), int(in.Size))
+}
+
+func (f *FS) readVersion(ctx context.Context, h *handle, v *staging.Remote, off int64, size int) (fuse.ReadResult, fuse.Status) {
+	if off >= v.Size {
+		return fuse.ReadResultData(nil), fuse.OK
+	}
+	view, err := h.reader(f.cfg.Blocks, v).ReadAt(ctx, off, size)
+	if err != nil {
+		return nil, f.status("read", err)
+	}
+	return viewResult{view}, fuse.OK
+}
+
+// readStaged is called with node.mu held for reading and gives it back: local bytes are read
+// under the lock, ranges of objects without it.
+func (f *FS) readStaged(ctx context.Context, h *handle, in *fuse.ReadIn, buf []byte) (fuse.ReadResult, fuse.Status) {
+	n := h.node
+	off, size := int64(in.Offset), int64(min(int(in.Size), len(buf)))
+	extents := n.staged.Extents(off, size)
+	if len(extents) == 1 && !extents[0].Local && extents[0].Object != nil {
+		n.mu.RUnlock()
+		e := extents[0]
+		return f.readVersion(ctx, h, e.Object, e.ObjectOff, int(e.Len))
+	}
+	var end int64
+	var err error
+	for _, e := range extents {
+		part := buf[e.Off-off : e.Off-off+e.Len]
+		end = e.Off - off + e.Len
+		switch {
+		case e.Local:
+			if _, err = n.staged.ReadLocal(e, part, e.Off); err != nil {
+				n.mu.RUnlock()
+				return nil, f.status("read", err)
+			}
+		case e.Object == nil:
+			clear(part)
+		}
+	}
+	n.mu.RUnlock()
+	for _, e := range extents {
+		if e.Local || e.Object == nil {
+			continue
+		}
+		if err := f.readInto(ctx, h, e, buf[e.Off-off:e.Off-off+e.Len]); err != nil {
+			return nil, f.status("read", err)
+		}
+	}
+	return fuse.ReadResultData(buf[:end]), fuse.OK
+}
+
+// readInto fills p with a remote extent.
+func (f *FS) readInto(ctx context.Context, h *handle, e staging.Extent, p []byte) error {
+	reader := h.reader(f.cfg.Blocks, e.Object)
+	for done := 0; done < len(p); {
+		view, err := reader.ReadAt(ctx, e.ObjectOff+int64(done), len(p)-done)
+		if err != nil {
+			return err
+		}
+		n := view.CopyTo(p[done:])
+		view.Release()
+		if n == 0 {
+			return syscall.EIO
+		}
+		done += n
+	}
+	return nil
+}

@@ -1,0 +1,361 @@
+package fs
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/hanwen/go-fuse/v2/fuse"
+
+	"github.com/objmount/objmount/backend"
+	"github.com/objmount/objmount/cache/metadata"
+	"github.com/objmount/objmount/fs/names"
+)
+
+// dirWindow is how many entries an open directory keeps, so that a READDIR can be asked again.
+const dirWindow = 4096
+
+// dirEntry is one name of a directory, with what the listing told about it.
+type dirEntry struct {
+	name  string
+	kind  names.Kind
+	entry metadata.Entry // zero for staged files and buckets
+	local *node          // a staged file, or a bucket
+	dir   bool
+}
+
+// dirHandle is one open directory: a stream of entries that can be read on from any cookie in the
+// window, and from the start. Its own lock is held over requests: it orders the readers of one
+// open directory and nothing else is taken under it but leaves.
+type dirHandle struct {
+	node  *node
+	place place
+
+	mu      sync.Mutex
+	began   time.Time
+	scan    *metadata.Scan
+	entries []dirEntry // the window
+	first   int        // index of entries[0]
+	ended   bool
+	local   map[string]*node // staged files when the scan began, not shown yet
+	piece   string           // the part of a long name that was shown last
+}
+
+// OpenDir begins a listing; no request is made yet.
+func (f *FS) OpenDir(_ <-chan struct{}, in *fuse.OpenIn, out *fuse.OpenOut) fuse.Status {
+	n := f.tree.get(in.NodeId)
+	if n == nil {
+		return fuse.Status(syscall.ESTALE)
+	}
+	d := &dirHandle{node: n, place: f.tree.locate(n)}
+	out.Fh = f.dirs.add(d)
+	return fuse.OK
+}
+
+// ReleaseDir ends a listing.
+func (f *FS) ReleaseDir(in *fuse.ReleaseIn) {
+	d := f.dirs.remove(in.Fh)
+	if d == nil {
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.scan != nil {
+		d.scan.Close()
+	}
+}
+
+// FsyncDir has nothing to do: names are changed in the store before the call that changes them returns.
+func (f *FS) FsyncDir(<-chan struct{}, *fuse.FsyncIn) fuse.Status { return fuse.OK }
+
+// restartLocked begins the listing anew.
+func (f *FS) restartLocked(d *dirHandle) {
+	if d.scan != nil {
+		d.scan.Close()
+		d.scan = nil
+	}
+	d.entries, d.first, d.ended, d.piece = nil, 0, false, ""
+	d.began = time.Now()
+	d.local = make(map[string]*node)
+	for _, n := range f.staged.in(f.tree, d.node) {
+		f.tree.mu.RLock()
+		name := n.name
+		f.tree.mu.RUnlock()
+		d.local[name] = n
+	}
+	if !f.isBucketList(d.node) {
+		d.scan = f.cfg.Metadata.Scan(d.place.bucket, d.place.key)
+	}
+}
+
+// entryLocked returns the entry with this index, false after the last.
+func (f *FS) entryLocked(ctx context.Context, d *dirHandle, index int) (*dirEntry, bool, error) {
+	if d.local == nil || index < d.first {
+		f.restartLocked(d)
+	}
+	for index >= d.first+len(d.entries) {
+		if d.ended {
+			return nil, false, nil
+		}
+		if err := f.moreLocked(ctx, d); err != nil {
+			return nil, false, err
+		}
+	}
+	return &d.entries[index-d.first], true, nil
+}
+
+// moreLocked adds the next entry of the store, or at its end the staged files.
+func (f *FS) moreLocked(ctx context.Context, d *dirHandle) error {
+	if f.isBucketList(d.node) {
+		return f.bucketsLocked(ctx, d)
+	}
+	e, err := d.scan.Next(ctx)
+	if errors.Is(err, io.EOF) {
+		d.ended = true
+		for name, n := range d.local {
+			if f.local(d.node, name) == n {
+				d.pushLocked(dirEntry{name: name, local: n})
+			}
+		}
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	f.pushEntryLocked(d, e)
+	return nil
+}
+
+func (f *FS) pushEntryLocked(d *dirHandle, e metadata.Entry) {
+	if e.Object != nil && f.hidden.has(e.Object.ID()) {
+		e.Object = nil
+	}
+	if d.place.key == "" && names.Hidden(e.Name) {
+		return
+	}
+	if piece, _, long := names.Split(e.Name); long {
+		if piece != d.piece {
+			d.piece = piece
+			d.pushLocked(dirEntry{name: names.Encode(piece, names.Part), kind: names.Part, entry: metadata.Entry{Name: piece, Dir: true}, dir: true})
+		}
+		return
+	}
+	if e.Dir {
+		d.pushLocked(dirEntry{name: names.Encode(e.Name, names.Natural), kind: names.Natural, entry: e, dir: true})
+	}
+	if e.Object == nil {
+		return
+	}
+	kind := names.Natural
+	if e.Dir {
+		kind = names.File
+	}
+	name := names.Encode(e.Name, kind)
+	delete(d.local, name)
+	d.pushLocked(dirEntry{name: name, kind: kind, entry: e, local: f.local(d.node, name)})
+}
+
+func (d *dirHandle) pushLocked(e dirEntry) {
+	if len(d.entries) >= 2*dirWindow {
+		d.entries = append([]dirEntry(nil), d.entries[dirWindow:]...)
+		d.first += dirWindow
+	}
+	d.entries = append(d.entries, e)
+}
+
+func (f *FS) bucketsLocked(ctx context.Context, d *dirHandle) error {
+	buckets, err := f.cfg.Store.ListBuckets(ctx)
+	if err != nil {
+		return err
+	}
+	for _, b := range buckets {
+		d.pushLocked(dirEntry{name: b.Name, dir: true, local: f.bucketNode(d.node, b.Name)})
+	}
+	d.ended = true
+	return nil
+}
+
+// ReadDir gives names only.
+func (f *FS) ReadDir(cancel <-chan struct{}, in *fuse.ReadIn, out *fuse.DirEntryList) fuse.Status {
+	return f.readDir(cancel, in, out, func(_ *dirHandle, _ *dirEntry, raw fuse.DirEntry) bool {
+		return out.AddDirEntry(raw)
+	})
+}
+
+// ReadDirPlus gives names with attributes, as far as they are known without a request.
+func (f *FS) ReadDirPlus(cancel <-chan struct{}, in *fuse.ReadIn, out *fuse.DirEntryList) fuse.Status {
+	return f.readDir(cancel, in, out, func(d *dirHandle, e *dirEntry, raw fuse.DirEntry) bool {
+		slot := out.AddDirLookupEntry(raw)
+		if slot == nil {
+			return false
+		}
+		if e == nil {
+			return true
+		}
+		if n := f.knownNode(d, e); n != nil {
+			f.tree.remember(n)
+			f.entry(n, slot)
+		}
+		return true
+	})
+}
+
+func (f *FS) readDir(cancel <-chan struct{}, in *fuse.ReadIn, out *fuse.DirEntryList, add func(*dirHandle, *dirEntry, fuse.DirEntry) bool) fuse.Status {
+	d := f.dirs.get(in.Fh)
+	if d == nil {
+		return fuse.EBADF
+	}
+	r := f.request(cancel, in.Pid)
+	defer r.finish()
+	if _, err := f.keepingFor(r, d.node); err != nil {
+		return f.status("readdir", err)
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if in.Offset == 0 {
+		f.restartLocked(d)
+	}
+	for cookie := in.Offset; ; cookie++ {
+		raw := fuse.DirEntry{Mode: syscall.S_IFDIR, Ino: d.node.ino, Off: cookie + 1}
+		var e *dirEntry
+		switch cookie {
+		case 0:
+			raw.Name = "."
+		case 1:
+			raw.Name = ".."
+		default:
+			entry, ok, err := f.entryLocked(r, d, int(cookie-2))
+			if err != nil && cookie > in.Offset {
+				return fuse.OK // what there is; the next call meets the error again
+			}
+			if err != nil {
+				return f.status("readdir", err)
+			}
+			if !ok {
+				return fuse.OK
+			}
+			e = entry
+			raw.Name, raw.Ino, raw.Mode = e.name, f.entryIno(d, e), f.entryMode(d, e)
+		}
+		if !add(d, e, raw) {
+			return fuse.OK
+		}
+	}
+}
+
+// keepingFor is keeping, but for the list of buckets.
+func (f *FS) keepingFor(ctx context.Context, dir *node) (keepState, error) {
+	if f.isBucketList(dir) {
+		return keepState{known: true}, nil
+	}
+	return f.keeping(ctx, dir)
+}
+
+func (f *FS) entryIno(d *dirHandle, e *dirEntry) uint64 {
+	if n := f.tree.child(d.node, e.name); n != nil {
+		return n.ino
+	}
+	if e.local != nil {
+		return e.local.ino
+	}
+	key := d.place.key + e.entry.Name
+	if e.dir && e.kind != names.Part {
+		key += "/"
+	}
+	return inoOf(d.place.bucket, key, "")
+}
+
+// entryMode is the type shown with a name: DT_UNKNOWN where only metadata could tell.
+func (f *FS) entryMode(d *dirHandle, e *dirEntry) uint32 {
+	if e.dir {
+		return syscall.S_IFDIR
+	}
+	n := e.local
+	if n == nil {
+		n = f.tree.child(d.node, e.name)
+	}
+	if n != nil && !n.dir {
+		n.mu.RLock()
+		defer n.mu.RUnlock()
+		return n.attr.mode & syscall.S_IFMT
+	}
+	state := f.keepState(d.node)
+	if !state.kept || e.entry.Object == nil || e.entry.Object.Size > 0 {
+		return syscall.S_IFREG
+	}
+	if meta, ok := f.cfg.Metadata.Attributes(*e.entry.Object); ok {
+		return f.fileAttr(*e.entry.Object, meta).mode & syscall.S_IFMT
+	}
+	return 0
+}
+
+func (f *FS) keepState(dir *node) keepState {
+	if f.cfg.Posix == PosixOn {
+		return keepState{known: true, kept: true}
+	}
+	dir.mu.RLock()
+	defer dir.mu.RUnlock()
+	return dir.keeps
+}
+
+// knownNode returns the node of an entry if its attributes need no request. Entries that need one are
+// noted: the first lookup among them fetches them all, many at once.
+func (f *FS) knownNode(d *dirHandle, e *dirEntry) *node {
+	if e.local != nil {
+		return e.local
+	}
+	state := f.keepState(d.node)
+	if e.dir {
+		if e.kind == names.Part || !state.kept {
+			suffix := e.entry.Name + "/"
+			if e.kind == names.Part {
+				suffix = e.entry.Name
+			}
+			n := f.dirNode(d.node, e.name, suffix)
+			n.mu.Lock()
+			n.checked = d.began
+			n.mu.Unlock()
+			return n
+		}
+		return nil
+	}
+	o := *e.entry.Object
+	var meta map[string]string
+	if o.HasMetadata {
+		meta = o.Metadata
+	} else if state.kept && !o.LastModified.Before(state.since) {
+		known, ok := f.cfg.Metadata.Attributes(o)
+		if !ok {
+			f.noteUnread(d.node, o)
+			return nil
+		}
+		meta = known
+	}
+	return f.fileNode(d.node, e.name, e.entry.Name, o, meta, d.began)
+}
+
+// maxUnread bounds the objects noted per directory.
+const maxUnread = 10_000
+
+func (f *FS) noteUnread(dir *node, o backend.Object) {
+	dir.mu.Lock()
+	defer dir.mu.Unlock()
+	if len(dir.unread) < maxUnread {
+		dir.unread = append(dir.unread, o)
+	}
+}
+
+// readUnread fetches the attributes of everything noted for a directory, in the background.
+func (f *FS) readUnread(dir *node) {
+	dir.mu.Lock()
+	noted := dir.unread
+	dir.unread = nil
+	dir.mu.Unlock()
+	if len(noted) < 2 {
+		return
+	}
+	f.background(func() { f.cfg.Metadata.Fill(f.ctx, noted) })
+}

@@ -1,0 +1,131 @@
+package fs
+
+import (
+	"encoding/json"
+	"log/slog"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/objmount/objmount/backend"
+	"github.com/objmount/objmount/cache/staging"
+	"github.com/objmount/objmount/fs/names"
+)
+
+// recover takes over what an earlier mount left: finished files are uploaded, promised deletes and
+// renames are finished. Interrupted files and conflicts stay where they are and are listed.
+func (f *FS) recover() {
+	for _, file := range f.cfg.Staging.Files() {
+		if file.State() == staging.StateSealed {
+			f.recoverFile(file)
+		}
+	}
+	for _, intent := range f.cfg.Staging.Intents() {
+		f.recoverIntent(intent)
+	}
+}
+
+// recoverFile makes the node of a finished file, so that it is visible before it is uploaded.
+func (f *FS) recoverFile(file *staging.File) {
+	spec := file.Spec()
+	n := f.recoveredNode(spec, file)
+	if n == nil {
+		f.log.Warn("staged data outside this mount is kept", slog.String("bucket", spec.Target.Bucket), slog.String("key", spec.Target.Key))
+		return
+	}
+	n.mu.Lock()
+	err := file.SetProperties(spec.Properties) // due again
+	n.mu.Unlock()
+	if err == nil {
+		f.log.Info("resuming upload", slog.String("bucket", spec.Target.Bucket), slog.String("key", spec.Target.Key), slog.Int64("bytes", file.Size()))
+		err = f.commit(f.ctx, n, commitOptions{})
+	}
+	if err != nil {
+		f.log.Warn("resuming upload", slog.String("key", spec.Target.Key), slog.String("error", err.Error()))
+	}
+}
+
+func (f *FS) recoveredNode(spec staging.Spec, file *staging.File) *node {
+	parent := f.tree.root()
+	rest, ours := strings.CutPrefix(spec.Target.Key, f.cfg.Prefix)
+	switch {
+	case f.cfg.Bucket == "":
+		parent = f.bucketNode(parent, spec.Target.Bucket)
+	case f.cfg.Bucket != spec.Target.Bucket || !ours:
+		return nil
+	}
+	for {
+		component, below, more := strings.Cut(rest, "/")
+		if !more {
+			break
+		}
+		parent = f.dirNode(parent, names.Encode(component, names.Natural), component+"/")
+		rest = below
+	}
+	a := attr{mode: syscall.S_IFREG | f.cfg.FileMode, uid: f.cfg.UID, gid: f.cfg.GID, mtime: time.Now()}
+	a.apply(spec.Properties.Metadata)
+	props := spec.Properties.Clone()
+	n := &node{suffix: rest, ino: inoOf(spec.Target.Bucket, spec.Target.Key, ""), attr: a, props: &props, checked: time.Now()}
+	if base := spec.Content; base != nil && spec.Condition.IfMatch == base.ETag {
+		n.current = &version{remote: base}
+	}
+	f.tree.add(parent, names.Encode(rest, names.Natural), n, false)
+	n.mu.Lock()
+	f.attachLocked(n, file)
+	n.mu.Unlock()
+	return n
+}
+
+func (f *FS) recoverIntent(intent staging.Intent) {
+	switch intent.Kind {
+	case intentDelete:
+		d := &deferredDelete{intent: intent.ID}
+		if err := json.Unmarshal(intent.Payload, d); err != nil {
+			f.log.Warn("unreadable promise in the journal is kept", slog.String("error", err.Error()))
+			return
+		}
+		f.hidden.add(d.id())
+		if f.waitsForCommit(d.id()) {
+			f.promised[d.id()] = d
+			return
+		}
+		f.background(func() {
+			if err := f.fulfil(f.ctx, d); err != nil {
+				f.log.Warn("promised delete", slog.String("key", d.Key), slog.String("error", err.Error()))
+			}
+		})
+	case intentRenameDir:
+		f.background(func() {
+			err := f.resumeRename(f.ctx, intent.Payload)
+			if err == nil {
+				err = f.cfg.Staging.DropIntent(intent.ID)
+			}
+			if err != nil {
+				f.log.Warn("resuming a directory rename", slog.String("error", err.Error()))
+			}
+		})
+	default:
+		f.log.Warn("unknown promise in the journal is kept", slog.String("kind", intent.Kind))
+	}
+}
+
+// waitsForCommit tells whether staged content under another key still refers to an object, and
+// makes its delete follow that commit.
+func (f *FS) waitsForCommit(id backend.ObjectID) bool {
+	waits := false
+	f.tree.below(f.tree.root(), func(n *node) {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		if n.staged == nil || n.staged.Spec().Target == id || !n.staged.References(id.Bucket, id.Key) {
+			return
+		}
+		for _, e := range n.staged.Extents(0, n.staged.Size()) {
+			if e.Object != nil && e.Object.Bucket == id.Bucket && e.Object.Key == id.Key {
+				n.after = append(n.after, *e.Object)
+				waits = true
+				return
+			}
+		}
+	})
+	return waits
+}

@@ -1,0 +1,297 @@
+package fs
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/objmount/objmount/backend"
+	"github.com/objmount/objmount/cache/staging"
+)
+
+const (
+	intentRenameDir = "rename-dir"
+	// renameParallel is how many copies or deletes of one directory rename run at once.
+	renameParallel = 16
+)
+
+// dirMove is a rename of a directory in progress, as the journal keeps it.
+type dirMove struct {
+	Bucket   string `json:"bucket"`
+	From     string `json:"from"` // prefix with its slash
+	ToBucket string `json:"to_bucket"`
+	To       string `json:"to"`
+}
+
+// renameDir copies every key below a directory, then deletes the old ones. One runs at a time.
+func (f *FS) renameDir(ctx context.Context, n *node, m move) error {
+	for up := m.to; up != nil; up = f.parentOf(up) {
+		if up == n {
+			return syscall.EINVAL
+		}
+	}
+	if m.target != nil {
+		marker, err := f.emptyDir(ctx, m.target)
+		if err != nil {
+			return err
+		}
+		_ = marker // the copy of our own marker, or the one that is there, serves
+	}
+	f.renames.Lock()
+	defer f.renames.Unlock()
+	at := f.tree.locate(n)
+	d := dirMove{Bucket: at.bucket, From: at.key, ToBucket: m.place.bucket, To: m.place.key + "/"}
+	waiting, err := f.pauseBelow(ctx, n)
+	if err != nil {
+		return err
+	}
+	payload, err := json.Marshal(d)
+	if err != nil {
+		return err
+	}
+	intent, err := f.cfg.Staging.AddIntent(intentRenameDir, payload, true)
+	if err != nil {
+		return err
+	}
+	copies, err := f.copyTree(ctx, d)
+	if err != nil {
+		f.undoCopies(copies)
+		f.resume(waiting)
+		if dropErr := f.cfg.Staging.DropIntent(intent); dropErr != nil {
+			f.log.Warn("journal", "error", dropErr.Error())
+		}
+		return err
+	}
+	if m.target != nil {
+		f.tree.detach(m.target)
+	}
+	f.tree.move(n, m.to, m.name, m.component+"/")
+	f.followCopies(n, d, copies)
+	f.cfg.Metadata.PrefixRemoved(d.Bucket, d.From)
+	f.cfg.Metadata.PrefixAdded(d.ToBucket, d.To)
+	f.cfg.Metadata.Invalidate(d.ToBucket, d.To)
+	err = f.deleteTree(ctx, copies)
+	f.resume(waiting)
+	if err != nil {
+		return err
+	}
+	return f.cfg.Staging.DropIntent(intent)
+}
+
+func (f *FS) parentOf(n *node) *node {
+	f.tree.mu.RLock()
+	defer f.tree.mu.RUnlock()
+	return n.parent
+}
+
+// pauseBelow stops the uploads of everything below a directory and returns their nodes.
+func (f *FS) pauseBelow(ctx context.Context, dir *node) ([]*node, error) {
+	var nodes []*node
+	f.tree.below(dir, func(n *node) { nodes = append(nodes, n) })
+	var waiting []*node
+	for _, n := range nodes {
+		n.mu.RLock()
+		file := n.staged
+		n.mu.RUnlock()
+		if file == nil {
+			continue
+		}
+		if _, err := f.queue.Cancel(ctx, file); err != nil {
+			f.resume(waiting)
+			return nil, err
+		}
+		waiting = append(waiting, n)
+	}
+	return waiting, nil
+}
+
+// resume queues again what pauseBelow stopped, where it was finished.
+func (f *FS) resume(waiting []*node) {
+	for _, n := range waiting {
+		n.mu.Lock()
+		file := n.staged
+		due := file != nil && file.State() == staging.StateSealed && n.writers == 0
+		if due {
+			if err := f.resealLocked(n, file); err != nil {
+				f.log.Warn("journal", "error", err.Error())
+			}
+		}
+		n.mu.Unlock()
+		if due {
+			if err := f.commit(f.ctx, n, commitOptions{}); err != nil {
+				f.log.Warn("upload", "error", err.Error())
+			}
+		}
+	}
+}
+
+// copied is one object of a directory rename.
+type copied struct {
+	from backend.Object
+	to   backend.Object
+}
+
+// copyTree copies every object below d.From.
+func (f *FS) copyTree(ctx context.Context, d dirMove) ([]copied, error) {
+	var mu sync.Mutex
+	var done []copied
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(renameParallel)
+	in := backend.ListInput{Bucket: d.Bucket, Prefix: d.From}
+	for {
+		page, err := f.cfg.Store.List(ctx, in)
+		if err != nil {
+			if waitErr := group.Wait(); waitErr != nil {
+				err = waitErr
+			}
+			return done, err
+		}
+		for _, o := range page.Objects {
+			o.Bucket = d.Bucket
+			if f.hidden.has(o.ID()) {
+				continue
+			}
+			group.Go(func() error {
+				to, err := f.copyOne(ctx, o, backend.ObjectID{Bucket: d.ToBucket, Key: d.To + strings.TrimPrefix(o.Key, d.From)})
+				if err != nil {
+					return err
+				}
+				mu.Lock()
+				done = append(done, copied{o, to})
+				mu.Unlock()
+				return nil
+			})
+		}
+		if page.Next == "" {
+			break
+		}
+		in.Token = page.Next
+	}
+	return done, group.Wait()
+}
+
+// copyOne copies an object, by parts where it is larger than one CopyObject may be.
+func (f *FS) copyOne(ctx context.Context, o backend.Object, to backend.ObjectID) (backend.Object, error) {
+	caps := f.cfg.Capabilities(to.Bucket)
+	source := backend.Source{Bucket: o.Bucket, Key: o.Key, ETag: o.ETag}
+	if len(to.Key) > maxKey {
+		return backend.Object{}, syscall.ENAMETOOLONG
+	}
+	var props *backend.Properties
+	if caps.Classes || o.Size > caps.Limits.MaxCopy {
+		full, err := f.cfg.Store.Head(ctx, o.ID(), backend.GetOptions{IfMatch: o.ETag})
+		if err != nil {
+			return backend.Object{}, err
+		}
+		if own := backend.PropertiesOf(full); own.StorageClass != "" || own.Encryption != (backend.Encryption{}) || o.Size > caps.Limits.MaxCopy {
+			props = &own
+		}
+	}
+	if o.Size > caps.Limits.MaxCopy {
+		return f.copyLarge(ctx, o, to, *props)
+	}
+	in := backend.CopyInput{Bucket: to.Bucket, Key: to.Key, Source: source, Size: o.Size, Replace: props}
+	obj, err := f.cfg.Store.Copy(ctx, in)
+	if backend.IsKind(err, backend.KindUnknown) {
+		obj, err = f.cfg.Store.Copy(ctx, in)
+	}
+	obj.Bucket, obj.Key, obj.Size = to.Bucket, to.Key, o.Size
+	if obj.ETag == "" {
+		obj.ETag = o.ETag
+	}
+	return obj, err
+}
+
+func (f *FS) copyLarge(ctx context.Context, o backend.Object, to backend.ObjectID, props backend.Properties) (backend.Object, error) {
+	file, err := f.cfg.Staging.Create(staging.Spec{Target: to, Properties: props, Content: newVersion(o).remote})
+	if err != nil {
+		return backend.Object{}, err
+	}
+	snap, err := file.Seal(false)
+	if err != nil {
+		return backend.Object{}, err
+	}
+	return f.queue.Commit(ctx, snap)
+}
+
+// undoCopies removes what a failed rename had copied.
+func (f *FS) undoCopies(copies []copied) {
+	for _, c := range copies {
+		if err := f.deleteObject(f.ctx, c.to.ID(), c.to.ETag); err != nil {
+			f.log.Warn("a copy of a failed rename stays", "key", c.to.Key, "error", err.Error())
+		}
+	}
+}
+
+// followCopies moves the pinned versions, staged content and cached blocks of nodes below a
+// renamed directory to the new keys.
+func (f *FS) followCopies(dir *node, d dirMove, copies []copied) {
+	byKey := make(map[string]copied, len(copies))
+	for _, c := range copies {
+		byKey[c.from.Key] = c
+	}
+	f.tree.below(dir, func(n *node) {
+		if n.dir {
+			return
+		}
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		target := backend.ObjectID{Bucket: d.ToBucket, Key: f.tree.locate(n).key}
+		condition := backend.Condition{IfNoneMatch: true}
+		if old := n.current; old != nil {
+			c, ok := byKey[old.remote.Key]
+			if !ok || c.from.ETag != old.remote.ETag {
+				return
+			}
+			v := newVersion(c.to)
+			if n.staged != nil {
+				if err := n.staged.Rebase(old.remote, v.remote); err != nil {
+					f.log.Warn("journal", "error", err.Error())
+				}
+			}
+			condition = backend.Condition{IfMatch: v.remote.ETag}
+			f.cfg.Blocks.Move(old.blocks(), v.blocks())
+			n.current = v
+		}
+		if n.staged != nil {
+			if err := n.staged.SetTarget(target, condition); err != nil {
+				f.log.Warn("journal", "error", err.Error())
+			}
+		}
+	})
+}
+
+// deleteTree deletes the old keys, each on the condition that it is what was copied.
+func (f *FS) deleteTree(ctx context.Context, copies []copied) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(renameParallel)
+	for _, c := range copies {
+		group.Go(func() error {
+			err := f.deleteObject(ctx, c.from.ID(), c.from.ETag)
+			if backend.IsKind(err, backend.KindNotExist) || backend.IsKind(err, backend.KindChanged) {
+				return nil // gone, or written by another client since: theirs stays
+			}
+			return err
+		})
+	}
+	return group.Wait()
+}
+
+// resumeRename finishes a directory rename that a crash cut short.
+func (f *FS) resumeRename(ctx context.Context, payload []byte) error {
+	var d dirMove
+	if err := json.Unmarshal(payload, &d); err != nil {
+		return err
+	}
+	copies, err := f.copyTree(ctx, d)
+	if err != nil {
+		return err
+	}
+	f.cfg.Metadata.PrefixRemoved(d.Bucket, d.From)
+	f.cfg.Metadata.PrefixAdded(d.ToBucket, d.To)
+	return f.deleteTree(ctx, copies)
+}

@@ -1,0 +1,169 @@
+package fs
+
+import (
+	"context"
+	"syscall"
+	"time"
+
+	"github.com/hanwen/go-fuse/v2/fuse"
+
+	"github.com/objmount/objmount/cache/staging"
+)
+
+// SetAttr is truncate, chmod, chown and utimens.
+func (f *FS) SetAttr(cancel <-chan struct{}, in *fuse.SetAttrIn, out *fuse.AttrOut) fuse.Status {
+	n := f.tree.get(in.NodeId)
+	if n == nil {
+		return fuse.Status(syscall.ESTALE)
+	}
+	if f.cfg.ReadOnly {
+		return fuse.EROFS
+	}
+	r := f.request(cancel, in.Pid)
+	defer r.finish()
+	if size, ok := in.GetSize(); ok {
+		if err := f.truncate(r, n, int64(size), in); err != nil {
+			return f.status("truncate", err)
+		}
+	}
+	if err := f.setAttributes(r, n, in); err != nil {
+		return f.status("setattr", err)
+	}
+	f.fill(n, &out.Attr)
+	out.SetTimeout(f.cfg.TTL)
+	return fuse.OK
+}
+
+// truncate by path commits before it returns, unless the file is open for writing.
+func (f *FS) truncate(ctx context.Context, n *node, size int64, in *fuse.SetAttrIn) error {
+	if n.dir {
+		return syscall.EISDIR
+	}
+	_, byHandle := in.GetFh()
+	if !byHandle {
+		if err := f.revalidate(ctx, n); err != nil {
+			return err
+		}
+	}
+	if err := f.change(ctx, n, func(file *staging.File) error { return file.Truncate(size) }); err != nil {
+		return err
+	}
+	n.mu.RLock()
+	writers := n.writers
+	n.mu.RUnlock()
+	if byHandle || writers > 0 {
+		return nil
+	}
+	return f.commit(ctx, n, commitOptions{wait: f.cfg.Commit == CommitClose})
+}
+
+// wanted is what a SETATTR asks for, laid over the attributes a node has.
+func wanted(a attr, in *fuse.SetAttrIn) (b attr, times bool) {
+	b = a
+	if mode, ok := in.GetMode(); ok {
+		b.mode = a.mode&syscall.S_IFMT | mode&0o7777
+	}
+	if uid, ok := in.GetUID(); ok {
+		b.uid = uid
+	}
+	if gid, ok := in.GetGID(); ok {
+		b.gid = gid
+	}
+	if mtime, ok := in.GetMTime(); ok {
+		b.mtime = mtime
+		times = in.Valid&fuse.FATTR_MTIME_NOW == 0
+	}
+	if atime, ok := in.GetATime(); ok && in.Valid&fuse.FATTR_ATIME_NOW == 0 {
+		b.atime = atime
+		times = true
+	}
+	return b, times
+}
+
+func (f *FS) setAttributes(ctx context.Context, n *node, in *fuse.SetAttrIn) error {
+	n.mu.RLock()
+	next, times := wanted(n.attr, in)
+	same := next == n.attr
+	rights := next.mode != n.attr.mode || next.uid != n.attr.uid || next.gid != n.attr.gid
+	n.mu.RUnlock()
+	if same {
+		return nil
+	}
+	if f.cfg.Posix == PosixOff && (rights || times) {
+		return syscall.EPERM
+	}
+	if n.dir {
+		return f.setDirAttributes(ctx, n, next)
+	}
+	if err := f.stage(ctx, n); err != nil {
+		return err
+	}
+	n.mu.Lock()
+	n.attr, _ = wanted(n.attr, in)
+	n.explicit = n.explicit || times || rights
+	file, writers := n.staged, n.writers
+	if file != nil && n.writers == 0 {
+		// A touch changes nothing that is stored with the object, but its date.
+		if err := file.SetProperties(f.propertiesLocked(n)); err != nil {
+			n.mu.Unlock()
+			return err
+		}
+	}
+	n.mu.Unlock()
+	if file == nil || writers > 0 {
+		return nil // travels with the commit
+	}
+	return f.commit(ctx, n, commitOptions{delay: attributeDelay})
+}
+
+// setDirAttributes writes the directory's marker at once; the markers above it first.
+func (f *FS) setDirAttributes(ctx context.Context, n *node, next attr) error {
+	if f.isBucketList(n) {
+		return syscall.EPERM
+	}
+	n.mu.Lock()
+	before := n.attr
+	next.mode = syscall.S_IFDIR | next.mode&0o7777
+	n.attr = next
+	onlyTime := next.mode == before.mode && next.uid == before.uid && next.gid == before.gid
+	kept := n.keeps.kept
+	n.mu.Unlock()
+	if onlyTime && !kept && time.Since(next.mtime) < 2*time.Second {
+		return nil
+	}
+	err := f.markParent(ctx, n)
+	if err == nil {
+		err = f.writeMarker(ctx, n, true)
+	}
+	if err != nil {
+		n.mu.Lock()
+		n.attr = before
+		n.mu.Unlock()
+	}
+	return err
+}
+
+// markParent makes the directory above keep attributes, where there is one.
+func (f *FS) markParent(ctx context.Context, n *node) error {
+	f.tree.mu.RLock()
+	parent, isBucket := n.parent, n.bucket != ""
+	f.tree.mu.RUnlock()
+	if parent == nil || isBucket {
+		return nil
+	}
+	return f.markKeeping(ctx, parent)
+}
+
+// Readlink returns a symlink's target.
+func (f *FS) Readlink(_ <-chan struct{}, h *fuse.InHeader) ([]byte, fuse.Status) {
+	n := f.tree.get(h.NodeId)
+	if n == nil {
+		return nil, fuse.Status(syscall.ESTALE)
+	}
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	if n.attr.mode&syscall.S_IFMT != syscall.S_IFLNK {
+		return nil, fuse.EINVAL
+	}
+	return []byte(n.attr.target), fuse.OK
+}

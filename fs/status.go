@@ -1,0 +1,30 @@
+package fs
+
+import (
+	"github.com/objmount/objmount/cache/staging"
+)
+
+// Status answers from memory.
+func (f *FS) Status() Status {
+	usage := f.cfg.Staging.Usage()
+	s := Status{
+		Inodes: f.tree.count(), OpenFiles: f.handles.len(), OpenDirs: f.dirs.len(), Passthrough: f.passthrough.Load(),
+		Pending: f.queue.Pending(), Kept: []KeptFile{},
+		Staging: StagingStatus{Bytes: usage.Bytes, Limit: usage.Limit, Files: usage.Files, Quarantined: usage.Quarantined},
+	}
+	for _, file := range f.cfg.Staging.Files() {
+		kept := KeptFile{ID: file.ID(), Size: file.Size(), Reason: file.Reason()}
+		switch file.State() {
+		case staging.StateConflict:
+			kept.State = "conflict"
+		case staging.StateInterrupted:
+			kept.State = "interrupted"
+		default:
+			continue
+		}
+		target := file.Spec().Target
+		kept.Bucket, kept.Key = target.Bucket, target.Key
+		s.Kept = append(s.Kept, kept)
+	}
+	return s
+}

@@ -1,0 +1,233 @@
+package fs
+
+import (
+	"context"
+	"errors"
+	"syscall"
+	"time"
+
+	"github.com/hanwen/go-fuse/v2/fuse"
+
+	"github.com/objmount/objmount/backend"
+	"github.com/objmount/objmount/cache/staging"
+)
+
+// spaceWait is how long a writer waits for room in staging before it gets ENOSPC.
+const spaceWait = 30 * time.Second
+
+// Write stages bytes; no request is made but, for the first change of a stored object whose
+// properties are not known, one HEAD.
+func (f *FS) Write(cancel <-chan struct{}, in *fuse.WriteIn, data []byte) (uint32, fuse.Status) {
+	h := f.handles.get(in.Fh)
+	if h == nil || !h.writable {
+		return 0, fuse.EBADF
+	}
+	r := f.request(cancel, in.Pid)
+	defer r.finish()
+	n := h.node
+	written := 0
+	err := f.change(r, n, func(file *staging.File) error {
+		count, err := file.WriteAt(data[written:], int64(in.Offset)+int64(written))
+		written += count
+		return err
+	})
+	if err != nil && written == 0 {
+		return 0, f.status("write", err)
+	}
+	return uint32(written), fuse.OK
+}
+
+// change stages a node and lets fn change the staged file under the node's lock. Where there is no
+// room, it waits for uploads to make some and calls fn again.
+func (f *FS) change(ctx context.Context, n *node, fn func(*staging.File) error) error {
+	deadline := time.Now().Add(spaceWait)
+	for {
+		if err := f.stage(ctx, n); err != nil {
+			return err
+		}
+		n.mu.Lock()
+		if n.staged == nil { // committed and let go since
+			n.mu.Unlock()
+			continue
+		}
+		if n.lost {
+			n.mu.Unlock()
+			return syscall.ESTALE
+		}
+		file := n.staged
+		err := fn(file)
+		if err == nil {
+			n.written = true
+			n.attr.mtime = time.Now()
+		}
+		n.mu.Unlock()
+		if err == nil {
+			f.queue.Grown(file)
+			return nil
+		}
+		if !backend.IsKind(err, backend.KindNoSpace) || time.Now().After(deadline) {
+			return err
+		}
+		wait, stop := context.WithTimeout(ctx, time.Until(deadline))
+		roomErr := f.cfg.Staging.WaitSpace(wait, 1<<20)
+		stop()
+		if roomErr != nil {
+			return err
+		}
+	}
+}
+
+// stage gives a node staged content: at first one reference to the version it pins.
+func (f *FS) stage(ctx context.Context, n *node) error {
+	n.mu.RLock()
+	staged, v, props, lost := n.staged != nil, n.current, n.props, n.lost
+	n.mu.RUnlock()
+	switch {
+	case lost:
+		return syscall.ESTALE
+	case staged:
+		return nil
+	case v == nil:
+		return syscall.ESTALE
+	}
+	if props == nil {
+		obj, err := f.cfg.Store.Head(ctx, backend.ObjectID{Bucket: v.remote.Bucket, Key: v.remote.Key}, backend.GetOptions{IfMatch: v.remote.ETag})
+		if err != nil {
+			if backend.IsKind(err, backend.KindNotExist) {
+				return errors.Join(syscall.ESTALE, err)
+			}
+			return err
+		}
+		own := backend.PropertiesOf(obj)
+		props = &own
+		n.mu.Lock()
+		n.props, n.tagCount = props, obj.TagCount
+		n.mu.Unlock()
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.staged != nil || n.lost {
+		return nil
+	}
+	file, err := f.cfg.Staging.Create(staging.Spec{
+		Target:     backend.ObjectID{Bucket: v.remote.Bucket, Key: v.remote.Key},
+		Condition:  backend.Condition{IfMatch: n.current.remote.ETag},
+		Properties: props.Clone(), Content: n.current.remote,
+	})
+	if err != nil {
+		return err
+	}
+	f.attachLocked(n, file)
+	return nil
+}
+
+// attachLocked makes a staged file the content of a node.
+func (f *FS) attachLocked(n *node, file *staging.File) {
+	n.staged = file
+	f.staged.set(file, n)
+	f.tree.pin(n)
+}
+
+// detachStaged takes the staged file from a node; the caller decides what becomes of it.
+func (f *FS) detachStagedLocked(n *node) *staging.File {
+	file := n.staged
+	if file == nil {
+		return nil
+	}
+	n.attr.size = file.Size()
+	n.staged = nil
+	n.written, n.truncated = false, false
+	f.staged.drop(file)
+	f.tree.unpin(n)
+	return file
+}
+
+// Fallocate extends a file or makes a hole.
+func (f *FS) Fallocate(cancel <-chan struct{}, in *fuse.FallocateIn) fuse.Status {
+	const keepSize, punchHole, zeroRange = 1, 2, 16
+	h := f.handles.get(in.Fh)
+	if h == nil || !h.writable {
+		return fuse.EBADF
+	}
+	r := f.request(cancel, in.Pid)
+	defer r.finish()
+	off, length := int64(in.Offset), int64(in.Length)
+	return f.status("fallocate", f.change(r, h.node, func(file *staging.File) error {
+		switch in.Mode {
+		case 0:
+			if off+length > file.Size() {
+				return file.Truncate(off + length)
+			}
+			return nil
+		case punchHole | keepSize:
+			if length = min(length, file.Size()-off); length <= 0 {
+				return nil
+			}
+			return file.Punch(off, length)
+		case zeroRange:
+			if off+length > file.Size() {
+				if err := file.Truncate(off + length); err != nil {
+					return err
+				}
+			}
+			return file.Punch(off, length)
+		default:
+			return syscall.EOPNOTSUPP
+		}
+	}))
+}
+
+// CopyFileRange makes a range of one file refer to the bytes of another: nothing is moved but
+// bytes that are only staged.
+func (f *FS) CopyFileRange(cancel <-chan struct{}, in *fuse.CopyFileRangeIn) (uint32, fuse.Status) {
+	src, dst := f.handles.get(in.FhIn), f.handles.get(in.FhOut)
+	if src == nil || dst == nil || !dst.writable {
+		return 0, fuse.EBADF
+	}
+	r := f.request(cancel, in.Pid)
+	defer r.finish()
+	length := int64(min(in.Len, 1<<31))
+	from, to := int64(in.OffIn), int64(in.OffOut)
+	if src.node == dst.node && from < to+length && to < from+length {
+		return 0, fuse.EINVAL
+	}
+	var copied int64
+	err := f.change(r, dst.node, func(file *staging.File) error {
+		var err error
+		copied, err = f.copyRange(file, to, src.node, dst.node, from, length)
+		return err
+	})
+	if err != nil {
+		return 0, f.status("copy_file_range", err)
+	}
+	return uint32(copied), fuse.OK
+}
+
+// copyRange runs under dst's lock. The source's lock is not taken while it is another node's: its
+// staged file and version are read through it for a moment only (two nodes are never held at once,
+// so the source is looked at by TryRLock and the call repeated by the caller if need be).
+func (f *FS) copyRange(file *staging.File, to int64, src, dst *node, from, length int64) (int64, error) {
+	staged, v := dst.staged, dst.current
+	if src != dst {
+		if !src.mu.TryRLock() {
+			return 0, syscall.EOPNOTSUPP // the kernel copies by read and write
+		}
+		staged, v = src.staged, src.current
+		src.mu.RUnlock()
+	}
+	if staged != nil {
+		length = min(length, staged.Size()-from)
+		if length <= 0 {
+			return 0, nil
+		}
+		return length, file.CopyFrom(to, staged, from, length)
+	}
+	if v == nil {
+		return 0, nil
+	}
+	length = min(length, v.remote.Size-from)
+	if length <= 0 {
+		return 0, nil
+	}
+	return length, file.SetRemote(to, v.remote, from, length)
+}
