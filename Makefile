@@ -1,0 +1,57 @@
+# Everything a developer types. `make help` lists it.
+#
+# OBJMOUNT_TOOLS  where servers and linters are built to, once (default ~/.cache/objmount-tools)
+# DESTDIR PREFIX  where `make install` puts things
+# BENCH_SCALE     1 is the full benchmark, 0.05 a quick look
+
+SHELL   := /bin/bash
+GO      ?= go
+PREFIX  ?= /usr/local
+SYSTEMD ?= $(PREFIX)/lib/systemd/system
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+
+export OBJMOUNT_TOOLS ?= $(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME),$(HOME)/.cache)/objmount-tools
+export GOFLAGS ?=
+export GOWORK := off
+
+# The binary is static, so that it runs on any distribution; the version is ours, not the VCS stamp.
+BUILD := CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false
+
+.PHONY: help demo test build install lint bench soak conformance clean tools
+
+help: ## list the targets
+	@sed -n 's/^\([a-z][a-z ]*\):.*## */\1\t/p' $(MAKEFILE_LIST) | column -t -s "$$(printf '\t')"
+
+build: ## bin/objmount
+	$(BUILD) -ldflags '-s -w -X main.version=$(VERSION)' -o bin/objmount ./cmd/objmount
+
+demo: build ## a first session: S3 server, mount, read, write (data in ./demo-data)
+	cd demo && $(BUILD) -ldflags '-s -w' -o ../bin/objmount-demo-server ./objmount-demo-server
+	demo/demo.sh
+
+test: tools build ## all tests, under the race detector, on VersityGW and MinIO
+	$(GO) vet ./...
+	test/run.sh $(GO) test -race -timeout 9m ./...
+	cd demo && $(GO) vet ./... && ../test/run.sh $(GO) test -race -timeout 3m ./...
+
+soak: tools build ## every combination of store, commit mode and cache; takes long
+	OBJMOUNT_SOAK=1 test/run.sh $(GO) test -race -count=1 -timeout 3h -v ./test/
+
+lint: ## formatting, vet, golangci-lint with .golangci.yml
+	@out=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$out" || { echo "gofmt -w these:"; echo "$$out"; exit 1; }
+	test/tools.sh golangci-lint
+	$(GO) vet ./... && "$$OBJMOUNT_TOOLS/golangci-lint" run ./...
+	cd demo && $(GO) vet ./... && "$$OBJMOUNT_TOOLS/golangci-lint" run --config ../.golangci.yml ./...
+
+bench: tools build ## compare with s3fs, rclone and a bare client (BENCH_SCALE=0.05 for a quick look)
+	test/tools.sh s3fs rclone
+	test/run.sh $(GO) run ./test/bench -objmount bin/objmount
+
+install: ## bin/objmount, mount helper and units, under DESTDIR and PREFIX (run `make build` first)
+	install -D -m 0755 bin/objmount '$(DESTDIR)$(PREFIX)/bin/objmount'
+
+tools: ## what the tests need: servers into OBJMOUNT_TOOLS, programs by apt-get; only what is missing
+	test/tools.sh test
+
+clean: ## remove what was built; demo-data stays
+	rm -rf bin
