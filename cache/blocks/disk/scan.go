@@ -1,0 +1,212 @@
+package disk
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// leftover is the age from which files without their counterpart are removed: before,
+// they may be about to be completed.
+const leftover = 10 * time.Minute
+
+// pair is one object version found by a scan.
+type pair struct {
+	name  string
+	dir   string
+	files []string // names in dir, the meta file first
+	meta  bool
+	data  int
+	bytes int64
+	used  time.Time
+}
+
+// scan measures the folder, removes leftovers, and evicts the least recently used pairs
+// until nine tenths of the limit are used. Only the writer calls it.
+func (t *Tier) scan() {
+	t.fresh.Store(0)
+	var pairs []*pair
+	var total int64
+	dirs, _ := os.ReadDir(t.dir)
+	for _, d := range dirs {
+		if d.IsDir() && len(d.Name()) == 2 {
+			found := scanFolder(filepath.Join(t.dir, d.Name()))
+			for _, p := range found {
+				total += p.bytes
+			}
+			pairs = append(pairs, found...)
+		}
+	}
+	allowed := min(t.limit, total+t.spare())
+	t.allowed.Store(allowed)
+	if t.disabled.Load() {
+		t.used.Store(total)
+		return
+	}
+	slices.SortFunc(pairs, func(a, b *pair) int { return a.used.Compare(b.used) })
+	goal := allowed
+	if total > allowed-allowed/64 {
+		goal = allowed - allowed/10
+	}
+	old := time.Now().Add(-leftover)
+	for _, p := range pairs {
+		broken := (!p.meta || p.data != 1) && p.used.Before(old)
+		if total <= goal && !broken {
+			continue
+		}
+		t.removePair(p)
+		total -= p.bytes
+	}
+	t.used.Store(total)
+}
+
+// spare is what the file system has left for us; negative when it is too full already.
+func (t *Tier) spare() int64 {
+	var st unix.Statfs_t
+	if unix.Statfs(t.dir, &st) != nil {
+		return t.limit
+	}
+	keep := min(minFree, int64(st.Blocks)*int64(st.Bsize)/50)
+	return int64(st.Bavail)*int64(st.Bsize) - keep
+}
+
+// scanFolder collects the pairs of one folder.
+func scanFolder(dir string) []*pair {
+	entries, _ := os.ReadDir(dir)
+	byName := map[string]*pair{}
+	var all []*pair
+	for _, e := range entries {
+		name, rest, _ := strings.Cut(e.Name(), ".")
+		info, err := e.Info()
+		if err != nil || len(name) != 32 {
+			continue
+		}
+		p := byName[name]
+		if p == nil {
+			p = &pair{name: name, dir: dir}
+			byName[name] = p
+			all = append(all, p)
+		}
+		if st, ok := info.Sys().(*syscall.Stat_t); ok {
+			p.bytes += st.Blocks * 512 // sparse
+		}
+		switch {
+		case rest == "meta":
+			p.meta = true
+			p.files = slices.Insert(p.files, 0, e.Name())
+		case strings.HasSuffix(rest, ".data"):
+			p.data++
+			p.files = append(p.files, e.Name())
+		default:
+			p.files = append(p.files, e.Name())
+		}
+		if info.ModTime().After(p.used) {
+			p.used = info.ModTime()
+		}
+	}
+	return all
+}
+
+// removePair deletes the files of a version, the meta file first, and makes an open File
+// of it absent.
+func (t *Tier) removePair(p *pair) {
+	var open *File
+	t.mu.Lock()
+	for _, f := range t.files {
+		if f.name == p.name {
+			open = f
+			break
+		}
+	}
+	t.mu.Unlock()
+	if open != nil {
+		open.io.Lock()
+		defer open.io.Unlock()
+		open.forgetLocked()
+	}
+	for _, name := range p.files {
+		_ = os.Remove(filepath.Join(p.dir, name))
+	}
+}
+
+// Remove deletes what there is of k.
+func (t *Tier) Remove(k Key) {
+	if t == nil {
+		return
+	}
+	f := t.File(k)
+	defer f.Release()
+	f.io.Lock()
+	defer f.io.Unlock()
+	f.removeLocked()
+}
+
+// removeLocked deletes the pair; the caller holds io.
+func (f *File) removeLocked() {
+	if f.isAbsent() {
+		return
+	}
+	path := f.dataPath(f.nonce)
+	_ = os.Remove(f.metaPath())
+	_ = os.Remove(path)
+	f.mu.RLock()
+	bytes := f.have * PieceSize
+	f.mu.RUnlock()
+	f.tier.used.Add(-bytes)
+	f.forgetLocked()
+}
+
+// Move gives what there is of from the name of to. Open Files of from go along.
+func (t *Tier) Move(from, to Key) {
+	if t == nil || from.Size != to.Size || from == to {
+		return
+	}
+	f, target := t.File(from), t.File(to)
+	defer f.Release()
+	defer target.Release()
+	f.io.Lock()
+	defer f.io.Unlock()
+	if f.isAbsent() || f.meta == nil {
+		return
+	}
+	if !target.isAbsent() {
+		f.removeLocked()
+		return
+	}
+	target.io.Lock()
+	defer target.io.Unlock()
+	n := f.nonce
+	_ = os.Remove(f.metaPath())
+	if os.MkdirAll(t.folder(target.name), 0o700) != nil || os.Rename(f.dataPath(n), target.dataPath(n)) != nil {
+		f.removeLocked()
+		return
+	}
+	content := encodeHeader(to, n)
+	f.mu.RLock()
+	for i, b := range f.present {
+		if b.have != 0 {
+			r := record{mask: b.have, block: i, sums: b.sums}
+			content = append(content, r.encode(n)...)
+		}
+	}
+	f.mu.RUnlock()
+	if target.publishLocked(content, n) != nil {
+		_ = os.Remove(target.dataPath(n))
+		f.forgetLocked()
+		return
+	}
+	f.mu.Lock()
+	target.mu.Lock()
+	target.data, target.nonce, target.present, target.have, target.verified = f.data, n, f.present, f.have, f.verified
+	f.data, f.present, f.have, f.verified = nil, nil, 0, 0
+	target.mu.Unlock()
+	f.mu.Unlock()
+	target.used = f.used
+	_ = f.meta.Close()
+	f.meta = nil
+}
