@@ -38,7 +38,7 @@ func (c call) checkLocked(b *bucket, cond backend.Condition, e enforced) error {
 func (c call) checkKey(caps backend.Capabilities) error {
 	switch {
 	case c.key == "":
-		return c.invalid("InvalidArgument", "empty key")
+		return c.noEmptyKey()
 	case len(c.key) > maxKey:
 		return c.error(backend.KindNameTooLong, 400, "KeyTooLongError", "Your key is too long")
 	case caps.AnyKey:

@@ -44,6 +44,9 @@ func (s *Store) open(ctx context.Context, c call, opt backend.GetOptions) (*vers
 	if err := c.canceled(ctx); err != nil {
 		return nil, backend.Object{}, err
 	}
+	if c.key == "" {
+		return nil, backend.Object{}, c.noEmptyKey()
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	b := s.buckets[c.bucket]

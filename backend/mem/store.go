@@ -144,6 +144,9 @@ func (c call) invalid(code, message string) error {
 	return c.error(backend.KindInvalid, http.StatusBadRequest, code, message)
 }
 
+// noEmptyKey refuses a request that would mean the bucket over HTTP.
+func (c call) noEmptyKey() error { return c.invalid("InvalidArgument", "empty key") }
+
 func (c call) tooLarge(message string) error {
 	return c.error(backend.KindTooLarge, http.StatusBadRequest, "EntityTooLarge", message)
 }

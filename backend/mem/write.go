@@ -81,6 +81,9 @@ func (s *Store) Delete(ctx context.Context, in backend.DeleteInput) error {
 	if err := c.canceled(ctx); err != nil {
 		return err
 	}
+	if in.Key == "" {
+		return c.noEmptyKey()
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	b := s.buckets[in.Bucket]

@@ -1,0 +1,207 @@
+package backendtest
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"hash/crc64"
+	"io"
+	"math/rand/v2"
+	"slices"
+	"strings"
+
+	"github.com/objmount/objmount/backend"
+)
+
+// id names an object of the subtest.
+func (e *env) id(name string) backend.ObjectID {
+	return backend.ObjectID{Bucket: e.bucket, Key: e.prefix + name}
+}
+
+// input is a Put of data under name.
+func (e *env) input(name string, data []byte) backend.PutInput {
+	return backend.PutInput{Bucket: e.bucket, Key: e.prefix + name, Body: bytes.NewReader(data), Size: int64(len(data))}
+}
+
+// put stores data and ends the subtest when that fails.
+func (e *env) put(name string, data []byte) backend.Object {
+	e.Helper()
+	return e.putInput(e.input(name, data))
+}
+
+func (e *env) putInput(in backend.PutInput) backend.Object {
+	e.Helper()
+	obj, err := e.store.Put(e.ctx, in)
+	if err != nil {
+		e.Fatalf("Put: %v", err)
+	}
+	e.checkETag(obj.ETag)
+	if obj.Size != in.Size {
+		e.Errorf("Put answers size %d, want %d", obj.Size, in.Size)
+	}
+	return obj
+}
+
+func (e *env) checkETag(etag string) {
+	e.Helper()
+	if etag == "" || strings.ContainsAny(etag, "\" ") || strings.HasPrefix(etag, "W/") {
+		e.Errorf("bad ETag %q", etag)
+	}
+}
+
+// get reads a whole answer and ends the subtest when that fails.
+func (e *env) get(name string, opt backend.GetOptions) ([]byte, *backend.Body) {
+	e.Helper()
+	body, err := e.store.Get(e.ctx, e.id(name), opt)
+	if err != nil {
+		e.Fatalf("Get %q: %v", name, err)
+	}
+	defer body.Close()
+	data, err := io.ReadAll(body)
+	if err != nil {
+		e.Fatalf("reading %q: %v", name, err)
+	}
+	return data, body
+}
+
+// getErr returns the error of a Get, closing a body that should not be there.
+func (e *env) getErr(name string, opt backend.GetOptions) error {
+	body, err := e.store.Get(e.ctx, e.id(name), opt)
+	if err == nil {
+		body.Close()
+	}
+	return err
+}
+
+func (e *env) head(name string) backend.Object {
+	e.Helper()
+	obj, err := e.store.Head(e.ctx, e.id(name), backend.GetOptions{})
+	if err != nil {
+		e.Fatalf("Head %q: %v", name, err)
+	}
+	return obj
+}
+
+func (e *env) delete(name string) {
+	e.Helper()
+	if err := e.store.Delete(e.ctx, backend.DeleteInput{Bucket: e.bucket, Key: e.prefix + name}); err != nil {
+		e.Fatalf("Delete %q: %v", name, err)
+	}
+}
+
+// wantContent checks what is stored under name and returns it.
+func (e *env) wantContent(name string, want []byte) backend.Object {
+	e.Helper()
+	data, body := e.get(name, backend.GetOptions{})
+	e.wantBytes(name, data, want)
+	if body.Object.Size != int64(len(want)) {
+		e.Errorf("%q has size %d, want %d", name, body.Object.Size, len(want))
+	}
+	return body.Object
+}
+
+func (e *env) wantBytes(what string, got, want []byte) {
+	e.Helper()
+	if bytes.Equal(got, want) {
+		return
+	}
+	at := 0
+	for at < min(len(got), len(want)) && got[at] == want[at] {
+		at++
+	}
+	e.Errorf("%s: %d bytes, want %d; they differ from byte %d on", what, len(got), len(want), at)
+}
+
+func (e *env) wantGone(name string) {
+	e.Helper()
+	_, err := e.store.Head(e.ctx, e.id(name), backend.GetOptions{})
+	e.wantKind("Head of what should not exist", err, backend.KindNotExist)
+}
+
+// wantKind checks that err has one of the kinds and is a *backend.Error.
+func (e *env) wantKind(what string, err error, kinds ...backend.Kind) {
+	e.Helper()
+	if err == nil {
+		e.Errorf("%s: no error, want one of kind %v", what, kinds)
+		return
+	}
+	if !slices.Contains(kinds, backend.KindOf(err)) {
+		e.Errorf("%s: kind %q, want %v: %v", what, backend.KindOf(err), kinds, err)
+	}
+	var typed *backend.Error
+	if !errors.As(err, &typed) {
+		e.Errorf("%s: %T is not a *backend.Error: %v", what, err, err)
+	} else if typed.Op == "" {
+		e.Errorf("%s: the error does not name the operation: %v", what, err)
+	}
+}
+
+func (e *env) ok(what string, err error) {
+	e.Helper()
+	if err != nil {
+		e.Fatalf("%s: %v", what, err)
+	}
+}
+
+// list returns a whole listing below prefix+in.Prefix, names without the subtest's prefix,
+// and fails on pages that are wrong in themselves.
+func (e *env) list(in backend.ListInput) (objects []backend.Object, names, prefixes []string) {
+	e.Helper()
+	in.Bucket, in.Prefix = e.bucket, e.prefix+in.Prefix
+	if in.StartAfter != "" {
+		in.StartAfter = e.prefix + in.StartAfter
+	}
+	for pages := 0; ; pages++ {
+		page, err := e.store.List(e.ctx, in)
+		if err != nil {
+			e.Fatalf("List: %v", err)
+		}
+		if n := len(page.Objects) + len(page.Prefixes); in.MaxKeys > 0 && n > int(in.MaxKeys) {
+			e.Fatalf("a page of %d entries, want at most %d", n, in.MaxKeys)
+		}
+		for _, obj := range page.Objects {
+			if !strings.HasPrefix(obj.Key, in.Prefix) {
+				e.Fatalf("listed %q, which does not begin with %q", obj.Key, in.Prefix)
+			}
+			objects, names = append(objects, obj), append(names, strings.TrimPrefix(obj.Key, e.prefix))
+		}
+		for _, p := range page.Prefixes {
+			if in.Delimiter == "" || !strings.HasSuffix(p, in.Delimiter) {
+				e.Fatalf("common prefix %q with delimiter %q", p, in.Delimiter)
+			}
+			prefixes = append(prefixes, strings.TrimPrefix(p, e.prefix))
+		}
+		if page.Next == "" {
+			return objects, names, prefixes
+		}
+		if pages > 5000 {
+			e.Fatal("the listing does not end")
+		}
+		in.Token = page.Next
+	}
+}
+
+func (e *env) wantNames(what string, got, want []string) {
+	e.Helper()
+	if !slices.Equal(got, want) {
+		e.Errorf("%s: %q, want %q", what, got, want)
+	}
+}
+
+// noise returns n bytes that do not compress, always the same for a seed.
+func noise(seed uint64, n int64) []byte {
+	var key [32]byte
+	binary.LittleEndian.PutUint64(key[:], seed)
+	data := make([]byte, n)
+	rand.NewChaCha8(key).Read(data) // never fails
+	return data
+}
+
+// nvme is the table of CRC-64/NVME, its polynomial bit-reversed as hash/crc64 wants it.
+var nvme = crc64.MakeTable(0x9a6c9329ac4bc9b5)
+
+// checksum returns data's CRC64NVME as PutInput wants it.
+func checksum(data []byte) string {
+	return base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint64(nil, crc64.Checksum(data, nvme)))
+}

@@ -1,0 +1,123 @@
+package backendtest
+
+import (
+	"context"
+	crand "crypto/rand"
+	"encoding/hex"
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/objmount/objmount/backend"
+)
+
+// Run tests the store that newStore returns, in the given bucket. newStore is called once;
+// what it registers with t.Cleanup runs after the last subtest.
+func Run(t *testing.T, newStore func(t *testing.T) (store backend.Store, bucket string)) {
+	store, bucket := newStore(t)
+	prefix := "objmount-conformance-" + random() + "/"
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	caps, err := store.Capabilities(ctx, bucket, prefix, true)
+	if err != nil {
+		t.Fatalf("Capabilities: %v", err)
+	}
+	t.Logf("capabilities: %+v", caps)
+	t.Cleanup(func() { clean(t, store, bucket, prefix, caps) })
+	for _, group := range []struct {
+		name  string
+		cases []testCase
+	}{
+		{"Object", objectCases},
+		{"Properties", propertyCases},
+		{"Read", readCases},
+		{"Condition", conditionCases},
+		{"Race", raceCases},
+		{"List", listCases},
+		{"Name", nameCases},
+		{"Copy", copyCases},
+		{"Delete", deleteCases},
+		{"Multipart", multipartCases},
+		{"CopyPart", copyPartCases},
+		{"Version", versionCases},
+		{"Bucket", bucketCases},
+		{"Cancel", cancelCases},
+		{"Capabilities", capabilityCases},
+	} {
+		t.Run(group.name, func(t *testing.T) {
+			t.Parallel()
+			for _, c := range group.cases {
+				t.Run(c.name, func(t *testing.T) {
+					t.Parallel()
+					if c.needs != "" && !reflect.ValueOf(caps).FieldByName(c.needs).Bool() {
+						t.Skipf("the store does not claim %s", c.needs)
+					}
+					ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+					defer cancel()
+					c.run(&env{T: t, ctx: ctx, store: store, bucket: bucket, caps: caps, prefix: prefix + group.name + c.name + "/"})
+				})
+			}
+		})
+	}
+}
+
+// testCase is one subtest.
+type testCase struct {
+	name  string
+	needs string // the field of backend.Capabilities without which it is skipped; "": none
+	run   func(*env)
+}
+
+// env is what a subtest works with.
+type env struct {
+	*testing.T
+	ctx    context.Context
+	store  backend.Store
+	bucket string
+	caps   backend.Capabilities
+	prefix string // of all its keys, ending in "/"
+}
+
+// random returns 16 hex digits.
+func random() string {
+	var b [8]byte
+	crand.Read(b[:]) // never fails
+	return hex.EncodeToString(b[:])
+}
+
+// clean removes what the run left behind.
+func clean(t *testing.T, store backend.Store, bucket, prefix string, caps backend.Capabilities) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	for rounds := 0; rounds < 100; rounds++ {
+		page, err := store.List(ctx, backend.ListInput{Bucket: bucket, Prefix: prefix})
+		if err != nil {
+			t.Errorf("cleaning up: %v", err)
+			return
+		}
+		if len(page.Objects) == 0 {
+			return
+		}
+		var keys []string
+		for _, obj := range page.Objects {
+			keys = append(keys, obj.Key)
+		}
+		if err := removeAll(ctx, store, bucket, keys, caps.DeleteMany); err != nil {
+			t.Errorf("cleaning up: %v", err)
+			return
+		}
+	}
+}
+
+func removeAll(ctx context.Context, store backend.Store, bucket string, keys []string, many bool) error {
+	if many {
+		_, err := store.DeleteMany(ctx, bucket, keys)
+		return err
+	}
+	for _, key := range keys {
+		if err := store.Delete(ctx, backend.DeleteInput{Bucket: bucket, Key: key}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
