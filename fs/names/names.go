@@ -83,11 +83,17 @@ func Decode(name string) (component string, kind Kind) {
 	return name, Natural
 }
 
-// Split cuts a component that has no name of at most MaxName bytes for its kind (Natural
-// or File): piece is shown by Encode(piece, Part), rest by Encode(rest, kind) below it, or
-// is cut again. long is false, and piece the whole component, when one name is enough.
-// Where the cut lies depends on piece and the byte that follows it only.
-func Split(component string, kind Kind) (piece, rest string, long bool) {
+// Split cuts a component that has no natural name of at most MaxName bytes: piece is shown
+// by Encode(piece, Part), and rest below it, or cut again. long is false, and piece the
+// whole component, when one name is enough. Where the cut lies depends on piece and the
+// byte that follows it only.
+func Split(component string) (piece, rest string, long bool) { return split(component, Natural) }
+
+// SplitFile is Split for the kind File, whose names are longer by a few bytes: the object of
+// a component of 251 bytes that is also a directory is shown below a Part.
+func SplitFile(component string) (piece, rest string, long bool) { return split(component, File) }
+
+func split(component string, kind Kind) (piece, rest string, long bool) {
 	if len(encode(component, kind)) <= MaxName {
 		return component, "", false
 	}
@@ -95,10 +101,11 @@ func Split(component string, kind Kind) (piece, rest string, long bool) {
 	return component[:at], component[at:], true
 }
 
-// Continues reports whether the component piece+rest is shown as rest in the directory of
-// kind Part of that piece: false for shorter neighbours that begin with the same bytes.
+// Continues reports whether the component piece+rest, as kind Natural or File, is shown as
+// rest in the directory of kind Part of that piece: false for shorter neighbours that begin
+// with the same bytes.
 func Continues(piece, rest string, kind Kind) bool {
-	p, _, long := Split(piece+rest, kind)
+	p, _, long := split(piece+rest, kind)
 	return long && p == piece
 }
 
