@@ -1,0 +1,116 @@
+package test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"syscall"
+	"testing"
+)
+
+// world is what all tests of one run share. Its parts are made when first asked for and end
+// with the run.
+type world struct {
+	dir   string // of this run; removed at its end
+	tools string // where the servers are
+
+	mu      sync.Mutex
+	cleanup []func()
+
+	versitygw, minio func() (*store, error)
+	binary           func() (string, error) // objmount under test
+}
+
+// shared is set by TestMain before any test.
+var shared *world
+
+func TestMain(m *testing.M) {
+	code, err := runTests(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func runTests(m *testing.M) (code int, err error) {
+	// Long names make long socket paths; the directory is short on purpose.
+	dir, err := os.MkdirTemp("", "t")
+	if err != nil {
+		return 1, err
+	}
+	w := &world{dir: dir, tools: os.Getenv("OBJMOUNT_TOOLS")}
+	if w.tools == "" {
+		cache, err := os.UserCacheDir()
+		if err != nil {
+			return 1, err
+		}
+		w.tools = filepath.Join(cache, "objmount-tools")
+	}
+	w.versitygw = sync.OnceValues(func() (*store, error) { return startVersityGW(w) })
+	w.minio = sync.OnceValues(func() (*store, error) { return startMinIO(w) })
+	w.binary = sync.OnceValues(func() (string, error) { return buildObjmount(w) })
+	shared = w
+	defer func() {
+		w.close()
+		err = errors.Join(err, os.RemoveAll(dir))
+	}()
+	return m.Run(), nil
+}
+
+// atEnd calls f when all tests are over; the last one registered is called first.
+func (w *world) atEnd(f func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.cleanup = append(w.cleanup, f)
+}
+
+func (w *world) close() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for i := len(w.cleanup) - 1; i >= 0; i-- {
+		w.cleanup[i]()
+	}
+}
+
+// buildObjmount builds the binary under test with the race detector, or takes the one that
+// OBJMOUNT_BINARY names.
+func buildObjmount(w *world) (string, error) {
+	if b := os.Getenv("OBJMOUNT_BINARY"); b != "" {
+		return filepath.Abs(b)
+	}
+	out := filepath.Join(w.dir, "objmount")
+	cmd := exec.Command("go", "build", "-race", "-buildvcs=false", "-o", out, "../cmd/objmount")
+	if text, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("building objmount: %w\n%s", err, text)
+	}
+	return out, nil
+}
+
+// spawner starts processes from one thread that lives as long as the run: the kernel sends a
+// child its parent-death signal when the thread that made it ends, and Go's threads come and go.
+var spawner = sync.OnceValue(func() chan<- func() {
+	work := make(chan func())
+	go func() {
+		runtime.LockOSThread()
+		for f := range work {
+			f()
+		}
+	}()
+	return work
+})
+
+// startChild starts cmd so that it gets signal if this process ends before it.
+func startChild(cmd *exec.Cmd, signal syscall.Signal) error {
+	if cmd.SysProcAttr == nil {
+		cmd.SysProcAttr = &syscall.SysProcAttr{}
+	}
+	cmd.SysProcAttr.Pdeathsig = signal
+	done := make(chan error)
+	spawner() <- func() { done <- cmd.Start() }
+	return <-done
+}

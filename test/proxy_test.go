@@ -1,0 +1,281 @@
+package test
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// A proxy stands between a client and a store: it counts requests by S3 operation and bytes of
+// object data, and can delay, hold or spoil requests. Host is passed on, so signatures stay valid.
+type proxy struct {
+	endpoint string
+
+	mu       sync.Mutex
+	counts   map[string]int
+	requests []string // "PutObject /bucket/key", in the order of arrival
+	sent     int64    // bytes of object data that the client sent
+	received int64    // bytes of object data that the client was sent
+	rules    []*rule
+}
+
+// A rule changes what happens to the requests that match. Nil functions and zero values do nothing.
+type rule struct {
+	match   func(operation, path string) bool
+	latency time.Duration
+	status  int           // answered without asking the store
+	hold    chan struct{} // wait until it is closed, or the client gives up
+	lose    bool          // the store does it, the client sees a broken connection
+	times   int           // how often it applies; 0: always
+
+	used int
+}
+
+func newProxy(t testing.TB, s *store) *proxy {
+	t.Helper()
+	upstream, err := url.Parse(s.endpoint)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &proxy{counts: map[string]int{}}
+	transport := &http.Transport{MaxIdleConnsPerHost: 128, DisableCompression: true}
+	reverse := &httputil.ReverseProxy{
+		Transport: transport, FlushInterval: -1, BufferPool: newBuffers(),
+		Rewrite: func(r *httputil.ProxyRequest) {
+			host := r.In.Host
+			r.SetURL(upstream)
+			r.Out.Host = host
+		},
+		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) },
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { p.serve(w, r, reverse) }))
+	p.endpoint = server.URL
+	t.Cleanup(func() {
+		p.clear()
+		server.CloseClientConnections()
+		server.Close()
+		transport.CloseIdleConnections()
+	})
+	return p
+}
+
+func (p *proxy) serve(w http.ResponseWriter, r *http.Request, reverse http.Handler) {
+	operation := operationOf(r)
+	p.mu.Lock()
+	p.counts[operation]++
+	p.requests = append(p.requests, operation+" "+r.URL.RequestURI())
+	var applied []rule
+	for _, x := range p.rules {
+		if x.match(operation, r.URL.Path) && (x.times == 0 || x.used < x.times) {
+			x.used++
+			applied = append(applied, *x)
+		}
+	}
+	p.mu.Unlock()
+
+	switch operation {
+	case "PutObject", "UploadPart":
+		r.Body = &countingBody{ReadCloser: r.Body, count: func(n int) { p.add(&p.sent, n) }}
+	case "GetObject":
+		w = &countingWriter{ResponseWriter: w, count: func(n int) { p.add(&p.received, n) }}
+	}
+	for _, x := range applied {
+		if x.latency > 0 {
+			time.Sleep(x.latency)
+		}
+		if x.hold != nil {
+			select {
+			case <-x.hold:
+			case <-r.Context().Done():
+				return
+			}
+		}
+		if x.status != 0 {
+			_, _ = io.Copy(io.Discard, r.Body)
+			w.Header().Set("Content-Type", "application/xml")
+			w.WriteHeader(x.status)
+			code := map[int]string{403: "AccessDenied", 500: "InternalError", 503: "SlowDown"}[x.status]
+			fmt.Fprintf(w, "<?xml version=\"1.0\"?><Error><Code>%s</Code><Message>by the test</Message></Error>", code)
+			return
+		}
+		if x.lose {
+			reverse.ServeHTTP(httptest.NewRecorder(), r)
+			panic(http.ErrAbortHandler)
+		}
+	}
+	reverse.ServeHTTP(w, r)
+}
+
+func (p *proxy) add(counter *int64, n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	*counter += int64(n)
+}
+
+// on adds a rule.
+func (p *proxy) on(x *rule) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.rules = append(p.rules, x)
+}
+
+// clear removes all rules and lets go what they hold.
+func (p *proxy) clear() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, x := range p.rules {
+		if x.hold != nil {
+			close(x.hold)
+		}
+	}
+	p.rules = nil
+}
+
+// A tally is what went through a proxy in some time.
+type tally struct {
+	counts         map[string]int
+	requests       []string
+	sent, received int64
+}
+
+// take returns what went through since the last take, and starts again.
+func (p *proxy) take() tally {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	out := tally{counts: p.counts, requests: p.requests, sent: p.sent, received: p.received}
+	p.counts, p.requests, p.sent, p.received = map[string]int{}, nil, 0, 0
+	return out
+}
+
+// count returns how often an operation arrived since the last take.
+func (p *proxy) count(operation string) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.counts[operation]
+}
+
+func (t tally) total() int {
+	n := 0
+	for _, c := range t.counts {
+		n += c
+	}
+	return n
+}
+
+func (t tally) String() string {
+	var b strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(t.counts)) {
+		fmt.Fprintf(&b, "%d %s, ", t.counts[name], name)
+	}
+	fmt.Fprintf(&b, "%d bytes sent, %d received", t.sent, t.received)
+	for _, r := range t.requests[:min(len(t.requests), 30)] {
+		b.WriteString("\n    " + r)
+	}
+	return b.String()
+}
+
+// operationOf names the S3 operation of a request (path style).
+func operationOf(r *http.Request) string {
+	query := r.URL.Query()
+	_, key, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
+	if key == "" {
+		return bucketOperation(r, query)
+	}
+	copied := r.Header.Get("X-Amz-Copy-Source") != ""
+	switch {
+	case query.Has("uploadId"):
+		switch {
+		case r.Method == http.MethodPut && copied:
+			return "UploadPartCopy"
+		case r.Method == http.MethodPut:
+			return "UploadPart"
+		case r.Method == http.MethodPost:
+			return "CompleteMultipartUpload"
+		case r.Method == http.MethodDelete:
+			return "AbortMultipartUpload"
+		}
+		return "ListParts"
+	case query.Has("uploads"):
+		return "CreateMultipartUpload"
+	case query.Has("tagging"), query.Has("attributes"), query.Has("acl"):
+		return r.Method + "Object?" + r.URL.RawQuery
+	}
+	switch r.Method {
+	case http.MethodPut:
+		if copied {
+			return "CopyObject"
+		}
+		return "PutObject"
+	case http.MethodGet:
+		return "GetObject"
+	case http.MethodHead:
+		return "HeadObject"
+	case http.MethodDelete:
+		return "DeleteObject"
+	}
+	return r.Method
+}
+
+func bucketOperation(r *http.Request, query url.Values) string {
+	switch {
+	case query.Has("list-type"):
+		return "ListObjectsV2"
+	case query.Has("delete"):
+		return "DeleteObjects"
+	case query.Has("uploads"):
+		return "ListMultipartUploads"
+	case r.Method == http.MethodHead:
+		return "HeadBucket"
+	case r.URL.Path == "/":
+		return "ListBuckets"
+	}
+	for _, name := range []string{"versioning", "location", "object-lock", "versions"} {
+		if query.Has(name) {
+			return r.Method + "Bucket?" + name
+		}
+	}
+	return r.Method + "Bucket"
+}
+
+type countingBody struct {
+	io.ReadCloser
+	count func(int)
+}
+
+func (b *countingBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	b.count(n)
+	return n, err
+}
+
+type countingWriter struct {
+	http.ResponseWriter
+	count func(int)
+}
+
+func (w *countingWriter) Write(p []byte) (int, error) {
+	n, err := w.ResponseWriter.Write(p)
+	w.count(n)
+	return n, err
+}
+
+func (w *countingWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// buffers keeps the copy buffers of the reverse proxy.
+type buffers struct{ pool sync.Pool }
+
+func newBuffers() *buffers {
+	return &buffers{sync.Pool{New: func() any { b := make([]byte, 256<<10); return &b }}}
+}
+
+func (b *buffers) Get() []byte  { return *b.pool.Get().(*[]byte) }
+func (b *buffers) Put(x []byte) { b.pool.Put(&x) }

@@ -1,0 +1,149 @@
+package test
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+)
+
+const (
+	accessKey = "testkey"
+	secretKey = "testsecret"
+	region    = "us-east-1"
+)
+
+// A store is a running S3 server.
+type store struct {
+	name     string
+	endpoint string
+	client   *s3.Client
+	foreign  func() (*foreign, error) // started when first asked for
+}
+
+// stores by the name that test tables use.
+func openStore(t testing.TB, name string) *store {
+	t.Helper()
+	start := map[string]func() (*store, error){"versitygw": shared.versitygw, "minio": shared.minio}[name]
+	if start == nil {
+		t.Fatalf("no store %q", name)
+	}
+	if testing.Short() {
+		t.Skip("-short: no servers, no mounts")
+	}
+	s, err := start()
+	if err != nil {
+		t.Fatalf("%v\n`make tools` builds the servers", err)
+	}
+	return s
+}
+
+func startVersityGW(w *world) (*store, error) {
+	dir := filepath.Join(w.dir, "vgw")
+	for _, d := range []string{"data", "versions"} {
+		if err := os.MkdirAll(filepath.Join(dir, d), 0o755); err != nil {
+			return nil, err
+		}
+	}
+	return startServer(w, "versitygw", dir, "/health",
+		[]string{"ROOT_ACCESS_KEY=" + accessKey, "ROOT_SECRET_KEY=" + secretKey},
+		func(address string) []string {
+			return []string{"--port", address, "--keep-alive", "--quiet", "--health", "/health",
+				"posix", "--versioning-dir", filepath.Join(dir, "versions"), filepath.Join(dir, "data")}
+		})
+}
+
+func startMinIO(w *world) (*store, error) {
+	dir := filepath.Join(w.dir, "minio")
+	if err := os.MkdirAll(filepath.Join(dir, "certs"), 0o755); err != nil { // empty: plain http
+		return nil, err
+	}
+	return startServer(w, "minio", dir, "/minio/health/ready",
+		[]string{"MINIO_ROOT_USER=" + accessKey, "MINIO_ROOT_PASSWORD=" + secretKey,
+			"MINIO_BROWSER=off", "MINIO_UPDATE=off", "HOME=" + dir},
+		func(address string) []string {
+			return []string{"server", "--quiet", "--address", address, "--certs-dir", filepath.Join(dir, "certs"), filepath.Join(dir, "data")}
+		})
+}
+
+// startServer runs a server of the tools directory on a free port and waits until it answers.
+func startServer(w *world, name, dir, health string, env []string, args func(address string) []string) (*store, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	address := listener.Addr().String()
+	listener.Close()
+	log, err := os.Create(filepath.Join(dir, "log"))
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close()
+	cmd := exec.Command(filepath.Join(w.tools, name), args(address)...)
+	cmd.Env, cmd.Stdout, cmd.Stderr = append(os.Environ(), env...), log, log
+	if err := startChild(cmd, syscall.SIGKILL); err != nil {
+		return nil, err
+	}
+	exited := make(chan struct{})
+	go func() { _ = cmd.Wait(); close(exited) }()
+	w.atEnd(func() { _ = cmd.Process.Kill(); <-exited })
+
+	endpoint := "http://" + address
+	deadline := time.After(time.Minute)
+	for {
+		if reply, err := http.Get(endpoint + health); err == nil {
+			reply.Body.Close()
+			if reply.StatusCode == http.StatusOK {
+				return newStore(w, name, endpoint), nil
+			}
+		}
+		select {
+		case <-exited:
+			text, _ := os.ReadFile(log.Name())
+			return nil, fmt.Errorf("%s ended at once:\n%s", name, text)
+		case <-deadline:
+			return nil, fmt.Errorf("%s does not answer", name)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+func newStore(w *world, name, endpoint string) *store {
+	return &store{
+		name: name, endpoint: endpoint, client: newClient(endpoint),
+		foreign: sync.OnceValues(func() (*foreign, error) { return startForeign(w, endpoint) }),
+	}
+}
+
+// newClient is a bare client: one try, path style.
+func newClient(endpoint string) *s3.Client {
+	return s3.New(s3.Options{
+		BaseEndpoint: &endpoint, Region: region, UsePathStyle: true, RetryMaxAttempts: 1,
+		Credentials:                credentials.NewStaticCredentialsProvider(accessKey, secretKey, ""),
+		RequestChecksumCalculation: aws.RequestChecksumCalculationWhenRequired,
+		ResponseChecksumValidation: aws.ResponseChecksumValidationWhenRequired,
+	})
+}
+
+// newBucket makes an empty bucket with a name of its own.
+func (s *store) newBucket(t testing.TB) string {
+	t.Helper()
+	name := "t-" + strings.ToLower(rand.Text()[:12])
+	if _, err := s.client.CreateBucket(context.Background(), &s3.CreateBucketInput{Bucket: &name}); err != nil {
+		t.Fatalf("making a bucket: %v", err)
+	}
+	return name
+}
