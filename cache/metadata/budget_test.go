@@ -25,10 +25,17 @@ func put(t testing.TB, store backend.Writer, keys ...string) {
 	}
 }
 
+// counted is a store that counts.
+type counted struct {
+	*mem.Counter
+	mem *mem.Store
+}
+
 // open returns a cache on a store that counts.
-func open(t testing.TB, change func(*Config), keys ...string) (*Cache, *mem.Counter) {
+func open(t testing.TB, change func(*Config), keys ...string) (*Cache, counted) {
 	t.Helper()
-	store := mem.Counting(mem.New(bucket))
+	inner := mem.New(bucket)
+	store := counted{mem.Counting(inner), inner}
 	put(t, store, keys...)
 	store.Reset()
 	cfg := Config{Lister: store, Reader: store, TTL: time.Minute, NegativeTTL: time.Second}

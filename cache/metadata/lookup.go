@@ -66,11 +66,14 @@ func (c *Cache) lookupID(bucket, prefix, name string) (id lookupID, short string
 }
 
 func (id lookupID) result(it *item, short string) (Entry, error) {
-	if !it.exists() {
+	// The object of a prefix itself is no entry in it: see Scan.Self.
+	if !it.dir && (!it.object || short == "") {
 		return Entry{}, &backend.Error{Kind: backend.KindNotExist, Op: "Lookup", Bucket: id.bucket, Key: id.prefix + id.name}
 	}
 	e := it.entry(id.bucket, id.prefix)
-	e.Name = short
+	if e.Name = short; short == "" {
+		e.Object = nil
+	}
 	return e, nil
 }
 
