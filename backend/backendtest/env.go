@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/objmount/objmount/backend"
 )
@@ -58,11 +59,21 @@ func (e *env) get(name string, opt backend.GetOptions) ([]byte, *backend.Body) {
 		e.Fatalf("Get %q: %v", name, err)
 	}
 	defer body.Close()
-	data, err := io.ReadAll(body)
+	data, err := readAll(body)
 	if err != nil {
 		e.Fatalf("reading %q: %v", name, err)
 	}
 	return data, body
+}
+
+// readAll reads a body to its end, whatever it says of its length.
+func readAll(body *backend.Body) ([]byte, error) {
+	var buf bytes.Buffer
+	if n := body.Range.Len; n > 0 && n < 64*backend.MiB {
+		buf.Grow(int(n) + bytes.MinRead)
+	}
+	_, err := buf.ReadFrom(body)
+	return buf.Bytes(), err
 }
 
 // getErr returns the error of a Get, closing a body that should not be there.
@@ -93,8 +104,27 @@ func (e *env) delete(name string) {
 // wantContent checks what is stored under name and returns it.
 func (e *env) wantContent(name string, want []byte) backend.Object {
 	e.Helper()
-	data, body := e.get(name, backend.GetOptions{})
-	e.wantBytes(name, data, want)
+	body, err := e.store.Get(e.ctx, e.id(name), backend.GetOptions{})
+	if err != nil {
+		e.Fatalf("Get %q: %v", name, err)
+	}
+	defer body.Close()
+	buf := make([]byte, 128<<10)
+	for rest := want; ; {
+		n, err := io.ReadFull(body, buf)
+		if n > len(rest) || !bytes.Equal(buf[:n], rest[:n]) {
+			e.Fatalf("%q: other bytes from offset %d on, or too many; want %d", name, len(want)-len(rest), len(want))
+		}
+		if rest = rest[n:]; err == io.EOF || err == io.ErrUnexpectedEOF && len(rest) == 0 {
+			if len(rest) > 0 {
+				e.Fatalf("%q ends %d bytes early, without an error", name, len(rest))
+			}
+			break
+		}
+		if err != nil {
+			e.Fatalf("reading %q: %v", name, err)
+		}
+	}
 	if body.Object.Size != int64(len(want)) {
 		e.Errorf("%q has size %d, want %d", name, body.Object.Size, len(want))
 	}
@@ -189,13 +219,18 @@ func (e *env) wantNames(what string, got, want []string) {
 	}
 }
 
-// noise returns n bytes that do not compress, always the same for a seed.
-func noise(seed uint64, n int64) []byte {
-	var key [32]byte
-	binary.LittleEndian.PutUint64(key[:], seed)
-	data := make([]byte, n)
-	rand.NewChaCha8(key).Read(data) // never fails
+// random bytes that do not compress; read only.
+var entropy = sync.OnceValue(func() []byte {
+	data := make([]byte, 16*backend.MiB)
+	rand.NewChaCha8([32]byte{1}).Read(data) // never fails
 	return data
+})
+
+// noise returns n <= 12 MiB bytes that differ from those of other seeds < 1000. They are
+// shared: read only, not to be appended to in place.
+func noise(seed uint64, n int64) []byte {
+	off := int64(seed) * 4001
+	return entropy()[off : off+n : off+n]
 }
 
 // nvme is the table of CRC-64/NVME, its polynomial bit-reversed as hash/crc64 wants it.

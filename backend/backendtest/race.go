@@ -3,7 +3,6 @@ package backendtest
 import (
 	"bytes"
 	"fmt"
-	"io"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -129,7 +128,7 @@ func (e *env) snapshot(name string) (data []byte, etag string, err error) {
 		return nil, "", err
 	}
 	defer body.Close()
-	data, err = io.ReadAll(body)
+	data, err = readAll(body)
 	return data, body.Object.ETag, err
 }
 
