@@ -22,8 +22,8 @@
 // Every run writes under its own random prefix, every subtest below a folder of its own, and
 // the rest is deleted at the end (a bucket that keeps versions keeps old versions of them).
 // Bodies are at most 12 MiB; all of it takes some ten seconds on a server on this machine.
-// With -short the subtests with more than a thousand requests are left out. Subtests run in
-// parallel as -parallel says. One subtest makes and removes a bucket; without the permission
+// With -short bodies are shorter, and the subtests with more than a thousand requests are
+// left out. Subtests run in parallel as -parallel says. One subtest makes and removes a bucket; without the permission
 // for that it is skipped.
 //
 // # What it is strict about, and what not

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"testing"
 
 	"github.com/objmount/objmount/backend"
 )
@@ -219,7 +220,16 @@ func (e *env) wantNames(what string, got, want []string) {
 	}
 }
 
-// random bytes that do not compress; read only.
+// big returns the size of a body that should be longer than any buffer on its way: n, less
+// with -short.
+func big(n int64) int64 {
+	if testing.Short() {
+		return n / 8
+	}
+	return n
+}
+
+// entropy returns random bytes that do not compress; read only.
 var entropy = sync.OnceValue(func() []byte {
 	data := make([]byte, 16*backend.MiB)
 	rand.NewChaCha8([32]byte{1}).Read(data) // never fails

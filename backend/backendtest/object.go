@@ -85,12 +85,12 @@ func overwrite(e *env) {
 }
 
 func largeObject(e *env) {
-	data := noise(2, 12*backend.MiB-7)
+	data := noise(2, big(12*backend.MiB)-7)
 	e.put("large", data)
 	e.wantContent("large", data)
-	off := 5*backend.MiB - 3
-	piece, _ := e.get("large", backend.GetOptions{Range: &backend.Range{Off: off, Len: 3 * backend.MiB}})
-	e.wantBytes("3 MiB in the middle", piece, data[off:off+3*backend.MiB])
+	off, n := big(5*backend.MiB)-3, big(3*backend.MiB)
+	piece, _ := e.get("large", backend.GetOptions{Range: &backend.Range{Off: off, Len: n}})
+	e.wantBytes("a large range", piece, data[off:off+n])
 }
 
 // bodyFromItsStart: a body is read from offset 0, wherever it stands.

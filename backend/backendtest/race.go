@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/objmount/objmount/backend"
 )
@@ -100,6 +101,7 @@ func noLostUpdates(e *env) {
 				n++ // an attempt of unknown outcome that was stored
 				continue
 			}
+			time.Sleep(time.Millisecond) // so that others have read the same
 			_, err = e.putIf("log", string(data)+line, backend.Condition{IfMatch: etag})
 			switch {
 			case err == nil:
