@@ -27,6 +27,7 @@ build: ## bin/objmount
 
 demo: build ## a first session: S3 server, mount, read, write (data in ./demo-data)
 	cd demo && $(BUILD) -ldflags '-s -w' -o ../bin/objmount-demo-server ./objmount-demo-server
+	test/tools.sh demo
 	demo/demo.sh
 
 test: tools build ## all tests, under the race detector, on VersityGW and MinIO

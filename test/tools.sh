@@ -2,6 +2,7 @@
 # tools.sh NAME...: installs what is missing of
 #   test           all that `make test` needs
 #   versitygw minio rclone golangci-lint    Go programs, built into $OBJMOUNT_TOOLS at the version pinned here
+#   demo           all that `make demo` needs
 #   s3fs           by apt-get
 # Works as root and with sudo, without standard input.
 set -euo pipefail
@@ -76,6 +77,11 @@ for name; do
 		has_boto3 || { echo "no python3 with boto3" >&2; exit 1; }
 		go_tool versitygw
 		go_tool minio
+		;;
+	demo)
+		apt fuse3 fusermount3
+		apt curl curl
+		install_missing
 		;;
 	s3fs)
 		MISSING=()

@@ -15,7 +15,8 @@ func useGit(w *workspace) {
 	      git checkout -q main && test -e private && git merge -q work && test -e renamed
 	      git status --porcelain | diff /dev/null -`)
 	w.sh(`cd "$SRC/origin" && git checkout -q work && git -C "$OLDPWD/clone" checkout -q work
-	      diff -r --exclude=.git --no-dereference . "$OLDPWD/clone"`)
+	      diff <(git ls-files -s) <(git -C "$OLDPWD/clone" ls-files -s)
+	      git -C "$OLDPWD/clone" status --porcelain | diff /dev/null -`)
 }
 
 func useSQLite(w *workspace) {

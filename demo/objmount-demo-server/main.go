@@ -26,10 +26,13 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 )
+
+const loopback = "127.0.0.1:"
 
 // Ready is what the server prints once it answers.
 type Ready struct {
@@ -130,12 +133,21 @@ func silenceStdout() (*os.File, error) {
 	return os.NewFile(uintptr(fd), "stdout"), nil
 }
 
-// freePort returns an address of the loopback interface that nobody listened on a moment ago.
-func freePort() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+// freeAddress returns an address of the loopback interface that nobody listened on a moment
+// ago: the one in file, where the last run wrote it, if it is free, so that a mount that was
+// interrupted finds its store again.
+func freeAddress(file string) (string, error) {
+	last, err := os.ReadFile(file)
+	if err != nil || !strings.HasPrefix(string(last), loopback) {
+		last = []byte(loopback + "0")
+	}
+	l, err := net.Listen("tcp", string(last))
 	if err != nil {
-		return "", err
+		if l, err = net.Listen("tcp", loopback+"0"); err != nil {
+			return "", err
+		}
 	}
 	defer l.Close()
-	return l.Addr().String(), nil
+	address := l.Addr().String()
+	return address, os.WriteFile(file, []byte(address), 0o600)
 }

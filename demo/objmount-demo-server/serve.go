@@ -46,15 +46,15 @@ func serve(ctx context.Context, dir string, k keys, ready func(endpoint string) 
 	}
 	defer files.Shutdown()
 	for range portTries { // another process may take the free port before us
-		if err = serveOnce(ctx, files, k, ready); !errors.Is(err, syscall.EADDRINUSE) {
+		if err = serveOnce(ctx, files, filepath.Join(dir, "address"), k, ready); !errors.Is(err, syscall.EADDRINUSE) {
 			break
 		}
 	}
 	return err
 }
 
-func serveOnce(ctx context.Context, files *posix.Posix, k keys, ready func(string) error) error {
-	address, err := freePort()
+func serveOnce(ctx context.Context, files *posix.Posix, addressFile string, k keys, ready func(string) error) error {
+	address, err := freeAddress(addressFile)
 	if err != nil {
 		return err
 	}

@@ -113,6 +113,9 @@ func TestObjectsSurviveARestart(t *testing.T) {
 	if first.ready.SecretAccessKey != second.ready.SecretAccessKey {
 		t.Error("the second start made new keys")
 	}
+	if first.ready.Endpoint != second.ready.Endpoint {
+		t.Errorf("the second start is at %s, the first was at %s", second.ready.Endpoint, first.ready.Endpoint)
+	}
 	got, err := second.client(second.ready.AccessKeyID, second.ready.SecretAccessKey).
 		GetObject(ctx, &s3.GetObjectInput{Bucket: aws.String("demo"), Key: aws.String("a/b")})
 	if err != nil {

@@ -1,0 +1,79 @@
+package test
+
+import (
+	"maps"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hanwen/go-fuse/v2/posixtest"
+)
+
+// notPosix are the checks of go-fuse's suite that objmount does not pass, each with its reason.
+// Each is run all the same and must fail, so that the table stays true.
+var notPosix = map[string]string{
+	"Link":              "an object has one name: link(2) is EPERM (fs/SEMANTICS.md)",
+	"LinkUnlinkRename":  "an object has one name: link(2) is EPERM (fs/SEMANTICS.md)",
+	"FallocateKeepSize": "an object has no space beyond its end: fallocate with KEEP_SIZE is EOPNOTSUPP (fs/SEMANTICS.md)",
+}
+
+const (
+	posixName = "OBJMOUNT_TEST_POSIX"     // name of the check that a child runs
+	posixDir  = "OBJMOUNT_TEST_POSIX_DIR" // and where
+)
+
+func TestPosix(t *testing.T) {
+	for _, c := range []combination{{"versitygw", false, false}, {"minio", true, true}} {
+		t.Run(c.String(), func(t *testing.T) {
+			t.Parallel()
+			s := openStore(t, c.store)
+			m := newMount(t, mountOptions{store: s, source: "s3://" + s.newBucket(t), args: c.args()})
+			watchdog := time.AfterFunc(3*time.Minute, m.dumpGoroutines) // frees a call that hangs
+			defer watchdog.Stop()
+			for _, name := range slices.Sorted(maps.Keys(posixtest.All)) {
+				t.Run(name, func(t *testing.T) {
+					dir, err := os.MkdirTemp(m.dir, name)
+					if err != nil {
+						t.Fatal(err)
+					}
+					if reason := notPosix[name]; reason != "" {
+						mustFail(t, name, dir, reason)
+						return
+					}
+					posixtest.All[name](t, dir)
+				})
+			}
+			m.unmount()
+		})
+	}
+	for name := range notPosix {
+		if posixtest.All[name] == nil {
+			t.Errorf("the suite has no check %s any more; remove it from notPosix", name)
+		}
+	}
+}
+
+// mustFail runs a check in a child process, because a check that fails ends its test.
+func mustFail(t *testing.T, name, dir, reason string) {
+	t.Helper()
+	cmd := exec.Command(os.Args[0], "-test.run=^TestPosixChild$", "-test.v")
+	cmd.Env = append(os.Environ(), posixName+"="+name, posixDir+"="+dir)
+	out, err := cmd.CombinedOutput()
+	switch {
+	case !strings.Contains(string(out), "=== RUN   TestPosixChild"):
+		t.Errorf("the child did not run: %v\n%s", err, out)
+	case err == nil && !strings.Contains(string(out), "--- SKIP"):
+		t.Errorf("%s passes now; remove it from notPosix (%s)", name, reason)
+	}
+}
+
+func TestPosixChild(t *testing.T) {
+	name := os.Getenv(posixName)
+	if name == "" {
+		t.Skip("only as a child of TestPosix")
+	}
+	posixtest.All[name](t, os.Getenv(posixDir))
+}
