@@ -86,7 +86,8 @@ func canceledReading(e *env) {
 	e.wantContent("a", data)
 }
 
-// endingBody cancels a context when half of it was read.
+// endingBody cancels a context when half of it was read, and is slow from there on, so that
+// the rest is not on its way before anybody notices.
 type endingBody struct {
 	*bytes.Reader
 	cancel context.CancelFunc
@@ -95,6 +96,7 @@ type endingBody struct {
 func (b *endingBody) Read(p []byte) (int, error) {
 	if b.Len() <= int(b.Size()/2) {
 		b.cancel()
+		time.Sleep(5 * time.Millisecond)
 	}
 	return b.Reader.Read(p[:min(len(p), 64<<10)])
 }

@@ -80,7 +80,7 @@ func load(ctx context.Context, body io.ReadSeeker, size int64) (content, sums, e
 	if n, _ := io.ReadFull(body, one[:]); n != 0 {
 		return c, sums{}, errLong
 	}
-	return c, h.sums(), nil
+	return c, h.sums(), ctx.Err()
 }
 
 // with appends a segment in place; the caller owns c.
