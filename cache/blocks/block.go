@@ -119,8 +119,9 @@ func (b *block) fail(err error) {
 	b.waiters = nil
 }
 
-// errAbandoned: the download was given up because nobody waited for it; look again.
-var errAbandoned = errors.New("blocks: download abandoned")
+// errRetry: what was found is gone (a download that nobody waited for was given up, the
+// disk tier dropped the bytes); look again.
+var errRetry = errors.New("blocks: look again")
 
 // wait returns when the first need bytes are valid. The caller holds a reference.
 // A wait that ctx ends is a KindCanceled error; the download goes on.
@@ -130,7 +131,7 @@ func (b *block) wait(ctx context.Context, need int64) error {
 	}
 	if b.fetch != nil {
 		if !b.fetch.retain() {
-			return errAbandoned
+			return errRetry
 		}
 		defer b.fetch.release()
 	}

@@ -5,6 +5,7 @@ import (
 	"hash"
 	"log/slog"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -58,7 +59,7 @@ type Cache struct {
 	tasks  sync.WaitGroup // fetches and Small calls
 
 	mu        sync.Mutex // before content.mu
-	contents  map[identity]*content
+	contents  table
 	readers   map[*Reader]struct{}
 	reclaimed time.Time
 
@@ -84,7 +85,7 @@ func Open(cfg Config) (*Cache, error) {
 	c := &Cache{
 		reader: cfg.Reader, checksum: cfg.Checksum, log: cfg.Log,
 		slots:    make(chan struct{}, cfg.Requests),
-		contents: map[identity]*content{},
+		contents: table{},
 		readers:  map[*Reader]struct{}{},
 	}
 	// Shares: see budget. What waits to be written to disk is bounded by queue.
@@ -132,15 +133,21 @@ func (c *Cache) Close() error {
 
 // file returns the disk tier's file of src, nil without a disk tier. The caller releases it.
 func (c *Cache) file(src Source) *disk.File {
-	return c.tier.File(disk.Key{Bucket: src.Bucket, Key: src.Key, ETag: src.ETag, Size: src.Size})
+	return c.tier.File(src.diskKey())
 }
 
 // persist queues a full block for the disk tier. The caller holds a reference.
 func (c *Cache) persist(b *block) {
-	if c.tier == nil || !b.ref() {
+	if c.tier == nil {
 		return
 	}
-	f := c.file(b.content.source())
+	b.content.mu.Lock()
+	src, lost := b.content.src, b.content.lost
+	b.content.mu.Unlock()
+	if lost || !b.ref() {
+		return
+	}
+	f := c.file(src)
 	c.tier.Enqueue(f, b.off, b.buf.data, func() {
 		f.Release()
 		b.unref()
@@ -174,13 +181,8 @@ func (c *Cache) Complete(src Source) (fd *os.File, ok bool) {
 // Drop forgets every version of a key, because another version is current now. Readers
 // of an old version keep what they have, and what they read ahead.
 func (c *Cache) Drop(bucket, key string) {
-	var old []*content
 	c.mu.Lock()
-	for id, ct := range c.contents {
-		if id.bucket == bucket && id.key == key {
-			old = append(old, ct)
-		}
-	}
+	old := slices.Clone(c.contents[backend.ObjectID{Bucket: bucket, Key: key}])
 	c.mu.Unlock()
 	for _, ct := range old {
 		c.expel(ct)
@@ -193,14 +195,12 @@ func (c *Cache) expel(ct *content) {
 	c.mu.Lock()
 	ct.mu.Lock()
 	src := ct.src
-	if id := src.identity(); c.contents[id] == ct {
-		delete(c.contents, id)
-	}
+	c.contents.remove(ct, src)
 	ct.lost = true
 	unused := ct.users == 0
 	ct.mu.Unlock()
 	c.mu.Unlock()
-	c.tier.Remove(disk.Key{Bucket: src.Bucket, Key: src.Key, ETag: src.ETag, Size: src.Size})
+	c.tier.Remove(src.diskKey())
 	if unused {
 		ct.evictAll()
 	}
@@ -209,26 +209,25 @@ func (c *Cache) expel(ct *content) {
 // Move says that the bytes of old are now known as new: a rename, or a copy onto itself
 // that changed the ETag. Cached blocks and open Readers go along. The sizes are equal.
 func (c *Cache) Move(old, new Source) {
-	if old.Size != new.Size || old.identity() == new.identity() {
+	if old.Size != new.Size || old.same(new) {
 		return
 	}
 	c.mu.Lock()
-	if ct := c.contents[old.identity()]; ct != nil {
+	if ct := c.contents.find(old); ct != nil {
 		ct.mu.Lock()
 		if new.CRC64NVME == "" {
 			new.CRC64NVME = ct.src.CRC64NVME
 		}
+		c.contents.remove(ct, old)
 		ct.src = new
 		ct.moved++
-		delete(c.contents, old.identity())
-		if c.contents[new.identity()] == nil {
-			c.contents[new.identity()] = ct
+		if c.contents.find(new) == nil {
+			c.contents.add(ct, new)
 		} else {
 			ct.lost = true // its Readers go on, by the new name
 		}
 		ct.mu.Unlock()
 	}
 	c.mu.Unlock()
-	c.tier.Move(disk.Key{Bucket: old.Bucket, Key: old.Key, ETag: old.ETag, Size: old.Size},
-		disk.Key{Bucket: new.Bucket, Key: new.Key, ETag: new.ETag, Size: new.Size})
+	c.tier.Move(old.diskKey(), new.diskKey())
 }

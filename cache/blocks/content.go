@@ -1,6 +1,7 @@
 package blocks
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/cespare/xxhash/v2"
@@ -18,21 +19,50 @@ type Source struct {
 	CRC64NVME string
 }
 
-// identity is what makes two sources the same bytes.
-type identity struct {
-	bucket, key, etag string
-	size              int64
+// same reports whether s and o are the same bytes under the same name.
+func (s Source) same(o Source) bool {
+	return s.ETag == o.ETag && s.Size == o.Size && s.Key == o.Key && s.Bucket == o.Bucket
 }
 
-func (s Source) identity() identity { return identity{s.Bucket, s.Key, s.ETag, s.Size} }
+func (s Source) id() backend.ObjectID { return backend.ObjectID{Bucket: s.Bucket, Key: s.Key} }
 
-func (id identity) hash() uint64 {
+func (s Source) diskKey() disk.Key {
+	return disk.Key{Bucket: s.Bucket, Key: s.Key, ETag: s.ETag, Size: s.Size}
+}
+
+// hash depends on what same compares.
+func (s Source) hash() uint64 {
 	var d xxhash.Digest
 	d.Reset()
-	for _, s := range [...]string{id.bucket, "\x00", id.key, "\x00", id.etag} {
-		_, _ = d.WriteString(s)
+	for _, part := range [...]string{s.Bucket, "\x00", s.Key, "\x00", s.ETag} {
+		_, _ = d.WriteString(part)
 	}
-	return d.Sum64() ^ uint64(id.size)*0x9e3779b97f4a7c15
+	return d.Sum64() ^ uint64(s.Size)*0x9e3779b97f4a7c15
+}
+
+// table finds contents by name; a name has one, rarely two, versions. It belongs to Cache.mu.
+type table map[backend.ObjectID][]*content
+
+func (t table) find(src Source) *content {
+	for _, ct := range t[src.id()] {
+		if ct.src.same(src) { // src changes under Cache.mu and content.mu
+			return ct
+		}
+	}
+	return nil
+}
+
+func (t table) add(ct *content, src Source) { t[src.id()] = append(t[src.id()], ct) }
+
+// remove takes ct out, if it is there under src's name.
+func (t table) remove(ct *content, src Source) {
+	id := src.id()
+	switch rest := slices.DeleteFunc(t[id], func(o *content) bool { return o == ct }); len(rest) {
+	case 0:
+		delete(t, id)
+	default:
+		t[id] = rest
+	}
 }
 
 // content is one version of an object: the index of its blocks in memory. It lives while
@@ -42,12 +72,13 @@ type content struct {
 	hash  uint64 // of the identity at birth; seeds the policy's keys
 
 	mu     sync.Mutex // after Cache.mu; before block.mu and the budget's
-	src    Source     // changed by Move
+	src    Source     // changed by Move, which holds Cache.mu too (CRC64NVME: mu alone)
 	moved  int        // how often Move changed src
 	blocks map[unit]*block
 	users  int  // Readers, fetches and calls that hold the content
 	lost   bool // no longer in Cache.contents: another version is current
 	verify verifier
+	sum    int // whether the store was asked for src.CRC64NVME
 }
 
 // source returns what the bytes are called now.
@@ -59,10 +90,9 @@ func (c *content) source() Source {
 
 // acquire returns the content of src, made when needed. The caller releases it.
 func (c *Cache) acquire(src Source) *content {
-	id := src.identity()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if ct := c.contents[id]; ct != nil {
+	if ct := c.contents.find(src); ct != nil {
 		ct.mu.Lock()
 		ct.users++
 		if ct.src.CRC64NVME == "" {
@@ -71,8 +101,8 @@ func (c *Cache) acquire(src Source) *content {
 		ct.mu.Unlock()
 		return ct
 	}
-	ct := &content{cache: c, hash: id.hash(), src: src, blocks: map[unit]*block{}, users: 1}
-	c.contents[id] = ct
+	ct := &content{cache: c, hash: src.hash(), src: src, blocks: map[unit]*block{}, users: 1}
+	c.contents.add(ct, src)
 	return ct
 }
 
@@ -80,7 +110,7 @@ func (c *Cache) acquire(src Source) *content {
 func (c *Cache) peek(src Source) *content {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	ct := c.contents[src.identity()]
+	ct := c.contents.find(src)
 	if ct != nil {
 		ct.mu.Lock()
 		ct.users++
@@ -131,9 +161,7 @@ func (c *Cache) retire(ct *content) {
 	ct.mu.Lock()
 	defer ct.mu.Unlock()
 	if ct.users == 0 && len(ct.blocks) == 0 {
-		if id := ct.src.identity(); c.contents[id] == ct {
-			delete(c.contents, id)
-		}
+		c.contents.remove(ct, ct.src)
 	}
 }
 

@@ -96,10 +96,10 @@ func (f *fetch) run(open *backend.Body) {
 func (f *fetch) finish(err error) {
 	f.mu.Lock()
 	if f.abandoned {
-		err = errAbandoned
+		err = errRetry
 	}
 	f.mu.Unlock()
-	if err != nil && f.ctx.Err() != nil && !errors.Is(err, errAbandoned) {
+	if err != nil && f.ctx.Err() != nil && !errors.Is(err, errRetry) {
 		err = f.content.canceled(f.ctx) // the cache is being closed
 	}
 	for _, b := range f.blocks[f.next:] {

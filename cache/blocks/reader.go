@@ -114,9 +114,6 @@ func (c *content) typed(err error) error {
 	return &backend.Error{Kind: backend.KindTransient, Op: "GetObject", Bucket: src.Bucket, Key: src.Key, Err: err}
 }
 
-// errRetry: what was found is gone; look again.
-var errRetry = errors.New("blocks: look again")
-
 // fill waits for the bytes of every segment and makes the slices.
 func (r *Reader) fill(ctx context.Context, v *View) error {
 	for i := range v.segs {
@@ -177,10 +174,10 @@ func (r *Reader) gather(ctx context.Context, v *View, off, end int64, first bool
 	var have int64
 	for ; ; first = false {
 		r.mu.Lock()
-		if r.closed {
+		if r.closed || r.cache.ctx.Err() != nil {
 			r.mu.Unlock()
 			budget.release(have)
-			return nil, r.invalid("the reader is closed")
+			return nil, r.invalid("the reader or the cache is closed")
 		}
 		s := r.observe(off, end, first)
 		c.mu.Lock()
@@ -201,6 +198,10 @@ func (r *Reader) gather(ctx context.Context, v *View, off, end int64, first bool
 		r.mu.Unlock()
 		budget.release(max(have, want) - used)
 		r.cache.launch(v)
+		if v.ask {
+			v.ask = false
+			c.ask()
+		}
 		if starved {
 			r.cache.reclaim()
 		}

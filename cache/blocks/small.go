@@ -2,6 +2,7 @@ package blocks
 
 import (
 	"context"
+	"errors"
 	"io"
 	"sync"
 
@@ -32,7 +33,9 @@ func (c *Cache) Small(ctx context.Context, id backend.ObjectID, known *Source) (
 	go func() {
 		defer c.tasks.Done()
 		var a answer
-		a.obj, a.src, a.err = c.small(id, known)
+		for try := 0; try == 0 || try < 8 && errors.Is(a.err, errRetry); try++ {
+			a.obj, a.src, a.err = c.small(id, known)
+		}
 		done <- a
 	}()
 	select {
@@ -72,7 +75,10 @@ func (c *Cache) small(id backend.ObjectID, known *Source) (backend.Object, Sourc
 	}
 	defer b.unref()
 	if err := b.wait(c.ctx, b.size()); err != nil {
-		return backend.Object{}, Source{}, ct.typed(err)
+		if !errors.Is(err, errRetry) {
+			err = ct.typed(err)
+		}
+		return backend.Object{}, Source{}, err
 	}
 	if !b.kept.Load() && !c.parking.enter(b) {
 		c.policy.keep(b)

@@ -24,6 +24,7 @@ type stream struct {
 	reads     int
 	head      int64 // up to here everything is read ahead
 	window    int64 // bytes to be read ahead of hi; 0: not sequential
+	verifying bool  // a passage from the object's start was begun
 	grown     int64 // hi when window grew last
 	pins      []pin
 }
@@ -113,6 +114,10 @@ func (r *Reader) ahead(s *stream, pos int64) (unit, int64) {
 func (r *Reader) aheadLocked(s *stream, v *View, end int64) (starved bool) {
 	if s.window == 0 {
 		return false
+	}
+	if s.start == 0 && !s.verifying {
+		s.verifying = true
+		v.ask = r.content.verifyLocked()
 	}
 	s.window = min(s.window, r.cache.maxWindow)
 	part := int64(minPart)

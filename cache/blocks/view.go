@@ -11,6 +11,7 @@ type View struct {
 
 	fetches []*fetch // made but not yet started
 	started int      // how many were started for the segments
+	ask     bool     // content.ask is to be called
 }
 
 // segment is a part of a View: bytes [lo, hi) of a block, or the whole of a buffer that

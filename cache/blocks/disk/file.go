@@ -20,15 +20,16 @@ import (
 // File do nothing and find nothing. It is safe for concurrent use.
 type File struct {
 	tier   *Tier
-	name   string // changed by Tier.Move, under io
+	size   int64 // of the object
 	pieces int64
 	refs   int // of Tier.mu
 	open   sync.Once
 
 	io   sync.Mutex // making, appending, moving, removing
-	key  Key        // changed by Tier.Move, under Tier.mu and io
-	meta *os.File   // append only; nil: absent or read-only
-	used time.Time  // mtime of the data file, roughly
+	key  Key        // changed by Tier.Move, under Tier.mu and io; so is name
+	name string
+	meta *os.File  // append only; nil: absent or read-only
+	used time.Time // mtime of the data file, roughly
 
 	mu       sync.RWMutex
 	data     *os.File // nil: absent
@@ -109,7 +110,7 @@ func (f *File) loadLocked() {
 	}
 	var st fs.FileInfo
 	if err == nil {
-		if st, err = data.Stat(); err == nil && st.Size() != f.key.Size {
+		if st, err = data.Stat(); err == nil && st.Size() != f.size {
 			err = errHeader
 		}
 	}
@@ -182,7 +183,7 @@ func (f *File) createLocked() error {
 	if err != nil {
 		return err
 	}
-	if err = data.Truncate(f.key.Size); err == nil {
+	if err = data.Truncate(f.size); err == nil {
 		err = f.publishLocked(encodeHeader(f.key, n), n)
 	}
 	if err != nil {
@@ -196,6 +197,7 @@ func (f *File) createLocked() error {
 		return err
 	}
 	f.used = time.Now()
+	f.tier.account(onDisk(1))
 	f.mu.Lock()
 	f.data, f.nonce, f.present, f.have, f.verified = data, n, map[int64]*block{}, 0, 0
 	f.mu.Unlock()
@@ -304,7 +306,7 @@ func (f *File) verify(data *os.File, p []byte, off int64) error {
 		if !todo {
 			continue
 		}
-		lo, hi := i*PieceSize, min((i+1)*PieceSize, f.key.Size)
+		lo, hi := i*PieceSize, min((i+1)*PieceSize, f.size)
 		var sum uint64
 		if lo >= off && hi <= end {
 			sum = xxhash.Sum64(p[lo-off : hi-off])

@@ -30,6 +30,8 @@ type pair struct {
 // until nine tenths of the limit are used. Only the writer calls it.
 func (t *Tier) scan() {
 	t.fresh.Store(0)
+	t.full.Store(false)
+	t.scanned = time.Now()
 	var pairs []*pair
 	var total int64
 	dirs, _ := os.ReadDir(t.dir)
@@ -42,7 +44,7 @@ func (t *Tier) scan() {
 			pairs = append(pairs, found...)
 		}
 	}
-	allowed := min(t.limit, total+t.spare())
+	allowed := max(0, min(t.limit, total+t.spare()))
 	t.allowed.Store(allowed)
 	if t.disabled.Load() {
 		t.used.Store(total)
@@ -50,7 +52,7 @@ func (t *Tier) scan() {
 	}
 	slices.SortFunc(pairs, func(a, b *pair) int { return a.used.Compare(b.used) })
 	goal := allowed
-	if total > allowed-allowed/64 {
+	if total > allowed-max(allowed/64, 4*blockBytes) {
 		goal = allowed - allowed/10
 	}
 	old := time.Now().Add(-leftover)
@@ -132,81 +134,4 @@ func (t *Tier) removePair(p *pair) {
 	for _, name := range p.files {
 		_ = os.Remove(filepath.Join(p.dir, name))
 	}
-}
-
-// Remove deletes what there is of k.
-func (t *Tier) Remove(k Key) {
-	if t == nil {
-		return
-	}
-	f := t.File(k)
-	defer f.Release()
-	f.io.Lock()
-	defer f.io.Unlock()
-	f.removeLocked()
-}
-
-// removeLocked deletes the pair; the caller holds io.
-func (f *File) removeLocked() {
-	if f.isAbsent() {
-		return
-	}
-	path := f.dataPath(f.nonce)
-	_ = os.Remove(f.metaPath())
-	_ = os.Remove(path)
-	f.mu.RLock()
-	bytes := f.have * PieceSize
-	f.mu.RUnlock()
-	f.tier.used.Add(-bytes)
-	f.forgetLocked()
-}
-
-// Move gives what there is of from the name of to. Open Files of from go along.
-func (t *Tier) Move(from, to Key) {
-	if t == nil || from.Size != to.Size || from == to {
-		return
-	}
-	f, target := t.File(from), t.File(to)
-	defer f.Release()
-	defer target.Release()
-	f.io.Lock()
-	defer f.io.Unlock()
-	if f.isAbsent() || f.meta == nil {
-		return
-	}
-	if !target.isAbsent() {
-		f.removeLocked()
-		return
-	}
-	target.io.Lock()
-	defer target.io.Unlock()
-	n := f.nonce
-	_ = os.Remove(f.metaPath())
-	if os.MkdirAll(t.folder(target.name), 0o700) != nil || os.Rename(f.dataPath(n), target.dataPath(n)) != nil {
-		f.removeLocked()
-		return
-	}
-	content := encodeHeader(to, n)
-	f.mu.RLock()
-	for i, b := range f.present {
-		if b.have != 0 {
-			r := record{mask: b.have, block: i, sums: b.sums}
-			content = append(content, r.encode(n)...)
-		}
-	}
-	f.mu.RUnlock()
-	if target.publishLocked(content, n) != nil {
-		_ = os.Remove(target.dataPath(n))
-		f.forgetLocked()
-		return
-	}
-	f.mu.Lock()
-	target.mu.Lock()
-	target.data, target.nonce, target.present, target.have, target.verified = f.data, n, f.present, f.have, f.verified
-	f.data, f.present, f.have, f.verified = nil, nil, 0, 0
-	target.mu.Unlock()
-	f.mu.Unlock()
-	target.used = f.used
-	_ = f.meta.Close()
-	f.meta = nil
 }

@@ -45,10 +45,13 @@ type Stats struct {
 }
 
 const (
-	maxIdle  = 128              // open files that nobody uses
-	noSpace  = time.Minute      // pause of writing on a full disk
-	queueLen = 4096             // jobs
-	minFree  = int64(512 << 20) // bytes left free on the file system, or a fiftieth of it
+	maxIdle  = 128         // open files that nobody uses
+	noSpace  = time.Minute // pause of writing on a full disk
+	queueLen = 4096        // jobs
+	// A scan is never followed by another one at once: where eviction frees nothing, the
+	// writer would do nothing else.
+	scanPause = 200 * time.Millisecond
+	minFree   = int64(512 << 20) // bytes left free on the file system, or a fiftieth of it
 )
 
 // Tier is the disk tier. The methods of a nil Tier do nothing and find nothing.
@@ -69,6 +72,8 @@ type Tier struct {
 	used     atomic.Int64 // bytes: at the last scan plus written since
 	allowed  atomic.Int64 // limit, or less on a disk that is nearly full
 	fresh    atomic.Int64 // bytes written since the last scan
+	full     atomic.Bool  // something did not fit since the last scan
+	scanned  time.Time    // when the last scan began; of the writer
 	disabled atomic.Bool  // the disk failed: nothing is written any more
 	paused   atomic.Int64 // nothing is written until then, Unix nanoseconds
 	warned   sync.Once
@@ -158,7 +163,7 @@ func (t *Tier) File(k Key) *File {
 	t.mu.Lock()
 	f := t.files[k]
 	if f == nil {
-		f = &File{tier: t, key: k, name: k.name(), pieces: piecesOf(k.Size)}
+		f = &File{tier: t, key: k, name: k.name(), size: k.Size, pieces: piecesOf(k.Size)}
 		t.files[k] = f
 	}
 	if f.refs++; f.refs == 1 {
@@ -185,7 +190,7 @@ func (f *File) Release() {
 	var out *File
 	switch {
 	case f.refs > 0:
-	case t.closed || f.isAbsent():
+	case t.closed || f.isAbsent() || t.files[f.key] != f:
 		out = f
 	default:
 		t.idle = append(t.idle, f)
@@ -238,7 +243,7 @@ func (t *Tier) run() {
 		j.file.Write(j.off, j.data)
 		t.queued.Add(-int64(len(j.data)))
 		j.done()
-		if t.fresh.Load() > t.limit/16 || t.used.Load() > t.allowed.Load() {
+		if (t.full.Load() || t.fresh.Load() > t.limit/16) && time.Since(t.scanned) > scanPause {
 			t.scan()
 		}
 	}
@@ -249,7 +254,7 @@ func (t *Tier) run() {
 func (t *Tier) failed(err error) {
 	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
 		t.paused.Store(time.Now().Add(noSpace).UnixNano())
-		t.fresh.Store(t.limit) // look at the disk again
+		t.full.Store(true) // look at the disk again
 		t.warned.Do(func() {
 			t.log.Warn("block cache: the disk is full, nothing more is cached on it for now", "dir", t.dir)
 		})

@@ -18,7 +18,11 @@ func (f *File) Write(off int64, p []byte) bool {
 		return true
 	}
 	n := int64(len(p))
-	if !t.writable() || t.used.Load()+n > t.allowed.Load() || f.tooLarge(n) {
+	fits := t.used.Load()+n <= t.allowed.Load()
+	if !fits {
+		t.full.Store(true)
+	}
+	if !fits || !t.writable() || f.tooLarge(n) {
 		t.dropped.Add(n)
 		return false
 	}
@@ -45,11 +49,19 @@ func (f *File) Write(off int64, p []byte) bool {
 		}
 		pos = upTo
 	}
-	t.used.Add(n)
-	t.fresh.Add(n)
+	t.account(onDisk(n))
 	t.written.Add(n)
 	return true
 }
+
+// account counts bytes that were written.
+func (t *Tier) account(n int64) {
+	t.used.Add(n)
+	t.fresh.Add(n)
+}
+
+// onDisk rounds to what a file system allocates.
+func onDisk(n int64) int64 { return (n + 4095) &^ 4095 }
 
 // tooLarge: one object takes at most half of the tier.
 func (f *File) tooLarge(n int64) bool {
@@ -71,7 +83,7 @@ func (f *File) recordLocked(pos int64, p []byte) error {
 	if _, err := f.meta.Write(r.encode(f.nonce)); err != nil {
 		return err
 	}
-	f.tier.used.Add(recordSize)
+	f.tier.account(recordSize)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	b := f.present[r.block]
@@ -143,7 +155,7 @@ func (f *File) Complete() (*os.File, bool) {
 	}
 	a, errA := own.Stat()
 	b, errB := data.Stat()
-	if errA != nil || errB != nil || !os.SameFile(a, b) || a.Size() != f.key.Size {
+	if errA != nil || errB != nil || !os.SameFile(a, b) || a.Size() != f.size {
 		_ = own.Close()
 		return nil, false
 	}
@@ -191,7 +203,7 @@ func (f *File) check(data *os.File) {
 		if _, todo := f.unverified(i); !todo {
 			continue
 		}
-		p := buf[:min(PieceSize, f.key.Size-i*PieceSize)]
+		p := buf[:min(PieceSize, f.size-i*PieceSize)]
 		if _, err := data.ReadAt(p, i*PieceSize); err != nil && err != io.EOF {
 			f.drop(data, i, i+1)
 			return
