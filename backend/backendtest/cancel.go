@@ -67,7 +67,7 @@ func deadline(e *env) {
 
 // canceledReading: the body of a GET ends with its context.
 func canceledReading(e *env) {
-	data := noise(70, big(8*backend.MiB))
+	data := noise(70, e.big(8*backend.MiB))
 	e.put("a", data)
 	ctx, cancel := context.WithCancel(e.ctx)
 	defer cancel()
@@ -105,7 +105,7 @@ func (b *endingBody) Read(p []byte) (int, error) {
 func canceledWriting(e *env) {
 	was := e.put("a", []byte("stays"))
 	up := e.create("part", backend.Properties{})
-	data := noise(71, big(6*backend.MiB))
+	data := noise(71, e.big(6*backend.MiB))
 	for i, cond := range []backend.Condition{{}, {IfMatch: was.ETag}} {
 		if i == 1 && !e.caps.PutIfMatch {
 			continue

@@ -69,7 +69,7 @@ func headIgnoresRange(e *env) {
 
 // earlyClose: bodies that are not read to their end do no harm to what follows.
 func earlyClose(e *env) {
-	data := noise(11, big(6*backend.MiB))
+	data := noise(11, e.big(6*backend.MiB))
 	e.put("a", data)
 	for i := range 8 {
 		body, err := e.store.Get(e.ctx, e.id("a"), backend.GetOptions{})

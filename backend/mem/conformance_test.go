@@ -28,8 +28,10 @@ func TestConformance(t *testing.T) {
 			t.Parallel()
 			backendtest.Run(t, func(*testing.T) (backend.Store, string) {
 				store := mem.New("bucket")
-				if name != "all" { // one pass with parts as large as S3 wants them is enough
-					store.Configure(func(cfg *mem.Settings) { cfg.Capabilities.Limits.MinPart = backend.KiB })
+				if name != "all" { // one pass with bodies as large as S3 wants them is enough
+					store.Configure(func(cfg *mem.Settings) {
+						cfg.Capabilities.Limits.MinPart, cfg.Capabilities.Limits.MaxPut = backend.KiB, 2*backend.MiB
+					})
 				}
 				store.Configure(change)
 				return store, "bucket"
