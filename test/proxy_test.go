@@ -21,10 +21,10 @@ type proxy struct {
 	endpoint string
 
 	mu       sync.Mutex
-	counts   map[string]int
-	requests []string // "PutObject /bucket/key", in the order of arrival
-	sent     int64    // bytes of object data that the client sent
-	received int64    // bytes of object data that the client was sent
+	counts   map[string]int // by operation and condition, as in "PutObject if-match"
+	requests []string       // "PutObject /bucket/key", in the order of arrival
+	sent     int64          // bytes of object data that the client sent
+	received int64          // bytes of object data that the client was sent
 	rules    []*rule
 }
 
@@ -71,8 +71,8 @@ func newProxy(t testing.TB, s *store) *proxy {
 func (p *proxy) serve(w http.ResponseWriter, r *http.Request, reverse http.Handler) {
 	operation := operationOf(r)
 	p.mu.Lock()
-	p.counts[operation]++
-	p.requests = append(p.requests, operation+" "+r.URL.RequestURI())
+	p.counts[operation+condition(r)]++
+	p.requests = append(p.requests, operation+condition(r)+" "+r.URL.RequestURI())
 	var applied []rule
 	for _, x := range p.rules {
 		if x.match(operation, r.URL.Path) && (x.times == 0 || x.used < x.times) {
@@ -156,13 +156,6 @@ func (p *proxy) take() tally {
 	return out
 }
 
-// count returns how often an operation arrived since the last take.
-func (p *proxy) count(operation string) int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.counts[operation]
-}
-
 func (t tally) total() int {
 	n := 0
 	for _, c := range t.counts {
@@ -223,6 +216,19 @@ func operationOf(r *http.Request) string {
 		return "DeleteObject"
 	}
 	return r.Method
+}
+
+// condition names the condition of a request that a budget tells apart.
+func condition(r *http.Request) string {
+	switch {
+	case r.Header.Get("If-None-Match") == "*":
+		return " if-none-match=*"
+	case r.Header.Get("If-None-Match") != "":
+		return " if-none-match"
+	case r.Header.Get("If-Match") != "" && r.Method != http.MethodGet && r.Method != http.MethodHead:
+		return " if-match"
+	}
+	return ""
 }
 
 func bucketOperation(r *http.Request, query url.Values) string {
