@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/md5"
 	"errors"
+	"fmt"
 	"hash/crc64"
 	"io"
 	"io/fs"
@@ -32,8 +33,14 @@ type content struct {
 
 // sums are the checksums of a content.
 type sums struct {
-	md5   [md5.Size]byte
-	crc64 uint64
+	md5    [md5.Size]byte
+	crc64  uint64
+	opaque bool // not computed: md5 only identifies the content, and crc64 is unknown
+}
+
+// opaqueSums identify a content by words instead of its bytes.
+func opaqueSums(words ...any) sums {
+	return sums{md5: md5.Sum(fmt.Append(nil, words...)), opaque: true}
 }
 
 var (

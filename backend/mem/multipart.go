@@ -90,7 +90,9 @@ func (s *Store) CopyPart(ctx context.Context, in backend.CopyPartInput) (backend
 		return backend.Part{}, c.error(backend.KindRange, 416, "InvalidRange", "The range is not inside the copy source")
 	}
 	p := part{content: source.content.slice(in.Range.Off, in.Range.Len)}
-	if p.sums, err = p.content.sums(ctx); err != nil {
+	if cfg.OpaqueCopies {
+		p.sums = opaqueSums(in.Range, " of ", source.etag)
+	} else if p.sums, err = p.content.sums(ctx); err != nil {
 		return backend.Part{}, c.cancel(err)
 	}
 	return s.addPart(c, in.UploadID, in.Number, p)
@@ -185,7 +187,9 @@ func (c call) assemble(up *upload, parts []backend.Part, limits backend.Limits) 
 		for _, seg := range p.content.segments {
 			v.content = v.content.with(seg)
 		}
-		v.sums.crc64 = combine(v.sums.crc64, p.sums.crc64, p.content.size)
+		if v.sums.opaque = v.sums.opaque || p.sums.opaque; !v.sums.opaque {
+			v.sums.crc64 = combine(v.sums.crc64, p.sums.crc64, p.content.size)
+		}
 		digests.Write(p.sums.md5[:])
 	}
 	if limits.MaxObject > 0 && v.content.size > limits.MaxObject {

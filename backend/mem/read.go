@@ -90,7 +90,7 @@ func (s *Store) objectLocked(c call, v *version) backend.Object {
 	if !s.settings.Capabilities.Tagging {
 		obj.TagCount = -1
 	}
-	if s.settings.Capabilities.ChecksumCRC64 {
+	if s.settings.Capabilities.ChecksumCRC64 && !v.sums.opaque {
 		obj.CRC64NVME = encodeCRC(v.sums.crc64)
 	}
 	return obj

@@ -26,6 +26,9 @@ type Settings struct {
 	PageSize int32
 	// EmptyLastPage adds an empty page after a last page that is exactly full.
 	EmptyLastPage bool
+	// OpaqueCopies gives part copies, and copies of multipart objects, ETags that are no MD5,
+	// and no CRC64NVME, as encrypting stores do. It saves reading their bytes: for huge objects.
+	OpaqueCopies bool
 	// EmptyCompleteETag leaves the ETag out of CompleteUpload's answer, as Ceph 16 does.
 	EmptyCompleteETag bool
 }
