@@ -38,16 +38,15 @@ func (f *FS) commit(ctx context.Context, n *node, o commitOptions) error {
 		n.mu.Unlock()
 		return err
 	}
-	props := f.propertiesLocked(n)
-	if !reflect.DeepEqual(props, file.Spec().Properties) {
+	if !changed(file) {
+		n.mu.Unlock()
+		return f.await(ctx, n, file, o)
+	}
+	if props := f.propertiesLocked(n); !reflect.DeepEqual(props, file.Spec().Properties) {
 		if err := file.SetProperties(props); err != nil {
 			n.mu.Unlock()
 			return err
 		}
-	}
-	if !file.Dirty() && file.State() != staging.StateOpen {
-		n.mu.Unlock()
-		return f.await(ctx, n, file, o)
 	}
 	n.written, n.truncated, n.failure = false, false, nil
 	snap, err := file.Seal(o.fsync)
@@ -62,6 +61,9 @@ func (f *FS) commit(ctx context.Context, n *node, o commitOptions) error {
 	_, err = f.queue.Commit(ctx, snap)
 	return f.commitError(n, err)
 }
+
+// changed tells whether a staged file holds anything that no commit was begun for.
+func changed(file *staging.File) bool { return file.Dirty() || file.State() == staging.StateOpen }
 
 // await waits for content that was sealed before.
 func (f *FS) await(ctx context.Context, n *node, file *staging.File, o commitOptions) error {
@@ -90,10 +92,33 @@ func (f *FS) commitError(n *node, err error) error {
 	return err
 }
 
+// inheritType asks for the content type of the object that a new file's first bytes were copied from.
+func (f *FS) inheritType(ctx context.Context, n *node) {
+	n.mu.RLock()
+	var source *staging.Remote
+	if n.staged != nil && n.props == nil && n.inherited == "" && mime.TypeByExtension(path.Ext(n.staged.Spec().Target.Key)) == "" {
+		if head := n.staged.Extents(0, 1); len(head) > 0 {
+			source = head[0].Object
+		}
+	}
+	n.mu.RUnlock()
+	if source == nil {
+		return
+	}
+	obj, err := f.cfg.Store.Head(ctx, backend.ObjectID{Bucket: source.Bucket, Key: source.Key}, backend.GetOptions{IfMatch: source.ETag})
+	if err != nil {
+		return // the commit itself meets what is wrong
+	}
+	n.mu.Lock()
+	n.inherited = obj.Headers.ContentType
+	n.mu.Unlock()
+}
+
 // prepareCommit writes the markers that a file with attributes of its own needs.
 func (f *FS) prepareCommit(ctx context.Context, n *node) error {
+	f.inheritType(ctx, n)
 	n.mu.Lock()
-	if n.staged == nil || n.doomed {
+	if n.staged == nil || n.doomed || !changed(n.staged) {
 		n.mu.Unlock()
 		return nil
 	}
@@ -126,24 +151,29 @@ func (f *FS) propertiesLocked(n *node) backend.Properties {
 		n.attr.encode(props.Metadata)
 	}
 	if props.Headers.ContentType == "" && n.attr.mode&syscall.S_IFMT == syscall.S_IFREG && n.props == nil {
-		props.Headers.ContentType = contentType(n.staged)
+		props.Headers.ContentType = contentType(n.staged, n.inherited)
 	}
 	return props
 }
 
-// contentType guesses from the name, else from the first local bytes.
-func contentType(file *staging.File) string {
+const unknownType = "application/octet-stream"
+
+// contentType guesses from the name, else from the first local bytes; a copy has its source's type.
+func contentType(file *staging.File, inherited string) string {
 	if byName := mime.TypeByExtension(path.Ext(file.Spec().Target.Key)); byName != "" {
 		return byName
 	}
 	head := file.Extents(0, 512)
-	if len(head) == 0 || !head[0].Local {
-		return "application/octet-stream"
+	switch {
+	case len(head) > 0 && head[0].Object != nil && inherited != "":
+		return inherited
+	case len(head) == 0 || !head[0].Local:
+		return unknownType
 	}
 	buf := make([]byte, head[0].Len)
 	count, err := file.ReadLocal(head[0], buf, 0)
 	if err != nil {
-		return "application/octet-stream"
+		return unknownType
 	}
 	return http.DetectContentType(buf[:count])
 }

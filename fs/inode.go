@@ -50,6 +50,7 @@ type node struct {
 	staged    *staging.File       // nil: clean
 	props     *backend.Properties // of current, when known
 	tagCount  int                 // of current; -1 unknown
+	inherited string              // content type of the object that a copy's first bytes come from
 	explicit  bool                // mode, owner or times were set by a program: they must be stored
 	opens     int                 // open handles
 	writers   int                 // of these, open for writing

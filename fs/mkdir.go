@@ -79,8 +79,8 @@ func (f *FS) makeDir(ctx context.Context, parent *node, name, component string, 
 	obj.Bucket, obj.Key = at.bucket, key
 	n.keeps = keepState{known: true, kept: own, since: since, exists: true, checked: time.Now()}
 	f.tree.add(parent, name, n, false)
-	f.cfg.Metadata.PrefixAdded(at.bucket, key)
-	f.cfg.Metadata.Stored(obj)
+	obj.Metadata, obj.HasMetadata = props.Metadata, true
+	f.cfg.Metadata.PrefixCreated(at.bucket, key, &obj)
 	f.touchDir(parent)
 	return n, nil
 }

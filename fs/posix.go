@@ -67,13 +67,11 @@ func (f *FS) keeping(ctx context.Context, dir *node) (keepState, error) {
 		}
 	}
 	obj, err := f.cfg.Store.Head(ctx, f.markerOf(dir), backend.GetOptions{})
-	switch backend.IsKind(err, backend.KindNotExist) || backend.IsKind(err, backend.KindPermission) {
-	case true:
+	if backend.IsKind(err, backend.KindNotExist) || backend.IsKind(err, backend.KindPermission) {
 		return f.setKeeping(dir, keepState{}, nil), nil
-	case false:
-		if err != nil {
-			return keepState{}, err
-		}
+	}
+	if err != nil {
+		return keepState{}, err
 	}
 	kept := attributes.Decode(obj.Metadata).Has != 0
 	state = keepState{kept: kept, exists: true}

@@ -73,8 +73,10 @@ func (f *FS) rename(ctx context.Context, from *node, oldName string, m move) err
 	case !n.dir && m.target.dir:
 		return syscall.EISDIR
 	}
-	if err := f.keepDirectory(ctx, from); err != nil {
-		return err
+	if from != m.to {
+		if err := f.keepDirectory(ctx, from); err != nil {
+			return err
+		}
 	}
 	if n.dir {
 		err = f.renameDir(ctx, n, m)

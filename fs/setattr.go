@@ -102,8 +102,9 @@ func (f *FS) setAttributes(ctx context.Context, n *node, in *fuse.SetAttrIn) err
 	n.attr, _ = wanted(n.attr, in)
 	n.explicit = n.explicit || times || rights
 	file, writers := n.staged, n.writers
-	if file != nil && n.writers == 0 {
-		// A touch changes nothing that is stored with the object, but its date.
+	if file != nil {
+		// Also where nothing differs: a touch changes the object's date.
+		n.written = true
 		if err := file.SetProperties(f.propertiesLocked(n)); err != nil {
 			n.mu.Unlock()
 			return err

@@ -1,0 +1,173 @@
+package fs
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/objmount/objmount/backend"
+	"github.com/objmount/objmount/backend/mem"
+	"github.com/objmount/objmount/cache/blocks"
+	"github.com/objmount/objmount/cache/metadata"
+	"github.com/objmount/objmount/cache/staging"
+	"github.com/objmount/objmount/cache/writeback"
+)
+
+const testBucket = "bucket"
+
+// testMount is a mount of a memory store in this process, with everything counted.
+type testMount struct {
+	t     *testing.T
+	dir   string
+	fs    *FS
+	raw   *mem.Store
+	store *mem.Counter
+	mount *Mount
+	parts []func() error // to close, in order
+}
+
+type testOptions struct {
+	store    *mem.Store // nil: a new one
+	commit   CommitMode
+	posix    PosixMode
+	state    string // "": a new directory
+	cacheDir string
+	wrap     func(backend.Store) backend.Store
+}
+
+// newTestMount mounts; the test's end unmounts.
+func newTestMount(t *testing.T, o testOptions) *testMount {
+	t.Helper()
+	if _, err := os.Stat("/dev/fuse"); err != nil {
+		t.Fatalf("these tests mount: %v", err)
+	}
+	if o.store == nil {
+		o.store = mem.New(testBucket)
+	}
+	if o.state == "" {
+		o.state = t.TempDir()
+	}
+	m := &testMount{t: t, dir: t.TempDir(), raw: o.store, store: mem.Counting(o.store)}
+	var store backend.Store = m.store
+	if o.wrap != nil {
+		store = o.wrap(store)
+	}
+	log := slog.New(slog.NewTextHandler(testWriter{t}, &slog.HandlerOptions{Level: slog.LevelInfo}))
+	caps := mem.AllCapabilities()
+	blockCache, err := blocks.Open(blocks.Config{Reader: store, Memory: 64 << 20, Dir: o.cacheDir, DirSize: 1 << 30, Log: log})
+	check(t, err)
+	names, err := metadata.Open(metadata.Config{Lister: store, Reader: store, Path: filepath.Join(o.state, "metadata"), TTL: 10 * time.Second, NegativeTTL: time.Second, Log: log})
+	check(t, err)
+	area, err := staging.Open(staging.Config{Dir: filepath.Join(o.state, "staging"), Log: log})
+	check(t, err)
+	m.fs, err = New(Config{
+		Store: store, Blocks: blockCache, Metadata: names, Staging: area,
+		NewQueue: func(done func(*staging.File, *staging.Snapshot, backend.Object), failed func(*staging.File, *staging.Snapshot, error)) *writeback.Queue {
+			return writeback.New(writeback.Config{
+				Store: store, Capabilities: func(string) backend.Capabilities { return caps },
+				OnCommit: done, OnFail: failed, RetryTimeout: 5 * time.Second, Log: log,
+			})
+		},
+		Capabilities: func(string) backend.Capabilities { return caps },
+		Bucket:       testBucket, UID: uint32(os.Getuid()), GID: uint32(os.Getgid()), FileMode: 0o644, DirMode: 0o755,
+		Commit: o.commit, Posix: o.posix, TTL: 10 * time.Second, NegativeTTL: time.Second, Log: log,
+	})
+	check(t, err)
+	m.mount, err = m.fs.Mount(m.dir, MountOptions{FSName: "test"})
+	check(t, err)
+	m.parts = []func() error{
+		func() error { return m.fs.Close(context.Background()) }, area.Close, names.Close, blockCache.Close,
+	}
+	t.Cleanup(m.unmount)
+	return m
+}
+
+// unmount waits for the uploads and ends the mount; calling it again does nothing.
+func (m *testMount) unmount() {
+	if m.mount == nil {
+		return
+	}
+	ctx, stop := context.WithTimeout(context.Background(), 20*time.Second)
+	defer stop()
+	if err := m.fs.Drain(ctx, nil); err != nil {
+		m.t.Errorf("drain: %v", err)
+	}
+	if err := m.mount.Unmount(); err != nil {
+		m.t.Errorf("unmount: %v", err)
+		return
+	}
+	m.mount = nil
+	for _, end := range m.parts {
+		if err := end(); err != nil {
+			m.t.Errorf("close: %v", err)
+		}
+	}
+}
+
+type testWriter struct{ t *testing.T }
+
+func (w testWriter) Write(p []byte) (int, error) {
+	w.t.Logf("%s", strings.TrimSpace(string(p)))
+	return len(p), nil
+}
+
+func check(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (m *testMount) path(name string) string { return filepath.Join(m.dir, name) }
+
+// object returns what another client of the store reads.
+func (m *testMount) object(key string) ([]byte, backend.Object) {
+	m.t.Helper()
+	body, err := m.store.Get(context.Background(), backend.ObjectID{Bucket: testBucket, Key: key}, backend.GetOptions{})
+	check(m.t, err)
+	defer body.Close()
+	data, err := io.ReadAll(body)
+	check(m.t, err)
+	return data, body.Object
+}
+
+// put stores an object as another client does.
+func (m *testMount) put(key string, data []byte) {
+	m.t.Helper()
+	_, err := m.store.Put(context.Background(), backend.PutInput{Bucket: testBucket, Key: key, Body: bytes.NewReader(data), Size: int64(len(data))})
+	check(m.t, err)
+}
+
+func (m *testMount) gone(key string) {
+	m.t.Helper()
+	_, err := m.store.Head(context.Background(), backend.ObjectID{Bucket: testBucket, Key: key}, backend.GetOptions{})
+	if !backend.IsKind(err, backend.KindNotExist) {
+		m.t.Errorf("%s: still there (%v)", key, err)
+	}
+}
+
+// requests runs fn and compares the requests it made with want.
+func (m *testMount) requests(fn func(), want map[string]int) {
+	m.t.Helper()
+	m.store.Reset()
+	fn()
+	got := m.store.Requests()
+	for op, count := range got {
+		if want[op] != count {
+			m.t.Errorf("%d %s, want %d (all: %v)", count, op, want[op], got)
+		}
+	}
+	for op, count := range want {
+		if got[op] == 0 && count != 0 {
+			m.t.Errorf("no %s, want %d (all: %v)", op, count, got)
+		}
+	}
+}
+
+var listAll = backend.ListInput{Bucket: testBucket}
