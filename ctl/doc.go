@@ -1,0 +1,31 @@
+// Package ctl is how a running mount is asked and told: one unix socket per mount, HTTP with
+// JSON (JSON lines where an answer goes on for a while), so that curl works:
+//
+//	curl --unix-socket /run/objmount/1234.sock http://mount/v1/status
+//
+// openapi.json, which every mount serves at /v1/openapi.json, describes it; a test compares it
+// with the routes.
+//
+// # Who may
+//
+// The socket has mode 0600, and every request is checked again by the peer's uid
+// (SO_PEERCRED): the user who mounted, and root.
+//
+// # Registry
+//
+// Beside the socket PID.sock lies PID.json, which says what is mounted where. It is written
+// after the socket listens and removed before the socket goes. What a killed process leaves is
+// recognised by a socket that refuses connections, or a process that is gone or another one
+// (start time); List removes it.
+//
+// # Limits
+//
+// Headers 16 KiB, bodies 64 KiB, answers 16 MiB, five seconds to send a request, ten to take a
+// line of an answer. A request ends when its client goes away: a flush that was interrupted
+// leaves everything mounted and pending.
+//
+// # Goroutines
+//
+// Server starts one that accepts; net/http starts one per connection. Server.Close ends all
+// and waits for them.
+package ctl

@@ -1,0 +1,89 @@
+package ctl
+
+import (
+	"time"
+
+	"github.com/objmount/objmount/backend"
+)
+
+// Status is what a mount says about itself. Sizes are in bytes.
+type Status struct {
+	Mount        Info                 `json:"mount"`
+	ReadOnly     bool                 `json:"read_only"`
+	Commit       string               `json:"commit"`        // "close" or "background"
+	LocalFsync   bool                 `json:"local_fsync"`   // fsync promises the local disk only
+	State        string               `json:"state"`         // "mounted", "draining" (unmounted, uploads go on)
+	Capabilities backend.Capabilities `json:"capabilities"`  // of the bucket; of none for "every bucket"
+	Unguarded    []string             `json:"unguarded"`     // promises that the store cannot enforce, in words
+	Pending      []Pending            `json:"pending"`       // not in the store yet
+	Kept         []Kept               `json:"kept"`          // will not be uploaded by itself
+	PendingBytes int64                `json:"pending_bytes"` // of Pending, not sent yet
+	Staging      Staging              `json:"staging"`
+	OpenFiles    int                  `json:"open_files"`
+	Inodes       int                  `json:"inodes"`
+	Passthrough  bool                 `json:"passthrough"` // complete cached files are read without this process
+	Cache        Cache                `json:"cache"`
+	LogFile      string               `json:"log_file,omitempty"` // empty: standard error
+}
+
+// Pending is one file whose content is not in the store yet.
+type Pending struct {
+	ID        string    `json:"id"`
+	Bucket    string    `json:"bucket"`
+	Key       string    `json:"key"`
+	State     string    `json:"state"`
+	Bytes     int64     `json:"bytes"`
+	Done      int64     `json:"done"` // sent already
+	Attempts  int       `json:"attempts"`
+	LastError string    `json:"last_error,omitempty"`
+	NextTry   time.Time `json:"next_try,omitzero"`
+	Since     time.Time `json:"since,omitzero"`
+}
+
+// Kept is data that lost against another client, or that no program finished.
+type Kept struct {
+	ID     string `json:"id"`
+	Bucket string `json:"bucket"`
+	Key    string `json:"key"`
+	State  string `json:"state"` // "conflict", "interrupted"
+	Size   int64  `json:"size"`
+	Reason string `json:"reason"`
+}
+
+// Staging is how full the local disk's share is.
+type Staging struct {
+	Dir         string `json:"dir"`
+	Bytes       int64  `json:"bytes"`
+	Limit       int64  `json:"limit"` // 0: none
+	Files       int    `json:"files"`
+	Quarantined int    `json:"quarantined"` // records and files that were not understood
+}
+
+// Cache is what the block cache did since the mount began, and how full it is.
+type Cache struct {
+	Dir         string `json:"dir,omitempty"` // empty: memory only
+	Hits        int64  `json:"hits"`
+	Misses      int64  `json:"misses"`
+	StoreBytes  int64  `json:"store_bytes"` // received from the store
+	MemoryUsed  int64  `json:"memory_used"`
+	MemoryLimit int64  `json:"memory_limit"`
+	DiskUsed    int64  `json:"disk_used"`
+	DiskLimit   int64  `json:"disk_limit"`
+}
+
+// Progress is how far a flush is.
+type Progress struct {
+	Done  int64 `json:"done"`  // bytes sent
+	Total int64 `json:"total"` // bytes to send; may grow while programs write
+	Files int   `json:"files"` // not stored yet
+}
+
+// UnmountOptions say how to unmount.
+type UnmountOptions struct {
+	// Lazy takes the mount away from its place at once; programs that have files open keep
+	// them. Uploads go on in the background until all are done.
+	Lazy bool `json:"lazy"`
+	// LeavePending ends the process after the unmount without waiting for uploads; they stay
+	// journalled for the next mount.
+	LeavePending bool `json:"leave_pending"`
+}
