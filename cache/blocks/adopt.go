@@ -59,10 +59,14 @@ func (c *content) insert(u unit, buf buffer) {
 	b.refs.Store(1)
 	b.filled.Store(b.size())
 	c.mu.Lock()
-	if old := c.blocks[u]; old == nil || old.refs.Load() == 0 {
+	old := c.blocks[u]
+	mine := old == nil || old.refs.Load() == 0
+	if mine {
 		c.blocks[u] = b
 	}
 	c.mu.Unlock()
-	c.cache.policy.keep(b)
+	if mine { // else the policy would drop the old one for b, which nobody finds
+		c.cache.policy.keep(b)
+	}
 	b.unref()
 }

@@ -78,7 +78,8 @@ type content struct {
 	users  int  // Readers, fetches and calls that hold the content
 	lost   bool // no longer in Cache.contents: another version is current
 	verify verifier
-	sum    int // whether the store was asked for src.CRC64NVME
+	sum    int   // whether the store was asked for src.CRC64NVME
+	bad    error // a passage was wrong: each Reader is told once
 }
 
 // source returns what the bytes are called now.

@@ -109,14 +109,15 @@ func (c *content) settled(b *block) {
 	for _, b := range drop {
 		b.unref()
 	}
+	if err != nil {
+		c.cache.expel(c)
+	}
 	if show == nil {
 		return
 	}
 	if err == nil {
 		show.publish(show.size())
 	} else {
-		c.cache.stats.corrupt.Add(1)
-		c.cache.expel(c)
 		c.forget(show)
 		show.fail(err)
 	}
@@ -153,6 +154,10 @@ func (c *content) hashLocked() (drop []*block, show *block, err error) {
 		}
 	case c.comingLocked(v.next) && v.bytes <= c.cache.maxWindow || len(v.ready) == 0 && v.last == nil:
 		return drop, nil, nil // go on later
+	}
+	if err != nil {
+		c.bad = err
+		c.cache.stats.corrupt.Add(1)
 	}
 	drop = append(drop, v.ready...)
 	show = v.last

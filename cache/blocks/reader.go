@@ -29,6 +29,7 @@ type Reader struct {
 	streams []*stream  // most recently used first
 	units   []unit     // scratch of aheadLocked
 	used    time.Time  // of the last ReadAt
+	told    bool      // of content.bad
 	closed  bool
 }
 
@@ -181,6 +182,13 @@ func (r *Reader) gather(ctx context.Context, v *View, off, end int64, first bool
 		}
 		s := r.observe(off, end, first)
 		c.mu.Lock()
+		if bad := c.bad; bad != nil && !r.told {
+			r.told = true
+			c.mu.Unlock()
+			r.mu.Unlock()
+			budget.release(have)
+			return nil, bad
+		}
 		want := r.wantLocked(off, end)
 		if want > have && !budget.tryDemand(want-have) {
 			c.mu.Unlock()

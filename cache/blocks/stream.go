@@ -20,8 +20,7 @@ const (
 type stream struct {
 	start, hi int64 // the reads seen lie in [start, hi)
 	bytes     int64 // their sum
-	last      int64 // length of the latest read
-	reads     int
+	steps     int   // reads that moved hi
 	head      int64 // up to here everything is read ahead
 	window    int64 // bytes to be read ahead of hi; 0: not sequential
 	verifying bool  // a passage from the object's start was begun
@@ -63,10 +62,12 @@ func (r *Reader) observe(off, end int64, first bool) *stream {
 	if !first {
 		return s
 	}
-	s.start, s.hi = min(s.start, off), max(s.hi, end)
+	if end > s.hi {
+		s.hi = end
+		s.steps++
+	}
+	s.start = min(s.start, off)
 	s.bytes += n
-	s.last = n
-	s.reads++
 	if s.hi-s.start > 64<<20 { // the past fades
 		s.start += (s.hi - s.start) / 2
 		s.bytes /= 2
@@ -75,7 +76,7 @@ func (r *Reader) observe(off, end int64, first bool) *stream {
 	switch {
 	case !dense:
 		s.window = 0
-	case s.window == 0 && s.reads > 1 && s.bytes >= minSequential:
+	case s.window == 0 && s.steps > 1 && s.hi-s.start >= minSequential:
 		s.window = min(16*s.bytes, 4<<20, r.cache.maxWindow)
 		s.grown, s.head = s.hi, min(s.head, s.hi)
 	}
