@@ -24,6 +24,16 @@ type entry struct {
 	mtime  time.Time   // of a file
 }
 
+func (e entry) String() string {
+	switch {
+	case e.target != "":
+		return fmt.Sprintf("%v -> %s", e.mode, e.target)
+	case e.mode.IsDir():
+		return e.mode.String()
+	}
+	return fmt.Sprintf("%v %d bytes, SHA-256 %.12s, %s", e.mode, e.size, e.sha256, e.mtime.UTC().Format("2006-01-02 15:04:05.999999999"))
+}
+
 func digest(data []byte) string {
 	sum := sha256.Sum256(data)
 	return hex.EncodeToString(sum[:])
@@ -109,7 +119,7 @@ func compareTrees(t testing.TB, got, want map[string]entry, out leaveOut) {
 			g.mode, w.mode = g.mode&fs.ModeType, w.mode&fs.ModeType
 		}
 		if g != w {
-			problems = append(problems, fmt.Sprintf("%s is %+v, want %+v", name, g, w))
+			problems = append(problems, fmt.Sprintf("%s is %v, want %v", name, g, w))
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(got)) {
