@@ -126,10 +126,12 @@ func isFUSE(dir string) bool {
 }
 
 // command runs another objmount command in the environment of the mount.
-func (m *mount) command(args ...string) (string, error) {
+func (m *mount) command(args ...string) (string, error) { return m.objmount(m.cmd.Path, args...) }
+
+func (m *mount) objmount(binary string, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), unmountTimeout)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, m.cmd.Path, args...)
+	cmd := exec.CommandContext(ctx, binary, args...)
 	cmd.Env = m.environment()
 	out, err := cmd.CombinedOutput()
 	if err != nil {

@@ -35,6 +35,7 @@ type rule struct {
 	status  int           // answered without asking the store
 	hold    chan struct{} // wait until it is closed, or the client gives up
 	lose    bool          // the store does it, the client sees a broken connection
+	cut     int           // the connection breaks after so many bytes of the answer's body
 	times   int           // how often it applies; 0: always
 
 	used int
@@ -109,6 +110,10 @@ func (p *proxy) serve(w http.ResponseWriter, r *http.Request, reverse http.Handl
 		}
 		if x.lose {
 			reverse.ServeHTTP(httptest.NewRecorder(), r)
+			panic(http.ErrAbortHandler)
+		}
+		if x.cut > 0 {
+			reverse.ServeHTTP(&cutWriter{ResponseWriter: w, left: x.cut}, r)
 			panic(http.ErrAbortHandler)
 		}
 	}
@@ -275,6 +280,22 @@ func (w *countingWriter) Write(p []byte) (int, error) {
 }
 
 func (w *countingWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// cutWriter passes on the first bytes of a body and drops the rest.
+type cutWriter struct {
+	http.ResponseWriter
+	left int
+}
+
+func (w *cutWriter) Write(p []byte) (int, error) {
+	if _, err := w.ResponseWriter.Write(p[:min(len(p), w.left)]); err != nil {
+		return 0, err
+	}
+	w.left -= min(len(p), w.left)
+	return len(p), nil
+}
+
+func (w *cutWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // buffers keeps the copy buffers of the reverse proxy.
 type buffers struct{ pool sync.Pool }
