@@ -97,7 +97,7 @@ func Open(cfg Config) (*Cache, error) {
 	}
 	c.maxWindow = min(maxWindow, pinned)
 	c.maxPart = minPart
-	for c.maxPart < maxPart && c.maxPart*2 <= pinned/4 {
+	for c.maxPart < maxPart && c.maxPart*2 <= pinned/8 {
 		c.maxPart *= 2
 	}
 	c.parking.cache, c.parking.limit = c, pinned/4

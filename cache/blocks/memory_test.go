@@ -10,13 +10,27 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"github.com/objmount/objmount/backend/mem"
 )
 
 // TestMemoryLimit lets many readers of all kinds fight for little memory. None may wait
 // for ever, none may see a wrong byte, and the buffers never exceed the limit.
 func TestMemoryLimit(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, func(c *Config) { c.Memory, c.Requests = 16<<20, 8 })
+	for name, dir := range map[string]string{"memory": "", "disk": t.TempDir()} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, checksums, func(c *Config) {
+				c.Memory, c.Requests, c.Dir, c.DirSize = 16<<20, 8, dir, 12<<20
+			})
+			r.faults.Add(mem.Rule{Op: "GetObject", Do: []mem.Action{mem.Cut(3 << 20)}})
+			fightForMemory(t, r)
+		})
+	}
+}
+
+func fightForMemory(t *testing.T, r *rig) {
 	const size = 7<<20 + 12345
 	var data [][]byte
 	var src []Source
@@ -47,7 +61,7 @@ func TestMemoryLimit(t *testing.T) {
 			rd := r.cache.NewReader(src[w%3])
 			defer rd.Close()
 			off := g.Int64N(size)
-			for range 60 {
+			for range 40 {
 				n := 1 + g.IntN(MaxRead)
 				switch w % 4 {
 				case 0: // sequential, as the kernel reads

@@ -206,7 +206,7 @@ func TestCutBodies(t *testing.T) {
 	data := random(9<<20, 9)
 	rd := r.cache.NewReader(r.put("k", data))
 	defer rd.Close()
-	cuts := r.faults.Add(mem.Rule{Op: "GetObject", Do: []mem.Action{mem.Cut(1<<20 + 1000)}})
+	cuts := r.faults.Add(mem.Rule{Op: "GetObject", Do: []mem.Action{mem.Cut(300<<10 + 1000)}})
 	for off := 0; off < len(data); off += 512 << 10 {
 		mustRead(t, rd, data, int64(off), 512<<10)
 	}
@@ -252,8 +252,8 @@ func TestAbandoned(t *testing.T) {
 	src := r.put("k", data)
 	rd := r.cache.NewReader(src)
 	mustRead(t, rd, data, 0, 1<<20)
-	stall := r.faults.Add(mem.Rule{Op: "GetObject", Do: []mem.Action{mem.StallAfter(1 << 20)}})
-	mustRead(t, rd, data, 1<<20, 1<<20) // the first MiB of a longer GET
+	stall := r.faults.Add(mem.Rule{Op: "GetObject", Do: []mem.Action{mem.StallAfter(300 << 10)}})
+	mustRead(t, rd, data, 1<<20, 256<<10) // the beginning of a longer GET
 	if stall.Hits() == 0 || r.cache.Stats().RequestsNow == 0 {
 		t.Fatal("nothing is read ahead")
 	}

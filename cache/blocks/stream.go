@@ -122,7 +122,7 @@ func (r *Reader) aheadLocked(s *stream, v *View, end int64) (starved bool) {
 	}
 	s.window = min(s.window, r.cache.maxWindow)
 	part := int64(minPart)
-	for part*2 <= min(s.window, r.cache.maxPart) {
+	for part*2 <= min(s.window/2, r.cache.maxPart) { // at least two in flight
 		part *= 2
 	}
 	target := min(s.hi+s.window, r.size)
