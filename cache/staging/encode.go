@@ -1,0 +1,288 @@
+package staging
+
+import (
+	"encoding/binary"
+	"errors"
+	"maps"
+	"slices"
+
+	"github.com/objmount/objmount/backend"
+)
+
+// The payloads of records are written in a compact binary form: integers as varints, strings with
+// their length, in a fixed order of fields. Strings are bytes, because keys may be any bytes.
+
+type encoder struct{ b []byte }
+
+func (e *encoder) uint(v uint64)   { e.b = binary.AppendUvarint(e.b, v) }
+func (e *encoder) int(v int64)     { e.b = binary.AppendVarint(e.b, v) }
+func (e *encoder) string(s string) { e.uint(uint64(len(s))); e.b = append(e.b, s...) }
+func (e *encoder) bool(v bool) {
+	if v {
+		e.b = append(e.b, 1)
+	} else {
+		e.b = append(e.b, 0)
+	}
+}
+
+// stringMap keeps the difference between nil and empty.
+func (e *encoder) stringMap(m map[string]string) {
+	if m == nil {
+		e.uint(0)
+		return
+	}
+	e.uint(uint64(len(m)) + 1)
+	for _, k := range slices.Sorted(maps.Keys(m)) {
+		e.string(k)
+		e.string(m[k])
+	}
+}
+
+func (e *encoder) object(id backend.ObjectID) { e.string(id.Bucket); e.string(id.Key) }
+
+func (e *encoder) remote(r *Remote) {
+	e.bool(r != nil)
+	if r == nil {
+		return
+	}
+	e.string(r.Bucket)
+	e.string(r.Key)
+	e.string(r.ETag)
+	e.string(r.VersionID)
+	e.int(r.Size)
+}
+
+func (e *encoder) spec(s Spec) {
+	e.object(s.Target)
+	e.string(s.Condition.IfMatch)
+	e.bool(s.Condition.IfNoneMatch)
+	e.remote(s.Content)
+	e.properties(s.Properties)
+}
+
+func (e *encoder) properties(p backend.Properties) {
+	h := p.Headers
+	for _, s := range []string{
+		h.ContentType, h.CacheControl, h.ContentDisposition, h.ContentEncoding, h.ContentLanguage, h.Expires, h.WebsiteRedirect,
+		p.StorageClass, p.Encryption.Algorithm, p.Encryption.KMSKeyID,
+	} {
+		e.string(s)
+	}
+	e.bool(p.Encryption.BucketKey)
+	e.stringMap(p.Metadata)
+	e.stringMap(p.Tags)
+}
+
+// Flags of an encoded extent.
+const (
+	extentLocal  = 1
+	extentObject = 2
+)
+
+// extents writes a gapless list: a table of the objects, then the extents, each a flag byte, its
+// length, and its places.
+func (e *encoder) extents(list []Extent) {
+	var table []*Remote
+	index := make(map[Remote]uint64)
+	for i := range list {
+		if r := list[i].Object; r != nil {
+			if _, ok := index[*r]; !ok {
+				index[*r] = uint64(len(table))
+				table = append(table, r)
+			}
+		}
+	}
+	e.uint(uint64(len(table)))
+	for _, r := range table {
+		e.remote(r)
+	}
+	e.uint(uint64(len(list)))
+	if len(list) == 0 {
+		return
+	}
+	e.int(list[0].Off)
+	for _, x := range list {
+		flags := byte(0)
+		if x.Local {
+			flags |= extentLocal
+		}
+		if x.Object != nil {
+			flags |= extentObject
+		}
+		e.b = append(e.b, flags)
+		e.int(x.Len)
+		if x.Local {
+			e.int(x.Pos)
+		}
+		if x.Object != nil {
+			e.uint(index[*x.Object])
+			e.int(x.ObjectOff)
+		}
+	}
+}
+
+var errDecode = errors.New("the record's content is not understood")
+
+// decoder reads what an encoder wrote. After the first error every value is zero; done tells.
+type decoder struct {
+	b   []byte
+	err error
+}
+
+func (d *decoder) fail() {
+	d.b, d.err = nil, errDecode
+}
+
+// done returns the error, also when bytes are left over.
+func (d *decoder) done() error {
+	if d.err == nil && len(d.b) > 0 {
+		d.fail()
+	}
+	return d.err
+}
+
+func (d *decoder) uint() uint64 {
+	v, n := binary.Uvarint(d.b)
+	if n <= 0 {
+		d.fail()
+		return 0
+	}
+	d.b = d.b[n:]
+	return v
+}
+
+func (d *decoder) int() int64 {
+	v, n := binary.Varint(d.b)
+	if n <= 0 {
+		d.fail()
+		return 0
+	}
+	d.b = d.b[n:]
+	return v
+}
+
+// count reads the length of a list whose elements take at least one byte each.
+func (d *decoder) count() int {
+	n := d.uint()
+	if n > uint64(len(d.b)) {
+		d.fail()
+		return 0
+	}
+	return int(n)
+}
+
+func (d *decoder) string() string {
+	n := d.count()
+	s := string(d.b[:n])
+	d.b = d.b[n:]
+	return s
+}
+
+func (d *decoder) byte() byte {
+	if len(d.b) == 0 {
+		d.fail()
+		return 0
+	}
+	v := d.b[0]
+	d.b = d.b[1:]
+	return v
+}
+
+func (d *decoder) bool() bool { return d.byte() != 0 }
+
+func (d *decoder) stringMap() map[string]string {
+	n := d.uint()
+	if n == 0 {
+		return nil
+	}
+	if n--; n > uint64(len(d.b)) {
+		d.fail()
+		return nil
+	}
+	m := make(map[string]string, n)
+	for range n {
+		k := d.string()
+		m[k] = d.string()
+	}
+	return m
+}
+
+func (d *decoder) object() backend.ObjectID {
+	return backend.ObjectID{Bucket: d.string(), Key: d.string()}
+}
+
+func (d *decoder) remote() *Remote {
+	if !d.bool() {
+		return nil
+	}
+	r := &Remote{}
+	r.Bucket, r.Key, r.ETag, r.VersionID = d.string(), d.string(), d.string(), d.string()
+	r.Size = d.int()
+	return r
+}
+
+func (d *decoder) spec() Spec {
+	s := Spec{Target: d.object()}
+	s.Condition.IfMatch = d.string()
+	s.Condition.IfNoneMatch = d.bool()
+	s.Content = d.remote()
+	s.Properties = d.properties()
+	return s
+}
+
+func (d *decoder) properties() backend.Properties {
+	var p backend.Properties
+	h := &p.Headers
+	for _, s := range []*string{
+		&h.ContentType, &h.CacheControl, &h.ContentDisposition, &h.ContentEncoding, &h.ContentLanguage, &h.Expires, &h.WebsiteRedirect,
+		&p.StorageClass, &p.Encryption.Algorithm, &p.Encryption.KMSKeyID,
+	} {
+		*s = d.string()
+	}
+	p.Encryption.BucketKey = d.bool()
+	p.Metadata = d.stringMap()
+	p.Tags = d.stringMap()
+	return p
+}
+
+func (d *decoder) extents() []Extent {
+	table := make([]*Remote, 0, 1)
+	for range d.count() {
+		r := d.remote()
+		if r == nil {
+			d.fail()
+		}
+		table = append(table, r)
+	}
+	n := d.count()
+	if n == 0 {
+		return nil
+	}
+	list := make([]Extent, 0, n)
+	off := d.int()
+	for range n {
+		x := Extent{Off: off}
+		flags := d.byte()
+		x.Len = d.int()
+		if x.Local = flags&extentLocal != 0; x.Local {
+			x.Pos = d.int()
+		}
+		if flags&extentObject != 0 {
+			if i := d.uint(); i < uint64(len(table)) {
+				x.Object = table[i]
+			} else {
+				d.fail()
+			}
+			x.ObjectOff = d.int()
+		}
+		if x.Len <= 0 || off < 0 || off+x.Len < off || x.Pos < 0 || x.ObjectOff < 0 {
+			d.fail()
+		}
+		if d.err != nil {
+			return nil
+		}
+		off += x.Len
+		list = append(list, x)
+	}
+	return list
+}

@@ -1,0 +1,56 @@
+package staging
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path"
+	"time"
+
+	"github.com/objmount/objmount/backend"
+)
+
+// Open takes a staging directory, which one process can hold at a time (KindOther says who does), and
+// recovers what an earlier one left. It starts one goroutine that Close ends.
+func Open(cfg Config) (*Area, error) {
+	return open(cfg, syncEvery)
+}
+
+func open(cfg Config, every time.Duration) (*Area, error) {
+	if cfg.Disk == nil {
+		cfg.Disk = newOSDisk()
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	a := &Area{
+		dir: cfg.Dir, dataDir: path.Join(cfg.Dir, "data"), quarantineDir: path.Join(cfg.Dir, "quarantine"),
+		disk: cfg.Disk, log: cfg.Log, handles: newHandles(cfg.Disk, maxOpenFiles),
+		files: make(map[uint64]*File), intents: make(map[uint64]Intent),
+	}
+	a.space.limit = cfg.Limit
+	a.journal = newJournal(cfg.Disk, cfg.Dir)
+	a.committer = newCommitter(a, every)
+	for _, dir := range []string{a.dir, a.dataDir, a.quarantineDir} {
+		if err := a.disk.MkdirAll(dir); err != nil {
+			return nil, diskError("open staging", backend.ObjectID{}, err)
+		}
+	}
+	holder := fmt.Sprintf("process %d since %s", os.Getpid(), time.Now().Format(time.DateTime))
+	lock, err := a.disk.Lock(path.Join(a.dir, "lock"), holder)
+	if err != nil {
+		var locked *LockedError
+		if errors.As(err, &locked) {
+			return nil, &backend.Error{Kind: backend.KindOther, Op: "open staging", Message: locked.Error(), Err: err}
+		}
+		return nil, diskError("open staging", backend.ObjectID{}, err)
+	}
+	a.lock = lock
+	if err := a.recover(); err != nil {
+		return nil, errors.Join(diskError("open staging", backend.ObjectID{}, err), a.release())
+	}
+	go a.committer.loop()
+	a.committer.wakeUp()
+	return a, nil
+}
