@@ -181,8 +181,9 @@ func contentType(file *staging.File, inherited string) string {
 // refersElsewhere tells whether a snapshot has ranges of objects other than the one it replaces:
 // such a copy is made before close returns, because the other object may go.
 func refersElsewhere(s *staging.Snapshot) bool {
-	for _, e := range s.Extents {
-		if e.Object != nil && !e.Local && (e.Object.Key != s.Spec.Target.Key || e.Object.Bucket != s.Spec.Target.Bucket) {
+	extents, spec := s.Current()
+	for _, e := range extents {
+		if e.Object != nil && !e.Local && (e.Object.Key != spec.Target.Key || e.Object.Bucket != spec.Target.Bucket) {
 			return true
 		}
 	}
@@ -199,6 +200,7 @@ func (f *FS) committed(file *staging.File, snap *staging.Snapshot, obj backend.O
 	}
 	obj.Size = snap.Size
 	v := newVersion(obj)
+	extents, spec := snap.Current()
 	n.mu.Lock()
 	clean, err := file.Committed(snap, v.remote)
 	if err != nil {
@@ -206,7 +208,7 @@ func (f *FS) committed(file *staging.File, snap *staging.Snapshot, obj backend.O
 	}
 	old := n.current
 	n.current, n.failure = v, nil
-	props := snap.Spec.Properties.Clone()
+	props := spec.Properties.Clone()
 	n.props = &props
 	n.checked = time.Now()
 	after := n.after
@@ -223,7 +225,7 @@ func (f *FS) committed(file *staging.File, snap *staging.Snapshot, obj backend.O
 	remembered := shown
 	remembered.LastModified = time.Time{}
 	f.cfg.Metadata.Remember(remembered)
-	f.keepBlocks(file, snap, old, v)
+	f.keepBlocks(file, extents, old, v)
 	for _, source := range after {
 		f.deleteAfter(source)
 	}
@@ -245,32 +247,33 @@ func (f *FS) committedOrphan(file *staging.File, snap *staging.Snapshot, obj bac
 }
 
 // keepBlocks carries cached bytes over to the new version, or drops those of the old one.
-func (f *FS) keepBlocks(file *staging.File, snap *staging.Snapshot, old, v *version) {
-	if old != nil && isCopyOf(snap, old.remote) {
+func (f *FS) keepBlocks(file *staging.File, extents []staging.Extent, old, v *version) {
+	size := v.remote.Size
+	if old != nil && isCopyOf(extents, size, old.remote) {
 		f.cfg.Blocks.Move(old.blocks(), v.blocks())
 		return
 	}
 	if old != nil {
 		f.cfg.Blocks.Drop(old.remote.Bucket, old.remote.Key)
 	}
-	if snap.Size == 0 || snap.Size > smallFile {
+	if size == 0 || size > smallFile {
 		return
 	}
-	for _, e := range snap.Extents {
+	for _, e := range extents {
 		if !e.Local && e.Object != nil {
 			return
 		}
 	}
-	data, err := io.ReadAll(file.Reader(snap.Extents))
+	data, err := io.ReadAll(file.Reader(extents))
 	if err == nil {
 		f.cfg.Blocks.Adopt(v.blocks(), bytes.NewReader(data))
 	}
 }
 
-// isCopyOf tells whether a snapshot is all of one object, unchanged.
-func isCopyOf(s *staging.Snapshot, r *staging.Remote) bool {
-	return len(s.Extents) == 1 && s.Extents[0].Object != nil && !s.Extents[0].Local &&
-		s.Extents[0].Object.ETag == r.ETag && s.Extents[0].ObjectOff == 0 && s.Extents[0].Len == r.Size && s.Size == r.Size
+// isCopyOf tells whether content is all of one object, unchanged.
+func isCopyOf(extents []staging.Extent, size int64, r *staging.Remote) bool {
+	return len(extents) == 1 && extents[0].Object != nil && !extents[0].Local &&
+		extents[0].Object.ETag == r.ETag && extents[0].ObjectOff == 0 && extents[0].Len == r.Size && size == r.Size
 }
 
 // settle lets go of staged content that is in the store and that nobody writes.

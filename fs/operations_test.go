@@ -103,12 +103,12 @@ func TestDirectories(t *testing.T) {
 		if err := os.Remove(m.path("a/b")); !errors.Is(err, syscall.ENOTEMPTY) {
 			t.Errorf("rmdir of a full directory: %v", err)
 		}
-		if got := tree(t, m.dir); got != "a/ a/b/ a/b/f implicit/ implicit/deep/ implicit/deep/file" {
+		if got := namesBelow(t, m.dir); got != "a/ a/b/ a/b/f implicit/ implicit/deep/ implicit/deep/file" {
 			t.Errorf("tree: %s", got)
 		}
 		check(t, os.Rename(m.path("a"), m.path("c")))
 		check(t, os.Rename(m.path("implicit/deep"), m.path("c/deep")))
-		if got := tree(t, m.dir); got != "c/ c/b/ c/b/f c/deep/ c/deep/file implicit/" {
+		if got := namesBelow(t, m.dir); got != "c/ c/b/ c/b/f c/deep/ c/deep/file implicit/" {
 			t.Errorf("tree after renames: %s", got)
 		}
 		check(t, m.fs.Drain(t.Context(), nil))
@@ -117,14 +117,14 @@ func TestDirectories(t *testing.T) {
 		m.gone("a/b/f")
 		check(t, os.RemoveAll(m.path("c")))
 		check(t, os.Remove(m.path("implicit")))
-		if got := tree(t, m.dir); got != "" {
+		if got := namesBelow(t, m.dir); got != "" {
 			t.Errorf("tree at the end: %s", got)
 		}
 	})
 }
 
-// tree lists everything below dir, directories with a slash.
-func tree(t *testing.T, dir string) string {
+// namesBelow lists everything below dir, directories with a slash.
+func namesBelow(t *testing.T, dir string) string {
 	t.Helper()
 	var all []string
 	check(t, filepath.WalkDir(dir, func(path string, e os.DirEntry, err error) error {
