@@ -50,7 +50,7 @@ trap 'exit 143' TERM HUP
 mkdir -p "$DATA"
 chmod 700 "$DATA" # everything the server holds, keys too
 if [ -d "$MNT" ] && mounted; then
-	echo "$MNT is mounted: does another demo run?" >&2
+	echo "$MNT is mounted: does another demo run? If not: bin/objmount umount $MNT" >&2
 	trap - EXIT
 	exit 1
 fi
@@ -95,7 +95,7 @@ run "cat $MNT/hello.txt"
 run "find $MNT -type f | wc -l"
 
 say "Ordinary programs work on it:"
-run "grep -rlw ESTALE $MNT | head -5"
+run "grep -rlw ENOTEMPTY $MNT"
 run "sed -i 's/hello/good morning/' $MNT/hello.txt && cat $MNT/hello.txt"
 
 say "A file is an object: any S3 client sees the same bytes, here curl."
@@ -124,5 +124,6 @@ if [ -t 0 ] && [ -t 1 ]; then
 		    export AWS_ENDPOINT_URL=$ENDPOINT AWS_REGION=us-east-1 AWS_SHARED_CREDENTIALS_FILE=$PWD/$DATA/credentials
 		    aws s3 ls s3://demo/              with the AWS CLI, if you have it
 	END
+	trap 'exit 0' INT # as good as Enter here
 	read -r _ || true
 fi
