@@ -155,7 +155,7 @@ func PlanUpload(size int64, exts []staging.Extent, lim backend.Limits, caps back
 	opt = opt.withDefaults(lim)
 	plan := Plan{Size: size, Extents: exts}
 	if end := endOf(exts); end != size {
-		return plan, fmt.Errorf("extents end at %d of %d bytes", end, size)
+		return plan, &backend.Error{Kind: backend.KindInvalid, Op: "Plan", Message: fmt.Sprintf("extents end at %d of %d bytes", end, size)}
 	}
 	if size > lim.MaxObject || size > max(lim.MaxPut, largest(lim)) {
 		return plan, tooLarge(size, lim)

@@ -8,71 +8,25 @@ import (
 
 // clip returns the parts of exts that lie in [off, off+n), with Pos and ObjectOff moved along.
 func clip(exts []staging.Extent, off, n int64) []staging.Extent {
-	i := sort.Search(len(exts), func(i int) bool { return exts[i].Off+exts[i].Len > off })
+	i := sort.Search(len(exts), func(i int) bool { return exts[i].End() > off })
 	var out []staging.Extent
 	for ; i < len(exts) && exts[i].Off < off+n; i++ {
-		e := exts[i]
-		if cut := off - e.Off; cut > 0 {
-			e.Off, e.Len = off, e.Len-cut
-			e.Pos, e.ObjectOff = e.Pos+cut, e.ObjectOff+cut
-		}
-		e.Len = min(e.Len, off+n-e.Off)
-		out = append(out, e)
+		from, to := max(exts[i].Off, off), min(exts[i].End(), off+n)
+		out = append(out, cut(exts[i], from, to))
 	}
 	return out
 }
 
-// sameContent tells whether two lists of extents of the same range have the same bytes by the
-// same names. Whether local bytes are also in an object makes no difference.
-func sameContent(a, b []staging.Extent) bool {
-	a, b = joined(a), joined(b)
-	if len(a) != len(b) {
-		return false
+// cut returns the part [from, to) of an extent.
+func cut(e staging.Extent, from, to int64) staging.Extent {
+	if e.Local {
+		e.Pos += from - e.Off
 	}
-	for i := range a {
-		x, y := a[i], b[i]
-		if x.Off != y.Off || x.Len != y.Len || x.Local != y.Local {
-			return false
-		}
-		switch {
-		case x.Local:
-			if x.Pos != y.Pos {
-				return false
-			}
-		case x.Object != nil || y.Object != nil:
-			if !sameVersion(x.Object, y.Object) || x.ObjectOff != y.ObjectOff {
-				return false
-			}
-		}
+	if e.Object != nil {
+		e.ObjectOff += from - e.Off
 	}
-	return true
-}
-
-// joined merges neighbours that continue each other.
-func joined(exts []staging.Extent) []staging.Extent {
-	var out []staging.Extent
-	for _, e := range exts {
-		if e.Local {
-			e.Object, e.ObjectOff = nil, 0
-		}
-		if n := len(out); n > 0 && continues(out[n-1], e) {
-			out[n-1].Len += e.Len
-			continue
-		}
-		out = append(out, e)
-	}
-	return out
-}
-
-func continues(a, b staging.Extent) bool {
-	switch {
-	case a.Local || b.Local:
-		return a.Local && b.Local && a.Pos+a.Len == b.Pos
-	case a.Object != nil || b.Object != nil:
-		return sameVersion(a.Object, b.Object) && a.ObjectOff+a.Len == b.ObjectOff
-	default:
-		return true
-	}
+	e.Off, e.Len = from, to-from
+	return e
 }
 
 // run is a range of the file that is one range of one object.
@@ -119,7 +73,7 @@ func newCosts(exts []staging.Extent) costs {
 
 // upTo is the cost of [0, x).
 func (c costs) upTo(x int64) int64 {
-	i := sort.Search(len(c.exts), func(i int) bool { return c.exts[i].Off+c.exts[i].Len >= x })
+	i := sort.Search(len(c.exts), func(i int) bool { return c.exts[i].End() >= x })
 	if i == len(c.exts) || x <= 0 {
 		return 0
 	}

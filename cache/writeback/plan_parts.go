@@ -122,7 +122,7 @@ func (p *planner) part(number int32, off, length int64) Part {
 func (p *planner) reuse(parts []Part) []Part {
 	for _, d := range p.opt.Done {
 		i, found := slices.BinarySearchFunc(parts, d.Number, func(x Part, n int32) int { return cmp.Compare(x.Number, n) })
-		if found && parts[i].Off == d.Off && parts[i].Len == d.Len && sameContent(parts[i].Extents, d.Content) {
+		if found && parts[i].Off == d.Off && parts[i].Len == d.Len && staging.SameContent(parts[i].Extents, d.Content) {
 			parts[i].ETag = d.ETag
 		}
 	}
@@ -141,7 +141,7 @@ func (p *planner) around(size int64) ([]Part, bool) {
 			continue
 		}
 		content := clip(p.cost.exts, d.Off, d.Len)
-		if !sameContent(content, d.Content) {
+		if !staging.SameContent(content, d.Content) {
 			continue
 		}
 		between, ok := p.fresh(end, d.Off, number+1, d.Number-number-1, false)

@@ -224,7 +224,7 @@ func legal(p Plan, lim backend.Limits) string {
 
 func rightContent(p Plan, part Part) string {
 	want := clip(p.Extents, part.Off, part.Len)
-	if !sameContent(want, part.Extents) {
+	if !staging.SameContent(want, part.Extents) {
 		return "wrong extents"
 	}
 	switch part.Action {
@@ -380,7 +380,7 @@ func TestPlanReuses(t *testing.T) {
 				continue
 			}
 			for _, d := range opt.Done {
-				if d.Number == part.Number && (d.Off != part.Off || d.Len != part.Len || !sameContent(d.Content, part.Extents)) {
+				if d.Number == part.Number && (d.Off != part.Off || d.Len != part.Len || !staging.SameContent(d.Content, part.Extents)) {
 					t.Fatalf("part %d is used for other content", part.Number)
 				}
 			}

@@ -1,0 +1,242 @@
+package writeback
+
+import (
+	"context"
+	"sync"
+
+	"github.com/objmount/objmount/backend"
+	"github.com/objmount/objmount/cache/staging"
+)
+
+// unknownStamp is that of an upload which an earlier process began.
+var unknownStamp stamp
+
+// multipart uploads the parts of a plan that the store does not have, and completes the upload.
+func (a *attempt) multipart(plan Plan, up *openUpload) (backend.Object, error) {
+	if up == nil || up.id == "" {
+		id, err := a.q.create(a.j.file, a.j.target, a.props, a.j.snap.Generation)
+		if err != nil {
+			return backend.Object{}, err
+		}
+		up = &openUpload{id: id, target: a.j.target, stamp: stampOf(a.j.snap.Generation, a.props)}
+	}
+	ctx, stop := context.WithCancel(a.q.ctx)
+	defer stop()
+	if !a.q.setAbandon(a.j, stop) {
+		return backend.Object{}, canceledError(a.j.target)
+	}
+	if err := a.send(ctx, up, plan.Parts); err != nil {
+		return backend.Object{}, a.partError(up, err)
+	}
+	obj, err := a.complete(up, plan)
+	switch {
+	case err == nil:
+		a.q.counts.multiparts.Add(1)
+		a.q.mu.Lock()
+		delete(a.q.uploads, up.id)
+		a.q.mu.Unlock()
+		return a.settled(obj, up.stamp)
+	case backend.IsKind(err, backend.KindNotExist):
+		a.q.forget(a.j.file, up.id)
+		return obj, errAgain
+	case backend.IsKind(err, backend.KindInvalid) && len(up.done) > 0:
+		a.q.discard(a.j.file, up.upload()) // parts that are not listed, or lost ones: with fresh parts once more
+		return obj, errAgain
+	default:
+		return obj, err
+	}
+}
+
+// complete makes the object of the parts.
+func (a *attempt) complete(up *openUpload, plan Plan) (backend.Object, error) {
+	in := backend.CompleteInput{Bucket: a.j.target.Bucket, Key: a.j.target.Key, UploadID: up.id, Size: plan.Size}
+	for _, p := range plan.Parts {
+		in.Parts = append(in.Parts, backend.Part{Number: p.Number, ETag: p.ETag, Size: p.Len})
+	}
+	guarded := a.enforced(a.caps.CompleteIfNoneMatch, a.caps.CompleteIfMatch)
+	return a.publish(guarded, func(ctx context.Context, cond backend.Condition) (backend.Object, error) {
+		in.Condition = cond
+		return a.q.cfg.Store.CompleteUpload(ctx, in)
+	})
+}
+
+// settled ends an attempt whose content is stored as obj. An upload that was begun with other
+// properties than the object is to have is followed by a copy onto itself.
+func (a *attempt) settled(obj backend.Object, made stamp) (backend.Object, error) {
+	right := made == stampOf(a.j.snap.Generation, a.props)
+	if made.properties == "" {
+		if !obj.HasMetadata {
+			now, err := a.look(a.q.ctx)
+			if err != nil || !now.exists || now.obj.ETag != obj.ETag {
+				return obj, nil // stored, and perhaps replaced since: not ours to change
+			}
+			obj = now.obj
+		}
+		right = a.hasProperties(obj)
+	}
+	if right || a.j.stage != nil {
+		return obj, nil
+	}
+	if err := a.j.file.ForgetUpload(); err != nil {
+		return obj, err
+	}
+	a.q.counts.restamps.Add(1)
+	a.j.stage = remoteOf(obj, a.j.snap.Size)
+	return obj, errAgain
+}
+
+// send makes the store have all parts: it sets their ETags.
+func (a *attempt) send(ctx context.Context, up *openUpload, parts []Part) error {
+	var mu sync.Mutex
+	var failed error
+	var sending sync.WaitGroup
+	fail := func(err error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if failed == nil || !backend.Temporary(err) && backend.Temporary(failed) {
+			failed = err
+		}
+	}
+	broken := func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return failed != nil
+	}
+	var late []int // parts that a stream has on its way
+	for i := range parts {
+		switch parts[i].ETag {
+		case "":
+		case inFlight:
+			late = append(late, i)
+			continue
+		default:
+			a.j.sent.Add(parts[i].Len)
+			a.q.counts.partsReused.Add(1)
+			continue
+		}
+		if broken() {
+			break
+		}
+		a.launch(ctx, up, &parts[i], &sending, fail)
+	}
+	for _, i := range late {
+		f := a.flight[parts[i].Number]
+		<-f.done
+		if parts[i].ETag = f.etag; f.err != nil && !broken() {
+			a.launch(ctx, up, &parts[i], &sending, fail)
+		}
+	}
+	sending.Wait()
+	return failed
+}
+
+// launch sends one part when it is its turn.
+func (a *attempt) launch(ctx context.Context, up *openUpload, part *Part, sending *sync.WaitGroup, fail func(error)) {
+	if err := a.q.parts.Acquire(ctx, 1); err != nil {
+		fail(canceledError(a.j.target))
+		return
+	}
+	sending.Add(1)
+	go func() {
+		defer sending.Done()
+		defer a.q.parts.Release(1)
+		etag, err := a.q.sendPart(ctx, a.j.file, a.caps, up, *part)
+		if err != nil {
+			fail(err)
+			return
+		}
+		part.ETag = etag
+		a.j.sent.Add(part.Len)
+		a.j.progress.Store(true)
+	}()
+}
+
+// sendPart makes the store have one part, and the journal know it.
+func (q *Queue) sendPart(ctx context.Context, f *staging.File, caps backend.Capabilities, up *openUpload, part Part) (string, error) {
+	var stored backend.Part
+	var err error
+	if part.Action == CopyPart {
+		stored, err = q.copyPart(ctx, caps, up, part)
+	} else {
+		stored, err = q.uploadPart(ctx, f, caps, up, part)
+	}
+	if err != nil {
+		return "", err
+	}
+	q.counts.part(part)
+	done := staging.DonePart{Number: part.Number, ETag: stored.ETag, Off: part.Off, Len: part.Len, Content: part.Extents}
+	return stored.ETag, f.AddPart(done)
+}
+
+func (q *Queue) copyPart(ctx context.Context, caps backend.Capabilities, up *openUpload, part Part) (backend.Part, error) {
+	src := part.Source.Source
+	if !caps.CopyPartIfMatch {
+		src.ETag = "" // by version id
+	}
+	stored, err := q.cfg.Store.CopyPart(ctx, backend.CopyPartInput{
+		Bucket: up.target.Bucket, Key: up.target.Key, UploadID: up.id, Number: part.Number,
+		Source: src, Range: backend.Range{Off: part.From, Len: part.Len},
+	})
+	if backend.IsKind(err, backend.KindNotExist) { // the source, or the upload
+		_, headErr := q.cfg.Store.Head(ctx, objectOf(part.Source), backend.GetOptions{IfMatch: part.Source.ETag, VersionID: src.VersionID})
+		if headErr == nil {
+			return stored, &goneError{err}
+		}
+	}
+	return stored, err
+}
+
+func (q *Queue) uploadPart(ctx context.Context, f *staging.File, caps backend.Capabilities, up *openUpload, part Part) (backend.Part, error) {
+	body, release, err := q.body(ctx, f, part.Extents)
+	if err != nil {
+		return backend.Part{}, err
+	}
+	defer release()
+	sum, err := q.checksum(body, caps)
+	if err != nil {
+		return backend.Part{}, err
+	}
+	stored, err := q.cfg.Store.UploadPart(ctx, backend.PartInput{
+		Bucket: up.target.Bucket, Key: up.target.Key, UploadID: up.id, Number: part.Number, Body: body, Size: part.Len, CRC64NVME: sum,
+	})
+	if cause := why(body, err); cause != err {
+		return stored, cause
+	}
+	if backend.IsKind(err, backend.KindNotExist) {
+		err = &goneError{err}
+	}
+	return stored, err
+}
+
+// goneError: the store does not know the upload any more.
+type goneError struct{ err error }
+
+func (e *goneError) Error() string { return e.err.Error() }
+func (e *goneError) Unwrap() error { return e.err }
+
+// partError decides what a failed part means for the attempt.
+func (a *attempt) partError(up *openUpload, err error) error {
+	if _, gone := err.(*goneError); gone {
+		a.q.forget(a.j.file, up.id)
+		return errAgain
+	}
+	return a.lostSource(err)
+}
+
+// forget drops what is known of an upload that the store does not have.
+func (q *Queue) forget(f *staging.File, id string) {
+	q.mu.Lock()
+	delete(q.uploads, id)
+	q.mu.Unlock()
+	if err := f.ForgetUpload(); err != nil {
+		q.cfg.Log.Warn("journal", "error", err.Error())
+	}
+}
+
+// setAbandon lets Cancel end the sending of parts. False: the job was cancelled.
+func (q *Queue) setAbandon(j *job, stop context.CancelFunc) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	j.abandon = stop
+	return !j.canceled
+}

@@ -1,0 +1,331 @@
+package writeback
+
+import (
+	"context"
+	"maps"
+	"math"
+	"time"
+
+	"github.com/objmount/objmount/backend"
+	"github.com/objmount/objmount/cache/staging"
+)
+
+// stream sends full parts of a file that is still being written at its end. A runner starts them
+// one after another and ends when there is nothing to do; Grown starts it again. The job that
+// commits the file takes over what is stored and what is on its way.
+type stream struct {
+	q    *Queue
+	file *staging.File
+	ctx  context.Context // of the parts
+	stop context.CancelFunc
+	turn context.Context // of waiting for a turn to send; ends with the stream
+	halt context.CancelFunc
+
+	// Guarded by Queue.mu.
+	next    int64 // the size of the file at which there may be something to do
+	idle    chan struct{}
+	busy    bool // idle is open
+	halted  bool
+	retryAt time.Time
+	tries   int
+	flights map[int32]*flight
+
+	// Of the runner.
+	upload *openUpload
+	caps   backend.Capabilities
+	opt    Options
+	base   []Part // before the part of the file that is streamed
+	pos    int64
+	number int32 // of the last part
+}
+
+// flight is a part on its way. etag and err are set before done is closed.
+type flight struct {
+	uploadID string
+	part     Part
+	done     chan struct{}
+	etag     string
+	err      error
+}
+
+func (f *flight) ended() bool {
+	select {
+	case <-f.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// Grown says that the file was written at its end. When parts of it are complete they are sent
+// in the background, so that a commit has only the rest to wait for. It costs next to nothing when
+// there is nothing to do. A file gets a multipart upload when two parts are complete.
+func (q *Queue) Grown(f *staging.File) {
+	size := f.Size()
+	if size < 2*q.cfg.PartSize {
+		return
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		return
+	}
+	e := q.entryLocked(f)
+	if len(e.jobs) > 0 { // it may be the upload's turn to go on with all of it
+		return
+	}
+	if e.stream == nil {
+		e.stream = q.newStream(f)
+	}
+	s := e.stream
+	if s.busy || s.halted || size < s.next || s.restsLocked() {
+		return
+	}
+	s.busy, s.idle = true, make(chan struct{})
+	q.work.Add(1)
+	go s.run()
+}
+
+func (q *Queue) newStream(f *staging.File) *stream {
+	s := &stream{q: q, file: f, flights: make(map[int32]*flight)}
+	s.ctx, s.stop = context.WithCancel(q.ctx)
+	s.turn, s.halt = context.WithCancel(s.ctx)
+	return s
+}
+
+// run starts parts as long as there are complete ones.
+func (s *stream) run() {
+	defer s.q.work.Done()
+	defer func() {
+		s.q.mu.Lock()
+		defer s.q.mu.Unlock()
+		s.busy = false
+		close(s.idle)
+	}()
+	for s.turn.Err() == nil && !s.pausing() {
+		size := s.file.Size()
+		if s.upload == nil && !s.begin(size) {
+			return
+		}
+		part, next, ok := s.part(size)
+		if !ok {
+			s.q.mu.Lock()
+			s.next = next
+			s.q.mu.Unlock()
+			if s.file.Size() >= next {
+				continue // it grew just now, and Grown saw a busy runner
+			}
+			return
+		}
+		if s.q.parts.Acquire(s.turn, 1) != nil {
+			return
+		}
+		s.launch(part)
+	}
+}
+
+// begin makes the upload if the file is one that is written at its end.
+func (s *stream) begin(size int64) bool {
+	tail, ok := s.tail(size)
+	if !ok {
+		return false
+	}
+	spec, generation := s.file.Spec(), s.file.Generation()
+	s.caps = s.q.cfg.Capabilities(spec.Target.Bucket)
+	lim := fillLimits(s.caps.Limits)
+	s.opt = Options{PartSize: s.q.cfg.PartSize}.withDefaults(lim)
+	if !s.plan(tail, lim, size) {
+		return false
+	}
+	s.q.abandonUpload(s.file) // of an earlier time
+	s.q.cfg.BeforeStream(s.file)
+	spec = s.file.Spec()
+	props := withGeneration(spec.Properties, generation)
+	id, err := s.q.create(s.file, spec.Target, props, generation)
+	if err != nil {
+		s.fail(err)
+		return false
+	}
+	s.q.counts.streams.Add(1)
+	s.upload = &openUpload{id: id, target: spec.Target, stamp: stampOf(generation, props)}
+	return true
+}
+
+// tail returns where the local bytes at the end of the file begin, if there are enough of them. A
+// file with holes is not written from the start to the end.
+func (s *stream) tail(size int64) (int64, bool) {
+	exts := s.file.Extents(0, size)
+	tail := size
+	for i := len(exts) - 1; i >= 0; i-- {
+		e := exts[i]
+		if !e.Local && e.Object == nil {
+			s.wait(size + s.q.cfg.PartSize)
+			return 0, false
+		}
+		if e.Local && e.End() == tail {
+			tail = e.Off
+		}
+	}
+	if enough := tail + 2*s.q.cfg.PartSize; size < enough {
+		s.wait(enough)
+		return 0, false
+	}
+	return tail, true
+}
+
+// plan lays out what comes before the tail.
+func (s *stream) plan(tail int64, lim backend.Limits, size int64) bool {
+	s.base, s.pos, s.number = nil, 0, 0
+	if tail < lim.MinPart {
+		return true // a piece of the first part
+	}
+	exts := s.file.Freeze(0, tail)
+	p := planner{lim: lim, opt: s.opt, cost: newCosts(exts)}
+	if s.caps.PartCopy {
+		p.runs = findRuns(exts, s.caps.CopyPartIfMatch)
+	}
+	base, ok := p.fresh(0, tail, 1, lim.MaxParts/2, false)
+	if !ok || lim.EqualParts || moved(base) > size-tail {
+		s.wait(math.MaxInt64)
+		return false
+	}
+	s.base, s.pos, s.number = base, tail, int32(len(base))
+	return true
+}
+
+func (s *stream) wait(next int64) {
+	s.q.mu.Lock()
+	defer s.q.mu.Unlock()
+	s.next = next
+}
+
+// part returns the next part that is complete, or the size of the file at which to ask again.
+func (s *stream) part(size int64) (Part, int64, bool) {
+	if len(s.base) > 0 {
+		part := s.base[0]
+		s.base = s.base[1:]
+		return part, 0, true
+	}
+	lim := fillLimits(s.caps.Limits)
+	number := s.number + 1
+	length := streamSize(number, s.opt.PartSize, lim)
+	if length == 0 {
+		return Part{}, math.MaxInt64, false
+	}
+	if size < s.pos+length {
+		return Part{}, s.pos + length, false
+	}
+	for _, e := range s.file.Extents(s.pos, length) {
+		if !e.Local && (e.Object == nil || s.pos > 0) {
+			return Part{}, size + s.q.cfg.PartSize, false
+		}
+	}
+	exts := s.file.Freeze(s.pos, length)
+	p := planner{lim: lim, opt: s.opt, cost: newCosts(exts)}
+	part := p.part(number, s.pos, length)
+	s.pos, s.number = s.pos+length, number
+	return part, 0, true
+}
+
+// streamSize is the length of a part of a file whose final size is not known: the usual size for a
+// tenth of the part numbers, then doubled with every fortieth of them, so that files far
+// beyond that fit. The last tenth of the numbers is left for the commit (0).
+func streamSize(number int32, usual int64, lim backend.Limits) int64 {
+	if number > lim.MaxParts-lim.MaxParts/10 {
+		return 0
+	}
+	steady, step := max(lim.MaxParts/10, 1), max(lim.MaxParts/40, 1)
+	if lim.EqualParts || number <= steady {
+		return usual
+	}
+	doublings := (number-steady-1)/step + 1
+	if doublings > 40 || usual > lim.MaxPart>>doublings {
+		return lim.MaxPart
+	}
+	return usual << doublings
+}
+
+// launch sends a part; the runner has taken the turn.
+func (s *stream) launch(part Part) {
+	f := &flight{uploadID: s.upload.id, part: part, done: make(chan struct{})}
+	s.q.mu.Lock()
+	s.flights[part.Number] = f
+	s.q.mu.Unlock()
+	s.q.work.Add(1)
+	go func() {
+		defer s.q.work.Done()
+		f.etag, f.err = s.q.sendPart(s.ctx, s.file, s.caps, s.upload, part)
+		s.q.parts.Release(1)
+		if f.err != nil {
+			s.fail(f.err)
+		}
+		s.q.mu.Lock()
+		if f.err == nil && !s.halted {
+			s.tries = 0
+			delete(s.flights, part.Number)
+		}
+		close(f.done)
+		s.q.mu.Unlock()
+	}()
+}
+
+// pausing tells whether the stream has to rest after a failure.
+func (s *stream) pausing() bool {
+	s.q.mu.Lock()
+	defer s.q.mu.Unlock()
+	return s.restsLocked()
+}
+
+func (s *stream) restsLocked() bool { return !s.retryAt.IsZero() && time.Now().Before(s.retryAt) }
+
+// fail pauses the stream. What failed is sent by the commit.
+func (s *stream) fail(err error) {
+	s.q.mu.Lock()
+	defer s.q.mu.Unlock()
+	s.tries++
+	pause := backoff(s.tries)
+	if !backend.Temporary(err) {
+		pause = time.Hour
+	}
+	s.retryAt = time.Now().Add(pause)
+	s.q.cfg.Log.Debug("sending parts of a growing file failed", "error", err.Error())
+}
+
+// landStream ends the stream of a file for a job. It returns the parts on their way; landed waits
+// for them.
+func (q *Queue) landStream(f *staging.File) (flights map[int32]*flight, landed func()) {
+	q.mu.Lock()
+	e := q.files[f]
+	if e == nil || e.stream == nil {
+		q.mu.Unlock()
+		return nil, func() {}
+	}
+	s := e.stream
+	s.halted = true
+	s.halt()
+	busy, idle := s.busy, s.idle
+	q.mu.Unlock()
+	if busy {
+		<-idle
+	}
+	q.mu.Lock()
+	flights = maps.Clone(s.flights)
+	q.mu.Unlock()
+	return flights, func() {
+		waitAll(flights)
+		s.stop()
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		e.stream = nil
+		q.tidyLocked(f, e)
+	}
+}
+
+func waitAll(flights map[int32]*flight) {
+	for _, f := range flights {
+		<-f.done
+	}
+}
+
+// wait returns when no part of an earlier stream is on its way.
+func (a *attempt) wait() { waitAll(a.flight) }
