@@ -202,7 +202,7 @@ func (c *Cache) expel(ct *content) {
 	c.mu.Unlock()
 	c.tier.Remove(src.diskKey())
 	if unused {
-		ct.evictAll()
+		ct.evictAll(false)
 	}
 }
 

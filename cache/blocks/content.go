@@ -136,7 +136,7 @@ func (c *content) release() {
 	purge := unused && c.lost
 	c.mu.Unlock()
 	if purge {
-		c.evictAll()
+		c.evictAll(false)
 	} else if idle {
 		c.cache.retire(c)
 	}
@@ -166,13 +166,17 @@ func (c *Cache) retire(ct *content) {
 	}
 }
 
-// evictAll makes the policy let go of every block of the content.
-func (c *content) evictAll() {
+// evictAll makes the policy let go of every block of the content. With unlearn, full
+// blocks also leave the index at once: their bytes are wrong.
+func (c *content) evictAll(unlearn bool) {
 	c.mu.Lock()
 	var keys []uint64
-	for _, b := range c.blocks {
+	for u, b := range c.blocks {
 		if b.kept.Load() {
 			keys = append(keys, b.key)
+		}
+		if unlearn && b.full() {
+			delete(c.blocks, u)
 		}
 	}
 	c.mu.Unlock()

@@ -111,6 +111,7 @@ func (c *content) settled(b *block) {
 	}
 	if err != nil {
 		c.cache.expel(c)
+		c.evictAll(true)
 	}
 	if show == nil {
 		return

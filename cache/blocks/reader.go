@@ -29,7 +29,7 @@ type Reader struct {
 	streams []*stream  // most recently used first
 	units   []unit     // scratch of aheadLocked
 	used    time.Time  // of the last ReadAt
-	told    bool      // of content.bad
+	told    bool       // of content.bad
 	closed  bool
 }
 
@@ -96,6 +96,11 @@ func (r *Reader) ReadAt(ctx context.Context, off int64, n int) (*View, error) {
 		v.drop()
 		if !again {
 			v.Release()
+			if backend.IsKind(err, backend.KindCorrupt) {
+				r.mu.Lock()
+				r.told = true
+				r.mu.Unlock()
+			}
 			return nil, r.content.typed(err)
 		}
 	}

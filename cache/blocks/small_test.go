@@ -239,6 +239,9 @@ func TestPassage(t *testing.T) {
 			t.Errorf("%s: %+v", name, s)
 		}
 		if c.flip { // nothing of it is kept
+			for off := 0; off < len(data); off += MaxRead {
+				mustRead(t, rd, data, int64(off), MaxRead)
+			}
 			rd.Close()
 			if r.cache.Cached(src) {
 				t.Error("wrong bytes are cached")

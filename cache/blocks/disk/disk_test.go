@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
 	"pgregory.net/rapid"
 )
 
@@ -506,4 +507,47 @@ func TestPresent(t *testing.T) {
 		f.Release()
 		_ = tier.Close()
 	})
+}
+
+// TestRemoveQueued: what is queued for a file that was removed is not written after all.
+func TestRemoveQueued(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	tier := open(t, dir, 1<<30)
+	k := key("k", PieceSize)
+	f := tier.File(k)
+	tier.Remove(k)
+	if f.Write(0, random(PieceSize, 8)) || len(find(t, dir, "")) != 0 {
+		t.Error("written after the removal")
+	}
+	f.Release()
+	f = tier.File(k)
+	if !f.Write(0, random(PieceSize, 8)) {
+		t.Error("not written although nobody used the removed file any more")
+	}
+	f.Release()
+}
+
+// TestFull: a full disk pauses writing, with one warning, and does not end it.
+func TestFull(t *testing.T) {
+	t.Parallel()
+	var log warnings
+	tier, err := Open(Config{Dir: t.TempDir(), Limit: 1 << 30, Queue: 1 << 20, Log: slog.New(slog.NewTextHandler(&log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tier.Close()
+	waitScan(t, tier)
+	f := tier.File(key("k", PieceSize))
+	defer f.Release()
+	for range 3 {
+		tier.failed(&os.PathError{Op: "write", Err: unix.ENOSPC})
+	}
+	if f.Write(0, random(PieceSize, 9)) || log.count() != 1 {
+		t.Errorf("%d warnings", log.count())
+	}
+	tier.paused.Store(0)
+	if !f.Write(0, random(PieceSize, 9)) {
+		t.Error("never written again")
+	}
 }

@@ -30,6 +30,8 @@ type File struct {
 	name string
 	meta *os.File  // append only; nil: absent or read-only
 	used time.Time // mtime of the data file, roughly
+	// retired: removed on purpose, nothing is written any more.
+	retired bool
 
 	mu       sync.RWMutex
 	data     *os.File // nil: absent

@@ -2,7 +2,8 @@ package disk
 
 import "os"
 
-// Remove deletes what there is of k.
+// Remove deletes what there is of k. What is still queued for it is not written; it is
+// cached again when nobody uses its File any more.
 func (t *Tier) Remove(k Key) {
 	if t == nil {
 		return
@@ -11,6 +12,7 @@ func (t *Tier) Remove(k Key) {
 	defer f.Release()
 	f.io.Lock()
 	defer f.io.Unlock()
+	f.retired = true
 	f.removeLocked()
 }
 

@@ -28,6 +28,9 @@ func (f *File) Write(off int64, p []byte) bool {
 	}
 	f.io.Lock()
 	defer f.io.Unlock()
+	if f.retired {
+		return false
+	}
 	if f.isAbsent() {
 		if err := f.createLocked(); err != nil {
 			t.failed(err)
