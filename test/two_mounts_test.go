@@ -2,6 +2,7 @@ package test
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -189,7 +190,7 @@ func TestReaderSeesOneVersion(t *testing.T) {
 			if i := bytes.IndexByte(rest[:n], '2'); i >= 0 {
 				t.Errorf("byte %d of the new version in a file opened before", i)
 			}
-			if err != nil && err != io.EOF && errno(err) != syscall.ESTALE {
+			if err != nil && !errors.Is(err, io.EOF) && errno(err) != syscall.ESTALE {
 				t.Errorf("reading the old version: %v, want its bytes or ESTALE", err)
 			}
 			p := &pair{T: t, store: s, bucket: bucket}

@@ -3,11 +3,9 @@ package test
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	"encoding/binary"
 	"fmt"
 	"maps"
-	"math/big"
 	mathrand "math/rand/v2"
 	"os"
 	"os/exec"
@@ -175,15 +173,6 @@ func (w *workspace) sourceTree(name string) string {
 		w.Fatal(err)
 	}
 	return root
-}
-
-// randomName returns a name that no other workspace has.
-func randomName(prefix string) string {
-	n, err := rand.Int(rand.Reader, big.NewInt(1<<40))
-	if err != nil {
-		panic(err)
-	}
-	return fmt.Sprintf("%s-%x", prefix, n)
 }
 
 // plainObjects is the foreign client of a plain directory: the directory itself.

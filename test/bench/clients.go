@@ -104,7 +104,8 @@ type mounted struct {
 	cmd    *exec.Cmd
 	dir    string
 	state  string
-	exited chan error
+	exited chan struct{}
+	err    error // of the process, after exited
 }
 
 type usage struct {
@@ -118,7 +119,7 @@ func (b *bench) start(client string) (*mounted, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &mounted{dir: state + ".mnt", state: state, exited: make(chan error, 1)}
+	m := &mounted{dir: state + ".mnt", state: state, exited: make(chan struct{})}
 	if err := os.Mkdir(m.dir, 0o755); err != nil {
 		return nil, err
 	}
@@ -134,16 +135,16 @@ func (b *bench) start(client string) (*mounted, error) {
 	if err := m.cmd.Start(); err != nil {
 		return nil, err
 	}
-	go func() { m.exited <- m.cmd.Wait() }()
+	go func() { m.err = m.cmd.Wait(); close(m.exited) }()
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
 		var st unix.Statfs_t
 		if unix.Statfs(m.dir, &st) == nil && st.Type == unix.FUSE_SUPER_MAGIC {
 			return m, nil
 		}
 		select {
-		case err := <-m.exited:
+		case <-m.exited:
 			text, _ := os.ReadFile(log.Name())
-			return nil, fmt.Errorf("%s ended: %w\n%s", client, err, text)
+			return nil, fmt.Errorf("%s ended: %w\n%s", client, m.err, text)
 		default:
 		}
 		if time.Now().After(deadline) {
