@@ -1,0 +1,85 @@
+package s3
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/objmount/objmount/backend"
+)
+
+// ListBuckets implements backend.Buckets.
+func (s *Store) ListBuckets(ctx context.Context) ([]backend.Bucket, error) {
+	c := call{op: "ListBuckets", repeat: repeatHarmless}
+	var buckets []backend.Bucket
+	in := &awss3.ListBucketsInput{}
+	for {
+		out, err := send(ctx, s, c, s.client.ListBuckets, in)
+		if err != nil {
+			return nil, err
+		}
+		for _, b := range out.Buckets {
+			buckets = append(buckets, backend.Bucket{Name: aws.ToString(b.Name), Created: aws.ToTime(b.CreationDate)})
+		}
+		if aws.ToString(out.ContinuationToken) == "" {
+			return buckets, nil
+		}
+		in.ContinuationToken = out.ContinuationToken
+	}
+}
+
+// HeadBucket implements backend.Buckets. The answer to a HEAD has no body that could tell a
+// wrong key from a missing permission; a short listing then explains.
+func (s *Store) HeadBucket(ctx context.Context, bucket string) error {
+	c := call{op: "HeadBucket", bucket: bucket, repeat: repeatHarmless}
+	if err := namedBucket(c.op, bucket); err != nil {
+		return err
+	}
+	_, err := send(ctx, s, c, s.client.HeadBucket, &awss3.HeadBucketInput{Bucket: &bucket})
+	var e *backend.Error
+	if err == nil || !errors.As(err, &e) {
+		return err
+	}
+	switch e.Status {
+	case http.StatusBadRequest, http.StatusForbidden, http.StatusNotFound, http.StatusMovedPermanently:
+		_, listed := s.List(ctx, backend.ListInput{Bucket: bucket, MaxKeys: 1})
+		var said *backend.Error
+		if listed == nil || errors.As(listed, &said) && said.Status != 0 {
+			return listed
+		}
+	}
+	return err
+}
+
+// CreateBucket implements backend.Buckets.
+func (s *Store) CreateBucket(ctx context.Context, bucket string) error {
+	c := call{op: "CreateBucket", bucket: bucket, write: true}
+	if err := namedBucket(c.op, bucket); err != nil {
+		return err
+	}
+	in := &awss3.CreateBucketInput{Bucket: &bucket}
+	if region := s.client.Options().Region; region != "us-east-1" && s.vendor.Load().name == vendorAWS {
+		in.CreateBucketConfiguration = &types.CreateBucketConfiguration{LocationConstraint: types.BucketLocationConstraint(region)}
+	}
+	// Amazon answers 200 in us-east-1 when the bucket is one's own, as do MinIO's and others'
+	// imitations of it; only a look tells.
+	if s.HeadBucket(ctx, bucket) == nil {
+		return &backend.Error{Kind: backend.KindExist, Op: c.op, Bucket: bucket, Code: "BucketAlreadyOwnedByYou"}
+	}
+	_, err := send(ctx, s, c, s.client.CreateBucket, in)
+	return err
+}
+
+// DeleteBucket implements backend.Buckets.
+func (s *Store) DeleteBucket(ctx context.Context, bucket string) error {
+	c := call{op: "DeleteBucket", bucket: bucket, write: true}
+	if err := namedBucket(c.op, bucket); err != nil {
+		return err
+	}
+	_, err := send(ctx, s, c, s.client.DeleteBucket, &awss3.DeleteBucketInput{Bucket: &bucket})
+	return err
+}

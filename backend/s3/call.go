@@ -1,0 +1,196 @@
+package s3
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/objmount/objmount/backend"
+)
+
+// call describes a request to those who send it, repeat it and explain its failure.
+type call struct {
+	op          string // of the S3 API
+	bucket, key string
+	repeat      repeat
+	write       bool              // a lost reply leaves something unknown: not for reads and parts
+	cond        backend.Condition // of a write
+	patience    time.Duration     // to wait for the answer; 0: Config.FirstByteTimeout
+	payload     *payload          // may be nil
+	options     []func(*awss3.Options)
+}
+
+// send makes a request through one of the SDK client's methods.
+func send[In, Out any](ctx context.Context, s *Store, c call,
+	method func(context.Context, *In, ...func(*awss3.Options)) (*Out, error), in *In) (*Out, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, &backend.Error{Kind: backend.KindCanceled, Op: c.op, Bucket: c.bucket, Key: c.key, Err: err}
+	}
+	if c.patience > 0 {
+		ctx = withPatience(ctx, c.patience)
+	}
+	options := append(c.options, func(o *awss3.Options) {
+		o.Retryer = s.repeat[c.repeat]
+		if region, ok := s.regions.Load(c.bucket); ok {
+			o.Region, _ = region.(string)
+		}
+	})
+	out, err := method(ctx, in, options...)
+	if err != nil && s.learnRegion(c.bucket, err) {
+		if c.payload != nil {
+			c.payload.rewind()
+		}
+		out, err = method(ctx, in, options...)
+	}
+	c.payload.release()
+	if err == nil {
+		return out, nil
+	}
+	if ctx.Err() != nil {
+		return nil, &backend.Error{Kind: backend.KindCanceled, Op: c.op, Bucket: c.bucket, Key: c.key, Err: ctx.Err()}
+	}
+	if broken := c.payload.failure(); broken != nil {
+		return nil, &backend.Error{Kind: backend.KindOf(broken), Op: c.op, Bucket: c.bucket, Key: c.key,
+			Err: fmt.Errorf("reading the bytes to send: %w", broken)}
+	}
+	return nil, decode(c, err)
+}
+
+// named refuses the empty names with which a request for an object would be one for its
+// bucket, and one for a bucket would be one for all.
+func named(op, bucket, key string) error {
+	if key == "" {
+		return &backend.Error{Kind: backend.KindInvalid, Op: op, Bucket: bucket, Message: "empty key"}
+	}
+	return namedBucket(op, bucket)
+}
+
+func namedBucket(op, bucket string) error {
+	if bucket == "" {
+		return &backend.Error{Kind: backend.KindInvalid, Op: op, Message: "empty bucket name"}
+	}
+	return nil
+}
+
+// learnRegion reports whether err says that the bucket is in another region than was used,
+// and remembers that region. The request was refused, so sending it again is safe.
+func (s *Store) learnRegion(bucket string, err error) bool {
+	a := examine(err)
+	region := a.header.Get("X-Amz-Bucket-Region")
+	if region == "" || bucket == "" {
+		return false
+	}
+	switch a.status {
+	case 301, 307, 400, 403: // 400: AuthorizationHeaderMalformed; 403: a HEAD of it
+	default:
+		return false
+	}
+	used := s.client.Options().Region
+	if known, ok := s.regions.Load(bucket); ok {
+		used, _ = known.(string)
+	}
+	if region == used {
+		return false
+	}
+	s.log.Debug("bucket is in another region", "bucket", bucket, "region", region)
+	s.regions.Store(bucket, region)
+	return true
+}
+
+// payload is a caller's body: exactly size bytes from its offset 0, whatever the caller's
+// own position. The HTTP client may still read when a method has returned: release ends that.
+type payload struct {
+	mu       sync.Mutex
+	body     io.ReadSeeker // nil: released
+	off      int64
+	size     int64
+	mustSeek bool // body is not at off
+	err      error
+}
+
+func newPayload(body io.ReadSeeker, size int64) *payload {
+	return &payload{body: body, size: size, mustSeek: true}
+}
+
+var errReleased = errors.New("the request has ended")
+
+// Read implements io.Reader.
+func (p *payload) Read(b []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.body == nil && p.size > 0:
+		return 0, errReleased
+	case p.err != nil:
+		return 0, p.err
+	case p.off >= p.size:
+		return 0, io.EOF
+	}
+	if p.mustSeek {
+		if _, err := p.body.Seek(p.off, io.SeekStart); err != nil {
+			p.err = err
+			return 0, err
+		}
+		p.mustSeek = false
+	}
+	n, err := p.body.Read(b[:min(int64(len(b)), p.size-p.off)])
+	p.off += int64(n)
+	switch {
+	case p.off == p.size:
+		err = nil // the next call says EOF
+	case err == io.EOF:
+		err = io.ErrUnexpectedEOF
+	}
+	p.err = err
+	return n, err
+}
+
+// Seek implements io.Seeker.
+func (p *payload) Seek(off int64, whence int) (int64, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch whence {
+	case io.SeekCurrent:
+		off += p.off
+	case io.SeekEnd:
+		off += p.size
+	}
+	if off < 0 {
+		return 0, errors.New("seek before the start")
+	}
+	if off != p.off {
+		p.off, p.mustSeek = off, true
+	}
+	return off, nil
+}
+
+func (p *payload) rewind() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.off, p.mustSeek = 0, true
+}
+
+// release waits for a Read in progress; later ones fail. A nil payload is fine.
+func (p *payload) release() {
+	if p == nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.body = nil
+}
+
+// failure is the first error of the caller's body.
+func (p *payload) failure() error {
+	if p == nil {
+		return nil
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.err
+}

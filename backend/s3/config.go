@@ -1,0 +1,312 @@
+package s3
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/config"
+	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/objmount/objmount/backend"
+)
+
+// Config says where a store is and how to reach it. The zero value is Amazon S3 with the
+// credentials and region of the environment.
+type Config struct {
+	Endpoint  string // URL, or host[:port] (then https); empty: the environment's or profile's, else Amazon's
+	Region    string // empty: that of the environment or profile, else us-east-1; a bucket's own region is learned
+	Profile   string // of the shared AWS configuration files; empty: AWS_PROFILE or "default"
+	Anonymous bool   // send unsigned requests
+
+	PathStyle *bool  // bucket in the path, not in the host name; nil: as the endpoint needs it
+	CABundle  string // PEM file of the certificate authorities to trust; empty: AWS_CA_BUNDLE, else the system's
+	Proxy     string // URL; empty: HTTPS_PROXY, HTTP_PROXY and NO_PROXY of the environment
+
+	MaxAttempts      int           // of requests that may be repeated; 0: 5; 1: never repeat
+	ConnectTimeout   time.Duration // for the TCP connection, and again for TLS; 0: 10 s
+	FirstByteTimeout time.Duration // from the last byte sent to the first one back; 0: 60 s
+	StallTimeout     time.Duration // without any byte sent or received (while sending it may take twice that to be noticed); 0: 30 s
+	MaxConns         int           // connections to one host; more requests wait; 0: 256
+
+	Log *slog.Logger // nil: none
+}
+
+func (c Config) withDefaults() Config {
+	set := func(d *time.Duration, value time.Duration) {
+		if *d <= 0 {
+			*d = value
+		}
+	}
+	set(&c.ConnectTimeout, 10*time.Second)
+	set(&c.FirstByteTimeout, 60*time.Second)
+	set(&c.StallTimeout, 30*time.Second)
+	if c.MaxAttempts <= 0 {
+		c.MaxAttempts = 5
+	}
+	if c.MaxConns <= 0 {
+		c.MaxConns = 256
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	return c
+}
+
+// Store is one endpoint with one set of credentials. It is safe for concurrent use and has
+// nothing to close but its idle connections.
+type Store struct {
+	client *awss3.Client
+	conn   *conn
+	log    *slog.Logger
+	first  time.Duration // Config.FirstByteTimeout
+	repeat [repeatEnd]aws.Retryer
+
+	fixed  bool                   // the endpoint's name told the vendor: answers do not change it
+	vendor atomic.Pointer[vendor] // never nil
+
+	regions sync.Map // bucket -> region (string), where it is not the client's
+}
+
+var _ backend.Store = (*Store)(nil)
+
+// Open makes a Store. It sends no request to the endpoint (credentials may be asked for over
+// the network). A configuration that cannot work is KindInvalid, bad credential files are
+// KindCredentials.
+func Open(ctx context.Context, cfg Config) (*Store, error) {
+	cfg = cfg.withDefaults()
+	endpoint, err := parseEndpoint(cfg.Endpoint)
+	if err != nil {
+		return nil, invalid("Open", err)
+	}
+	load, err := loadOptions(cfg)
+	if err != nil {
+		return nil, invalid("Open", err)
+	}
+	loaded, err := config.LoadDefaultConfig(ctx, load...)
+	if err != nil {
+		return nil, &backend.Error{Kind: backend.KindCredentials, Op: "Open", Err: err}
+	}
+	transport, err := transportOf(loaded, cfg)
+	if err != nil {
+		return nil, invalid("Open", err)
+	}
+	if loaded.Region == "" {
+		loaded.Region = "us-east-1"
+	}
+	if cfg.Anonymous {
+		loaded.Credentials = aws.AnonymousCredentials{}
+	} else if loaded.Credentials != nil {
+		loaded.Credentials = aws.NewCredentialsCache(credentials{loaded.Credentials})
+	}
+
+	s := &Store{log: cfg.Log, first: cfg.FirstByteTimeout, repeat: retryers(cfg.MaxAttempts)}
+	s.vendor.Store(unknownVendor)
+	s.conn = &conn{transport: transport, stall: cfg.StallTimeout, first: cfg.FirstByteTimeout, seen: s.recognise}
+	s.client = awss3.NewFromConfig(loaded, func(o *awss3.Options) {
+		if endpoint != "" {
+			o.BaseEndpoint = &endpoint
+		}
+		host := ""
+		if o.BaseEndpoint != nil {
+			host = hostOf(*o.BaseEndpoint)
+		}
+		if v := vendorOfHost(host); v != nil {
+			s.fixed = true
+			s.vendor.Store(v)
+		}
+		o.UsePathStyle = pathStyle(host)
+		if cfg.PathStyle != nil {
+			o.UsePathStyle = *cfg.PathStyle
+		}
+		o.HTTPClient = s.conn
+		o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
+		o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
+		o.DisableLogOutputChecksumValidationSkipped = true
+		o.Retryer = s.repeat[repeatRefused]
+		if s.vendor.Load().name != vendorAWS {
+			o.ContinueHeaderThresholdBytes = -1 // a round trip more for each part
+			o.DisableS3ExpressSessionAuth = aws.Bool(true)
+		}
+		o.APIOptions = append(o.APIOptions, commonMiddleware(s.vendor.Load())...)
+	})
+	return s, nil
+}
+
+// Close drops idle connections. Requests in flight are not ended.
+func (s *Store) Close() error {
+	s.conn.transport.CloseIdleConnections()
+	return nil
+}
+
+// Endpoint returns the host of a custom endpoint, or "s3.amazonaws.com": it tells stores
+// apart in names of caches and journals.
+func (s *Store) Endpoint() string {
+	if base := s.client.Options().BaseEndpoint; base != nil {
+		return hostPortOf(*base)
+	}
+	return "s3.amazonaws.com"
+}
+
+// parseEndpoint returns the URL of an endpoint, without a path.
+func parseEndpoint(endpoint string) (string, error) {
+	if endpoint == "" {
+		return "", nil
+	}
+	if !strings.Contains(endpoint, "://") {
+		endpoint = "https://" + endpoint
+	}
+	u, err := url.Parse(endpoint)
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("endpoint: %w", err)
+	case u.Scheme != "http" && u.Scheme != "https":
+		return "", fmt.Errorf("endpoint %q: scheme %q is neither http nor https", endpoint, u.Scheme)
+	case u.Hostname() == "":
+		return "", fmt.Errorf("endpoint %q names no host", endpoint)
+	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
+		return "", errors.New("endpoint: only scheme, host, port and path are possible")
+	}
+	u.Path = strings.TrimRight(u.Path, "/")
+	return u.String(), nil
+}
+
+func hostOf(endpoint string) string {
+	u, err := url.Parse(endpoint)
+	if err != nil {
+		return ""
+	}
+	return strings.ToLower(u.Hostname())
+}
+
+func hostPortOf(endpoint string) string {
+	u, err := url.Parse(endpoint)
+	if err != nil {
+		return endpoint
+	}
+	return strings.ToLower(u.Host)
+}
+
+// virtualHosts are the domains whose servers want, or demand, the bucket in the host name.
+var virtualHosts = []string{"amazonaws.com", "amazonaws.com.cn", "aliyuncs.com", "myqcloud.com", "volces.com"}
+
+// pathStyle reports whether the bucket goes into the path. host is empty for Amazon's own
+// addresses. Nearly every other server understands paths; few have the wildcard DNS names
+// and certificates that host names need.
+func pathStyle(host string) bool {
+	if host == "" {
+		return false
+	}
+	for _, domain := range virtualHosts {
+		if inDomain(host, domain) {
+			return false
+		}
+	}
+	return true
+}
+
+func inDomain(host, domain string) bool {
+	return host == domain || strings.HasSuffix(host, "."+domain)
+}
+
+// loadOptions are the options under which the SDK reads the environment and its files. Its
+// own requests (for credentials) use the same proxy and authorities.
+func loadOptions(cfg Config) ([]func(*config.LoadOptions) error, error) {
+	client := awshttp.NewBuildableClient().WithDialerOptions(func(d *net.Dialer) { d.Timeout = cfg.ConnectTimeout })
+	if cfg.Proxy != "" {
+		proxy, err := proxyFunc(cfg.Proxy)
+		if err != nil {
+			return nil, err
+		}
+		client = client.WithTransportOptions(func(t *http.Transport) { t.Proxy = proxy })
+	}
+	options := []func(*config.LoadOptions) error{config.WithHTTPClient(client)}
+	if cfg.CABundle != "" {
+		pem, err := os.ReadFile(cfg.CABundle)
+		if err != nil {
+			return nil, fmt.Errorf("CA bundle: %w", err)
+		}
+		options = append(options, config.WithCustomCABundle(bytes.NewReader(pem)))
+	}
+	if cfg.Region != "" {
+		options = append(options, config.WithRegion(cfg.Region))
+	}
+	if cfg.Profile != "" {
+		options = append(options, config.WithSharedConfigProfile(cfg.Profile))
+	}
+	return options, nil
+}
+
+// proxyFunc sends everything through the proxy but what only this machine can reach: the
+// credential services of clouds have link-local addresses.
+func proxyFunc(proxy string) (func(*http.Request) (*url.URL, error), error) {
+	u, err := url.Parse(proxy)
+	if err != nil {
+		return nil, fmt.Errorf("proxy: %w", err)
+	}
+	if u.Host == "" || u.Scheme != "http" && u.Scheme != "https" && u.Scheme != "socks5" {
+		return nil, errors.New("proxy: want a URL such as http://host:port")
+	}
+	return func(r *http.Request) (*url.URL, error) {
+		if addr, err := netip.ParseAddr(r.URL.Hostname()); err == nil && addr.IsLinkLocalUnicast() {
+			return nil, nil
+		}
+		return u, nil
+	}, nil
+}
+
+// transportOf is the connection pool for the store: HTTP/1.1 (HTTP/2 would put all parts on
+// one TCP connection), no decompression (it would change bytes), as many idle connections as
+// may be open at all.
+func transportOf(loaded aws.Config, cfg Config) (*http.Transport, error) {
+	client, ok := loaded.HTTPClient.(*awshttp.BuildableClient)
+	if !ok {
+		return nil, fmt.Errorf("unexpected HTTP client %T", loaded.HTTPClient)
+	}
+	t := client.GetTransport()
+	dialer := client.GetDialer()
+	dialer.Timeout = cfg.ConnectTimeout
+	t.DialContext = dialer.DialContext
+	t.TLSHandshakeTimeout = cfg.ConnectTimeout
+	t.MaxConnsPerHost = cfg.MaxConns
+	t.MaxIdleConnsPerHost = cfg.MaxConns
+	t.MaxIdleConns = 0
+	t.IdleConnTimeout = 20 * time.Second // servers close idle ones too; meeting that half way loses a request
+	t.DisableCompression = true
+	t.ForceAttemptHTTP2 = false
+	t.Protocols = new(http.Protocols)
+	t.Protocols.SetHTTP1(true)
+	return t, nil
+}
+
+// credentials marks the errors of a provider, so that they can be told from others.
+type credentials struct{ aws.CredentialsProvider }
+
+type credentialsError struct{ error }
+
+func (e *credentialsError) Unwrap() error { return e.error }
+
+func (c credentials) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	got, err := c.CredentialsProvider.Retrieve(ctx)
+	if err != nil {
+		return got, &credentialsError{err}
+	}
+	return got, nil
+}
+
+func invalid(op string, err error) error {
+	return &backend.Error{Kind: backend.KindInvalid, Op: op, Err: err}
+}

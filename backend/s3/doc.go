@@ -1,0 +1,36 @@
+// Package s3 is the backend.Store of every server that speaks the S3 protocol. It is the only
+// package that knows the AWS SDK.
+//
+// # Requests
+//
+// One method is one request, with few exceptions that are only made on the way to an error
+// (where the answer to a HEAD has no body, a LIST tells what is wrong) and while probing.
+// Bodies are sent as they are: UNSIGNED-PAYLOAD, never the aws-chunked framing, with the
+// CRC64NVME that the caller computed where the store is known to verify it. ETags travel
+// without quotes (Ceph takes no others).
+//
+// # Repeats
+//
+// A request is repeated only when the repeat is harmless (repeat.go): reads, listings, parts,
+// and writes without a condition whose repeat has the same effect. Conditional writes,
+// copies and completions are sent once. Errors become kinds in one place, errors.go.
+//
+// # Timeouts
+//
+// There is no limit on the time of a whole request. A watch (watch.go) follows each request:
+// it ends one whose bytes do not move for Config.StallTimeout, in either direction, or whose
+// answer does not begin within Config.FirstByteTimeout of the last byte sent; for Copy and
+// CompleteUpload that limit grows with the size of the object.
+//
+// # What a store can do
+//
+// vendors.go has a table of what servers are known to do, recognised by the address or by
+// their first answer; probe.go tries the rest on scratch keys. Requests that name a
+// sub-resource (?versioning, ?object-lock) are sent only to servers that are known to have
+// it: others take them for a plain PUT or GET.
+//
+// # Goroutines
+//
+// None of its own outlives a method, but for connections in the pool (net/http) and an open
+// Body, whose timer Close stops. Locks are leaves and are never held during a request.
+package s3

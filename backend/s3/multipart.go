@@ -1,0 +1,187 @@
+package s3
+
+import (
+	"context"
+	"errors"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/objmount/objmount/backend"
+)
+
+// CreateUpload implements backend.Multipart. It is repeated only when the store refused it:
+// a lost reply leaves an upload that nobody knows, and whoever repeats must be able to find it.
+func (s *Store) CreateUpload(ctx context.Context, in backend.CreateUploadInput) (string, error) {
+	c := call{op: "CreateMultipartUpload", bucket: in.Bucket, key: in.Key}
+	meta, err := s.writable(&c, in.Properties)
+	if err != nil {
+		return "", err
+	}
+	h, e := in.Properties.Headers, in.Properties.Encryption
+	out, err := send(ctx, s, c, s.client.CreateMultipartUpload, &awss3.CreateMultipartUploadInput{
+		Bucket: &in.Bucket, Key: &in.Key,
+		ContentType: some(h.ContentType), CacheControl: some(h.CacheControl), ContentDisposition: some(h.ContentDisposition),
+		ContentEncoding: some(h.ContentEncoding), ContentLanguage: some(h.ContentLanguage), WebsiteRedirectLocation: some(h.WebsiteRedirect),
+		Metadata: meta, Tagging: encodeTags(in.Properties.Tags), StorageClass: types.StorageClass(in.Properties.StorageClass),
+		ServerSideEncryption: types.ServerSideEncryption(e.Algorithm), SSEKMSKeyId: some(e.KMSKeyID), BucketKeyEnabled: yes(e.BucketKey),
+	})
+	if err != nil {
+		return "", err
+	}
+	if id := aws.ToString(out.UploadId); id != "" {
+		return id, nil
+	}
+	return "", &backend.Error{Kind: backend.KindUnsupported, Op: c.op, Bucket: in.Bucket, Key: in.Key, Message: "the store gave no upload id"}
+}
+
+// partCall is a request about one part.
+func partCall(op, bucket, key, uploadID string) (call, error) {
+	c := call{op: op, bucket: bucket, key: key, repeat: repeatHarmless}
+	err := named(op, bucket, key)
+	if err == nil && uploadID == "" {
+		err = &backend.Error{Kind: backend.KindInvalid, Op: op, Bucket: bucket, Key: key, Message: "empty upload id"}
+	}
+	return c, err
+}
+
+// UploadPart implements backend.Multipart.
+func (s *Store) UploadPart(ctx context.Context, in backend.PartInput) (backend.Part, error) {
+	c, err := partCall("UploadPart", in.Bucket, in.Key, in.UploadID)
+	if err != nil {
+		return backend.Part{}, err
+	}
+	c.payload = newPayload(in.Body, in.Size)
+	c.patience = s.patience(in.Size, 32*backend.MiB)
+	c.options = []func(*awss3.Options){unsignedPayload}
+	out, err := send(ctx, s, c, s.client.UploadPart, &awss3.UploadPartInput{
+		Bucket: &in.Bucket, Key: &in.Key, UploadId: &in.UploadID, PartNumber: &in.Number,
+		Body: c.payload, ContentLength: &in.Size, ChecksumCRC64NVME: some(in.CRC64NVME),
+	})
+	if err != nil {
+		return backend.Part{}, err
+	}
+	return backend.Part{Number: in.Number, ETag: unquote(aws.ToString(out.ETag)), Size: in.Size}, nil
+}
+
+// CopyPart implements backend.Multipart.
+func (s *Store) CopyPart(ctx context.Context, in backend.CopyPartInput) (backend.Part, error) {
+	c, err := partCall("UploadPartCopy", in.Bucket, in.Key, in.UploadID)
+	if err != nil {
+		return backend.Part{}, err
+	}
+	if err := named(c.op, in.Source.Bucket, in.Source.Key); err != nil {
+		return backend.Part{}, err
+	}
+	if in.Range.Off < 0 || in.Range.Len <= 0 {
+		return backend.Part{}, &backend.Error{Kind: backend.KindInvalid, Op: c.op, Bucket: in.Bucket, Key: in.Key, Message: "bad range"}
+	}
+	c.patience = s.patience(in.Range.Len, 4*backend.MiB)
+	out, err := send(ctx, s, c, s.client.UploadPartCopy, &awss3.UploadPartCopyInput{
+		Bucket: &in.Bucket, Key: &in.Key, UploadId: &in.UploadID, PartNumber: &in.Number,
+		CopySource: copySource(in.Source), CopySourceRange: aws.String(rangeHeader(in.Range)), CopySourceIfMatch: some(in.Source.ETag),
+	})
+	if err != nil {
+		return backend.Part{}, err
+	}
+	if out.CopyPartResult == nil || aws.ToString(out.CopyPartResult.ETag) == "" {
+		return backend.Part{}, &backend.Error{Kind: backend.KindUnsupported, Op: c.op, Bucket: in.Bucket, Key: in.Key, Message: "the store did not copy"}
+	}
+	return backend.Part{Number: in.Number, ETag: unquote(*out.CopyPartResult.ETag), Size: in.Range.Len}, nil
+}
+
+// CompleteUpload implements backend.Multipart. It is sent once.
+func (s *Store) CompleteUpload(ctx context.Context, in backend.CompleteInput) (backend.Object, error) {
+	c, err := partCall("CompleteMultipartUpload", in.Bucket, in.Key, in.UploadID)
+	if err != nil {
+		return backend.Object{}, err
+	}
+	c.write, c.cond, c.repeat = true, in.Condition, repeatNever
+	c.patience = s.patience(in.Size, 32*backend.MiB)
+	parts := make([]types.CompletedPart, len(in.Parts))
+	for i := range in.Parts {
+		parts[i] = types.CompletedPart{PartNumber: &in.Parts[i].Number, ETag: &in.Parts[i].ETag}
+	}
+	out, err := send(ctx, s, c, s.client.CompleteMultipartUpload, &awss3.CompleteMultipartUploadInput{
+		Bucket: &in.Bucket, Key: &in.Key, UploadId: &in.UploadID, MultipartUpload: &types.CompletedMultipartUpload{Parts: parts},
+		IfMatch: some(in.Condition.IfMatch), IfNoneMatch: none(in.Condition),
+	})
+	if err != nil {
+		return backend.Object{}, err
+	}
+	return backend.Object{
+		Bucket: in.Bucket, Key: in.Key, ETag: unquote(aws.ToString(out.ETag)), VersionID: versionID(aws.ToString(out.VersionId)), Size: in.Size,
+		CRC64NVME: wholeChecksum(aws.ToString(out.ChecksumCRC64NVME)), TagCount: -1,
+	}, nil
+}
+
+// AbortUpload implements backend.Multipart.
+func (s *Store) AbortUpload(ctx context.Context, up backend.Upload) error {
+	c, err := partCall("AbortMultipartUpload", up.Bucket, up.Key, up.UploadID)
+	if err != nil {
+		return err
+	}
+	_, err = send(ctx, s, c, s.client.AbortMultipartUpload, &awss3.AbortMultipartUploadInput{Bucket: &up.Bucket, Key: &up.Key, UploadId: &up.UploadID})
+	if backend.IsKind(err, backend.KindNotExist) {
+		return nil
+	}
+	return err
+}
+
+// ListParts implements backend.Multipart.
+func (s *Store) ListParts(ctx context.Context, up backend.Upload) ([]backend.Part, error) {
+	c, err := partCall("ListParts", up.Bucket, up.Key, up.UploadID)
+	if err != nil {
+		return nil, err
+	}
+	in := &awss3.ListPartsInput{Bucket: &up.Bucket, Key: &up.Key, UploadId: &up.UploadID}
+	var parts []backend.Part
+	for {
+		out, err := send(ctx, s, c, s.client.ListParts, in)
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range out.Parts {
+			parts = append(parts, backend.Part{Number: aws.ToInt32(p.PartNumber), ETag: unquote(aws.ToString(p.ETag)), Size: aws.ToInt64(p.Size)})
+		}
+		next := aws.ToString(out.NextPartNumberMarker)
+		if !aws.ToBool(out.IsTruncated) || next == "" || next == aws.ToString(in.PartNumberMarker) {
+			return parts, nil
+		}
+		in.PartNumberMarker = &next
+	}
+}
+
+// ListUploads implements backend.Multipart. The whole key is the prefix: MinIO finds nothing
+// under shorter ones.
+func (s *Store) ListUploads(ctx context.Context, id backend.ObjectID) ([]backend.Upload, error) {
+	c := call{op: "ListMultipartUploads", bucket: id.Bucket, repeat: repeatHarmless}
+	if err := named(c.op, id.Bucket, id.Key); err != nil {
+		return nil, err
+	}
+	in := &awss3.ListMultipartUploadsInput{Bucket: &id.Bucket, Prefix: &id.Key, EncodingType: types.EncodingTypeUrl}
+	var uploads []backend.Upload
+	for {
+		out, err := send(ctx, s, c, s.client.ListMultipartUploads, in)
+		if err != nil {
+			return nil, err
+		}
+		name := nameDecoder(out.EncodingType)
+		for _, u := range out.Uploads {
+			if key, err := name(aws.ToString(u.Key)); err == nil && key == id.Key {
+				uploads = append(uploads, backend.Upload{Bucket: id.Bucket, Key: key, UploadID: aws.ToString(u.UploadId), Initiated: aws.ToTime(u.Initiated)})
+			}
+		}
+		nextKey, err := name(aws.ToString(out.NextKeyMarker))
+		nextID := aws.ToString(out.NextUploadIdMarker)
+		switch {
+		case !aws.ToBool(out.IsTruncated) || err == nil && nextKey > id.Key:
+			return uploads, nil
+		case err != nil, nextKey == "", nextKey == aws.ToString(in.KeyMarker) && nextID == aws.ToString(in.UploadIdMarker):
+			return nil, &backend.Error{Kind: backend.KindOther, Op: c.op, Bucket: id.Bucket, Key: id.Key,
+				Err: errors.Join(errors.New("the store says that there is more, but not where"), err)}
+		}
+		in.KeyMarker, in.UploadIdMarker = &nextKey, some(nextID)
+	}
+}

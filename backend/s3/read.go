@@ -1,0 +1,232 @@
+package s3
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/objmount/objmount/backend"
+)
+
+// Head implements backend.Reader.
+func (s *Store) Head(ctx context.Context, id backend.ObjectID, opt backend.GetOptions) (backend.Object, error) {
+	c := call{op: "HeadObject", bucket: id.Bucket, key: id.Key, repeat: repeatHarmless}
+	if err := named(c.op, id.Bucket, id.Key); err != nil {
+		return backend.Object{}, err
+	}
+	known := s.vendor.Load()
+	if known.checksums {
+		c.options = append(c.options, checksumMode)
+	}
+	out, err := send(ctx, s, c, s.client.HeadObject, &awss3.HeadObjectInput{
+		Bucket: &id.Bucket, Key: &id.Key, VersionId: some(opt.VersionID), IfMatch: some(opt.IfMatch), IfNoneMatch: some(opt.IfNoneMatch),
+	})
+	if err != nil {
+		return backend.Object{}, err
+	}
+	return objectOf(id, known, httpHeader(out.ResultMetadata), aws.ToInt64(out.ContentLength)), nil
+}
+
+// Get implements backend.Reader.
+func (s *Store) Get(ctx context.Context, id backend.ObjectID, opt backend.GetOptions) (*backend.Body, error) {
+	c := call{op: "GetObject", bucket: id.Bucket, key: id.Key, repeat: repeatHarmless}
+	if err := named(c.op, id.Bucket, id.Key); err != nil {
+		return nil, err
+	}
+	in := &awss3.GetObjectInput{
+		Bucket: &id.Bucket, Key: &id.Key, VersionId: some(opt.VersionID), IfMatch: some(opt.IfMatch), IfNoneMatch: some(opt.IfNoneMatch),
+	}
+	known := s.vendor.Load()
+	switch {
+	case opt.Range == nil && known.checksums:
+		c.options = append(c.options, checksumMode)
+	case opt.Range != nil && (opt.Range.Off < 0 || opt.Range.Len == 0):
+		return nil, &backend.Error{Kind: backend.KindInvalid, Op: c.op, Bucket: id.Bucket, Key: id.Key, Message: "bad range"}
+	case opt.Range != nil:
+		in.Range = aws.String(rangeHeader(*opt.Range))
+	}
+	out, err := send(ctx, s, c, s.client.GetObject, in)
+	if err != nil {
+		return nil, err
+	}
+	obj := objectOf(id, known, httpHeader(out.ResultMetadata), aws.ToInt64(out.ContentLength))
+	held, err := answeredRange(opt.Range, out, &obj)
+	if err != nil {
+		out.Body.Close()
+		return nil, &backend.Error{Kind: backend.KindUnsupported, Op: c.op, Bucket: id.Bucket, Key: id.Key, Err: err}
+	}
+	b := &body{ReadCloser: out.Body, ctx: ctx, id: id, left: held.Len}
+	return &backend.Body{ReadCloser: b, Object: obj, Range: held}, nil
+}
+
+// objectOf reads the header of the answer to a GET or HEAD; size is that of a whole object.
+func objectOf(id backend.ObjectID, known *vendor, h http.Header, size int64) backend.Object {
+	modified, _ := http.ParseTime(h.Get("Last-Modified"))
+	obj := backend.Object{
+		Bucket: id.Bucket, Key: id.Key,
+		ETag: unquote(h.Get("Etag")), VersionID: versionID(h.Get("X-Amz-Version-Id")), Size: size,
+		LastModified: modified, StorageClass: storageClass(h.Get("X-Amz-Storage-Class")),
+		Headers: backend.Headers{
+			ContentType: h.Get("Content-Type"), CacheControl: h.Get("Cache-Control"),
+			ContentDisposition: h.Get("Content-Disposition"), ContentEncoding: h.Get("Content-Encoding"),
+			ContentLanguage: h.Get("Content-Language"), Expires: h.Get("Expires"),
+			WebsiteRedirect: h.Get("X-Amz-Website-Redirect-Location"),
+		},
+		HasMetadata: true,
+		TagCount:    known.tagCount(h.Get("X-Amz-Tagging-Count")),
+		Encryption: backend.Encryption{
+			Algorithm: h.Get("X-Amz-Server-Side-Encryption"), KMSKeyID: h.Get("X-Amz-Server-Side-Encryption-Aws-Kms-Key-Id"),
+			BucketKey: h.Get("X-Amz-Server-Side-Encryption-Bucket-Key-Enabled") == "true",
+		},
+		CRC64NVME: wholeChecksum(h.Get("X-Amz-Checksum-Crc64nvme")),
+		Fetched:   fetchedAt(h),
+	}
+	obj.Metadata = make(map[string]string)
+	for name, values := range h {
+		if key, ok := strings.CutPrefix(name, "X-Amz-Meta-"); ok && len(values) > 0 {
+			obj.Metadata[strings.ToLower(key)] = decodeMetadata(values[0])
+		}
+	}
+	return obj
+}
+
+// answeredRange says what the body holds and corrects the object's size and checksum.
+func answeredRange(asked *backend.Range, out *awss3.GetObjectOutput, obj *backend.Object) (backend.Range, error) {
+	if out.ContentRange == nil {
+		if out.ContentLength == nil {
+			return backend.Range{}, errors.New("the store does not say how long the answer is")
+		}
+		if asked == nil || asked.Off == 0 && (asked.Len < 0 || asked.Len >= obj.Size) && obj.Size > 0 {
+			return backend.Range{Len: obj.Size}, nil
+		}
+		return backend.Range{}, errors.New("the store ignores Range")
+	}
+	held, size, err := parseContentRange(*out.ContentRange)
+	if err != nil {
+		return backend.Range{}, err
+	}
+	if asked != nil && (held.Off != asked.Off || asked.Len > 0 && held.Len > asked.Len) {
+		return backend.Range{}, fmt.Errorf("the store answered %s for %s", *out.ContentRange, rangeHeader(*asked))
+	}
+	obj.Size = size
+	if held.Len != size {
+		obj.CRC64NVME = "" // some send that of the whole, some that of the range
+	}
+	return held, nil
+}
+
+// body is an open GET.
+type body struct {
+	io.ReadCloser
+	ctx  context.Context
+	id   backend.ObjectID
+	left int64
+}
+
+// Read implements io.Reader. A body that ends early fails with io.ErrUnexpectedEOF, wrapped
+// in an Error of KindTransient: the rest may be asked for again.
+func (b *body) Read(p []byte) (int, error) {
+	if b.left == 0 {
+		p = p[:min(len(p), 1)] // the connection is free when the end was seen
+	}
+	n, err := b.ReadCloser.Read(p)
+	if int64(n) > b.left {
+		n, err = int(b.left), errors.New("the answer is longer than announced")
+	}
+	b.left -= int64(n)
+	switch {
+	case err == nil, err == io.EOF && b.left == 0:
+		return n, err
+	case err == io.EOF:
+		err = io.ErrUnexpectedEOF
+	}
+	kind := backend.KindTransient
+	if b.ctx.Err() != nil {
+		kind, err = backend.KindCanceled, b.ctx.Err()
+	}
+	return n, &backend.Error{Kind: kind, Op: "GetObject", Bucket: b.id.Bucket, Key: b.id.Key, Err: err}
+}
+
+// versionID drops the id of objects from before a bucket kept versions: it names whatever
+// has it, not one content.
+func versionID(id string) string {
+	if id == "null" {
+		return ""
+	}
+	return id
+}
+
+func storageClass(class string) string {
+	if class == "STANDARD" {
+		return ""
+	}
+	return class
+}
+
+// tagCount is -1 where a missing number does not mean that there are no tags.
+func (v *vendor) tagCount(header string) int {
+	if n, err := strconv.Atoi(header); err == nil {
+		return n
+	}
+	if v.tags {
+		return 0
+	}
+	return -1
+}
+
+// List implements backend.Lister.
+func (s *Store) List(ctx context.Context, in backend.ListInput) (backend.Page, error) {
+	c := call{op: "ListObjectsV2", bucket: in.Bucket, repeat: repeatHarmless}
+	if err := namedBucket(c.op, in.Bucket); err != nil {
+		return backend.Page{}, err
+	}
+	request := &awss3.ListObjectsV2Input{
+		Bucket: &in.Bucket, Prefix: some(in.Prefix), Delimiter: some(in.Delimiter), EncodingType: types.EncodingTypeUrl,
+		ContinuationToken: some(in.Token),
+	}
+	if in.Token == "" {
+		request.StartAfter = some(in.StartAfter)
+	}
+	if in.MaxKeys > 0 {
+		request.MaxKeys = &in.MaxKeys
+	}
+	out, err := send(ctx, s, c, s.client.ListObjectsV2, request)
+	if err != nil {
+		return backend.Page{}, err
+	}
+	name := nameDecoder(out.EncodingType)
+	page := backend.Page{Objects: make([]backend.Object, 0, len(out.Contents))}
+	for _, o := range out.Contents {
+		key, err := name(aws.ToString(o.Key))
+		if err != nil {
+			return backend.Page{}, &backend.Error{Kind: backend.KindOther, Op: c.op, Bucket: in.Bucket, Err: err}
+		}
+		page.Objects = append(page.Objects, backend.Object{
+			Bucket: in.Bucket, Key: key, ETag: unquote(aws.ToString(o.ETag)), Size: aws.ToInt64(o.Size),
+			LastModified: aws.ToTime(o.LastModified), StorageClass: storageClass(string(o.StorageClass)), TagCount: -1,
+		})
+	}
+	for _, p := range out.CommonPrefixes {
+		prefix, err := name(aws.ToString(p.Prefix))
+		if err != nil {
+			return backend.Page{}, &backend.Error{Kind: backend.KindOther, Op: c.op, Bucket: in.Bucket, Err: err}
+		}
+		page.Prefixes = append(page.Prefixes, prefix)
+	}
+	if aws.ToBool(out.IsTruncated) {
+		page.Next = aws.ToString(out.NextContinuationToken)
+		if page.Next == "" || page.Next == in.Token {
+			return backend.Page{}, &backend.Error{Kind: backend.KindOther, Op: c.op, Bucket: in.Bucket,
+				Message: "the store says that there is more, but not where"}
+		}
+	}
+	return page, nil
+}

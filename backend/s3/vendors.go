@@ -1,0 +1,162 @@
+package s3
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/objmount/objmount/backend"
+)
+
+// The vendors' names, as backend.Capabilities gives them.
+const (
+	vendorUnknown   = "unknown"
+	vendorAWS       = "aws"
+	vendorGCS       = "gcs"
+	vendorR2        = "r2"
+	vendorMinIO     = "minio"
+	vendorVersityGW = "versitygw"
+	vendorCeph      = "ceph"
+	vendorSwift     = "swift"
+	vendorRclone    = "rclone" // rclone serve s3
+)
+
+// vendor is what is known about a kind of server.
+type vendor struct {
+	name string
+	// caps are the abilities that need no trial. Servers that people run themselves come in
+	// many versions, so most of theirs are tried.
+	caps backend.Capabilities
+	// never are the abilities that are known to be missing or feigned, so that trying them
+	// would be in vain or do harm.
+	never []string
+	// liar: it accepts what it ignores. Nothing is claimed and nothing is tried.
+	liar bool
+
+	versions   bool // ?versioning and ?versions are understood
+	objectLock bool // ?object-lock is understood
+	checksums  bool // x-amz-checksum-mode gives the CRC64NVME of an object back
+	tags       bool // x-amz-tagging is understood and answers have the number of tags
+	md5        bool // DeleteObjects needs, or does not mind, a Content-MD5
+}
+
+// limits returns S3's with some of them changed.
+func limits(change func(*backend.Limits)) backend.Limits {
+	l := backend.S3Limits()
+	l.MaxObject = 5 * backend.TiB
+	if change != nil {
+		change(&l)
+	}
+	return l
+}
+
+// unknownVendor keeps to what nearly all can: a thousand parts, not ten thousand.
+var unknownVendor = &vendor{
+	name: vendorUnknown, md5: true,
+	caps: backend.Capabilities{Limits: limits(func(l *backend.Limits) { l.MaxParts = 1000 })},
+}
+
+// vendors are the known ones. Facts about servers that can be run here were found by running
+// them; those of services are their own documents'.
+var vendors = map[string]*vendor{
+	vendorAWS: {
+		name: vendorAWS, versions: true, objectLock: true, checksums: true, tags: true,
+		caps: backend.Capabilities{
+			PutIfNoneMatch: true, PutIfMatch: true, CompleteIfNoneMatch: true, CompleteIfMatch: true,
+			CopySourceIfMatch: true, CopyPartIfMatch: true, DeleteIfMatch: true, GetIfMatch: true,
+			PartCopy: true, DeleteMany: true, ChecksumCRC64: true, Tagging: true, Classes: true,
+			FileAndPrefix: true, AnyKey: true,
+			Limits: backend.S3Limits(),
+		},
+	},
+	vendorGCS: {
+		name: vendorGCS, md5: true,
+		caps:  backend.Capabilities{GetIfMatch: true, Classes: true, FileAndPrefix: true, AnyKey: true, Limits: limits(nil)},
+		never: []string{"ChecksumCRC64", "Tagging"},
+	},
+	vendorR2: {
+		name: vendorR2,
+		caps: backend.Capabilities{
+			GetIfMatch: true, Classes: true, FileAndPrefix: true, AnyKey: true, DeleteMany: true,
+			Limits: limits(func(l *backend.Limits) { l.EqualParts = true; l.MaxMeta = 8 * backend.KiB }),
+		},
+	},
+	vendorMinIO: {
+		name: vendorMinIO, versions: true, objectLock: true, checksums: true, tags: true,
+		caps: backend.Capabilities{
+			GetIfMatch: true, PartCopy: true, DeleteMany: true, Tagging: true, Classes: true,
+			Limits: limits(func(l *backend.Limits) { l.MaxPut = 5 * backend.TiB; l.MaxCopy = 5 * backend.GiB }),
+		},
+		// DELETE ignores If-Match; a listing hides "a/b" when "a" exists; "x//y" is refused.
+		never: []string{"DeleteIfMatch", "CopyDestination", "FileAndPrefix", "AnyKey"},
+	},
+	vendorVersityGW: {
+		name: vendorVersityGW, versions: true, objectLock: true, checksums: true, tags: true,
+		caps: backend.Capabilities{GetIfMatch: true, PartCopy: true, DeleteMany: true, Tagging: true, Limits: limits(nil)},
+		// Keys become paths: "x//y" overwrites "x/y".
+		never: []string{"CopyDestination", "FileAndPrefix", "AnyKey"},
+	},
+	vendorCeph: {
+		name: vendorCeph, versions: true, objectLock: true, tags: true, md5: true,
+		caps: backend.Capabilities{
+			GetIfMatch: true, PartCopy: true, DeleteMany: true, Tagging: true, Classes: true, FileAndPrefix: true, AnyKey: true,
+			Limits: limits(nil),
+		},
+	},
+	vendorSwift: {
+		name: vendorSwift, md5: true,
+		caps: backend.Capabilities{
+			GetIfMatch: true, FileAndPrefix: true, AnyKey: true,
+			Limits: limits(func(l *backend.Limits) { l.MaxParts = 1000; l.MaxMeta = 2 * backend.KiB }),
+		},
+		never: []string{"PutIfNoneMatch", "PutIfMatch", "CompleteIfMatch", "CopyDestination", "ChecksumCRC64", "Tagging"},
+	},
+	vendorRclone: {name: vendorRclone, liar: true, md5: true, caps: backend.Capabilities{Limits: unknownVendor.caps.Limits}},
+}
+
+// vendorHosts are the domains of services.
+var vendorHosts = map[string]string{
+	"amazonaws.com": vendorAWS, "amazonaws.com.cn": vendorAWS,
+	"r2.cloudflarestorage.com": vendorR2, "storage.googleapis.com": vendorGCS,
+}
+
+// vendorOfHost returns the vendor that a host name tells, or nil. An empty host is Amazon.
+func vendorOfHost(host string) *vendor {
+	if host == "" {
+		return vendors[vendorAWS]
+	}
+	for domain, name := range vendorHosts {
+		if inDomain(host, domain) {
+			return vendors[name]
+		}
+	}
+	return nil
+}
+
+// vendorOfAnswer returns the vendor that an answer's header tells, or nil. "AmazonS3" is what
+// every imitation calls itself, so it tells nothing.
+func vendorOfAnswer(h http.Header) *vendor {
+	server, id := strings.ToLower(h.Get("Server")), h.Get("X-Amz-Request-Id")
+	switch {
+	case strings.Contains(server, "minio"):
+		return vendors[vendorMinIO]
+	case strings.Contains(server, "versitygw"):
+		return vendors[vendorVersityGW]
+	case strings.Contains(server, "rclone"):
+		return vendors[vendorRclone]
+	case h.Get("X-Openstack-Request-Id") != "":
+		return vendors[vendorSwift]
+	case strings.Contains(server, "ceph") || strings.HasPrefix(id, "tx0000") && strings.Count(id, "-") >= 3:
+		return vendors[vendorCeph]
+	}
+	return nil
+}
+
+// recognise looks at every answer until one tells the vendor.
+func (s *Store) recognise(h http.Header) {
+	if s.fixed || s.vendor.Load() != unknownVendor {
+		return
+	}
+	if v := vendorOfAnswer(h); v != nil && s.vendor.CompareAndSwap(unknownVendor, v) {
+		s.log.Debug("store recognised", "vendor", v.name)
+	}
+}

@@ -1,0 +1,229 @@
+package s3
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/objmount/objmount/backend"
+)
+
+// none is the If-None-Match that no object passes.
+func none(c backend.Condition) *string {
+	if c.IfNoneMatch {
+		return aws.String("*")
+	}
+	return nil
+}
+
+// patience returns how long to wait for an answer to something that a slow store does with
+// size bytes at perSecond.
+func (s *Store) patience(size, perSecond int64) time.Duration {
+	return s.first + time.Duration(max(size, 0)/perSecond)*time.Second
+}
+
+// once is the policy for writes: those with a condition are sent once.
+func once(c backend.Condition) repeat {
+	if c.IsZero() {
+		return repeatHarmless
+	}
+	return repeatNever
+}
+
+// Put implements backend.Writer.
+func (s *Store) Put(ctx context.Context, in backend.PutInput) (backend.Object, error) {
+	c := call{
+		op: "PutObject", bucket: in.Bucket, key: in.Key, write: true, cond: in.Condition, repeat: once(in.Condition),
+		patience: s.patience(in.Size, 32*backend.MiB), payload: newPayload(in.Body, in.Size), options: []func(*awss3.Options){unsignedPayload},
+	}
+	meta, err := s.writable(&c, in.Properties)
+	if err != nil {
+		return backend.Object{}, err
+	}
+	h, e := in.Properties.Headers, in.Properties.Encryption
+	out, err := send(ctx, s, c, s.client.PutObject, &awss3.PutObjectInput{
+		Bucket: &in.Bucket, Key: &in.Key, Body: c.payload, ContentLength: &in.Size,
+		IfMatch: some(in.Condition.IfMatch), IfNoneMatch: none(in.Condition), ChecksumCRC64NVME: some(in.CRC64NVME),
+		ContentType: some(h.ContentType), CacheControl: some(h.CacheControl), ContentDisposition: some(h.ContentDisposition),
+		ContentEncoding: some(h.ContentEncoding), ContentLanguage: some(h.ContentLanguage), WebsiteRedirectLocation: some(h.WebsiteRedirect),
+		Metadata: meta, Tagging: encodeTags(in.Properties.Tags), StorageClass: types.StorageClass(in.Properties.StorageClass),
+		ServerSideEncryption: types.ServerSideEncryption(e.Algorithm), SSEKMSKeyId: some(e.KMSKeyID), BucketKeyEnabled: yes(e.BucketKey),
+	})
+	if err != nil {
+		return backend.Object{}, err
+	}
+	return backend.Object{
+		Bucket: in.Bucket, Key: in.Key, ETag: unquote(aws.ToString(out.ETag)), VersionID: versionID(aws.ToString(out.VersionId)), Size: in.Size,
+		CRC64NVME: wholeChecksum(aws.ToString(out.ChecksumCRC64NVME)), TagCount: -1,
+	}, nil
+}
+
+// writable checks the names and properties of a write and returns its metadata, encoded.
+func (s *Store) writable(c *call, p backend.Properties) (map[string]string, error) {
+	if err := named(c.op, c.bucket, c.key); err != nil {
+		return nil, err
+	}
+	meta, err := encodeMetadata(p.Metadata)
+	if err != nil {
+		return nil, &backend.Error{Kind: backend.KindInvalid, Op: c.op, Bucket: c.bucket, Key: c.key, Err: err}
+	}
+	if p.Headers.Expires != "" {
+		c.options = append(c.options, header("Expires", p.Headers.Expires)) // the SDK's takes no other text than a time
+	}
+	return meta, nil
+}
+
+func yes(b bool) *bool {
+	if b {
+		return &b
+	}
+	return nil
+}
+
+// Copy implements backend.Writer. It is sent once: a repeat of a copy onto itself would meet
+// its own success.
+func (s *Store) Copy(ctx context.Context, in backend.CopyInput) (backend.Object, error) {
+	c := call{
+		op: "CopyObject", bucket: in.Bucket, key: in.Key, write: true, repeat: repeatNever,
+		patience: s.patience(in.Size, 4*backend.MiB),
+	}
+	if err := named(c.op, in.Source.Bucket, in.Source.Key); err != nil {
+		return backend.Object{}, err
+	}
+	request := &awss3.CopyObjectInput{
+		Bucket: &in.Bucket, Key: &in.Key, CopySource: copySource(in.Source), CopySourceIfMatch: some(in.Source.ETag),
+		IfMatch: some(in.Condition.IfMatch), IfNoneMatch: none(in.Condition),
+		MetadataDirective: types.MetadataDirectiveCopy,
+	}
+	var properties backend.Properties
+	if in.Replace != nil {
+		properties = *in.Replace
+	}
+	meta, err := s.writable(&c, properties)
+	if err != nil {
+		return backend.Object{}, err
+	}
+	if in.Replace != nil {
+		h, e := properties.Headers, properties.Encryption
+		request.MetadataDirective, request.Metadata = types.MetadataDirectiveReplace, meta
+		request.ContentType, request.CacheControl, request.ContentDisposition = some(h.ContentType), some(h.CacheControl), some(h.ContentDisposition)
+		request.ContentEncoding, request.ContentLanguage, request.WebsiteRedirectLocation = some(h.ContentEncoding), some(h.ContentLanguage), some(h.WebsiteRedirect)
+		request.StorageClass = types.StorageClass(properties.StorageClass)
+		request.ServerSideEncryption, request.SSEKMSKeyId, request.BucketKeyEnabled = types.ServerSideEncryption(e.Algorithm), some(e.KMSKeyID), yes(e.BucketKey)
+		if s.vendor.Load().tags || len(properties.Tags) > 0 {
+			request.TaggingDirective, request.Tagging = types.TaggingDirectiveReplace, encodeTags(properties.Tags)
+		}
+	}
+	out, err := send(ctx, s, c, s.client.CopyObject, request)
+	if err != nil {
+		return backend.Object{}, s.explainCopy(ctx, in, err)
+	}
+	obj := backend.Object{Bucket: in.Bucket, Key: in.Key, VersionID: versionID(aws.ToString(out.VersionId)), Size: in.Size, TagCount: -1}
+	if r := out.CopyObjectResult; r != nil {
+		obj.ETag, obj.LastModified, obj.CRC64NVME = unquote(aws.ToString(r.ETag)), aws.ToTime(r.LastModified), wholeChecksum(aws.ToString(r.ChecksumCRC64NVME))
+	}
+	return obj, nil
+}
+
+// explainCopy finds out which end of a copy has failed its condition: the answer (412, or
+// 404) does not say.
+func (s *Store) explainCopy(ctx context.Context, in backend.CopyInput, err error) error {
+	var e *backend.Error
+	if in.Condition.IsZero() || !errors.As(err, &e) || e.Kind != backend.KindChanged && e.Kind != backend.KindNotExist {
+		return err
+	}
+	_, head := s.Head(ctx, backend.ObjectID{Bucket: in.Source.Bucket, Key: in.Source.Key},
+		backend.GetOptions{IfMatch: in.Source.ETag, VersionID: in.Source.VersionID})
+	switch {
+	case head == nil && in.Condition.IfNoneMatch:
+		e.Kind = backend.KindExist
+	case head == nil:
+		e.Kind = backend.KindChanged
+	case backend.IsKind(head, backend.KindNotExist), backend.IsKind(head, backend.KindChanged):
+		e.Kind = backend.KindOf(head)
+	}
+	return e
+}
+
+// Delete implements backend.Writer.
+func (s *Store) Delete(ctx context.Context, in backend.DeleteInput) error {
+	_, err := s.remove(ctx, in)
+	return err
+}
+
+// remove also returns the version id of a delete marker that was made.
+func (s *Store) remove(ctx context.Context, in backend.DeleteInput) (string, error) {
+	cond := backend.Condition{IfMatch: in.IfMatch}
+	c := call{op: "DeleteObject", bucket: in.Bucket, key: in.Key, write: true, cond: cond, repeat: once(cond)}
+	if err := named(c.op, in.Bucket, in.Key); err != nil {
+		return "", err
+	}
+	out, err := send(ctx, s, c, s.client.DeleteObject, &awss3.DeleteObjectInput{
+		Bucket: &in.Bucket, Key: &in.Key, VersionId: some(in.VersionID), IfMatch: some(in.IfMatch),
+	})
+	switch {
+	case err == nil:
+		return versionID(aws.ToString(out.VersionId)), nil
+	case in.IfMatch == "" && backend.IsKind(err, backend.KindNotExist):
+		return "", nil
+	}
+	return "", err
+}
+
+// DeleteMany implements backend.Writer. Keys that XML cannot carry are removed one by one.
+func (s *Store) DeleteMany(ctx context.Context, bucket string, keys []string) ([]backend.DeleteResult, error) {
+	c := call{
+		op: "DeleteObjects", bucket: bucket, write: true, repeat: repeatHarmless,
+		patience: s.patience(int64(len(keys)), 20),
+	}
+	if err := namedBucket(c.op, bucket); err != nil {
+		return nil, err
+	}
+	if s.vendor.Load().md5 {
+		c.options = append(c.options, contentMD5)
+	}
+	in := &awss3.DeleteObjectsInput{Bucket: &bucket, Delete: &types.Delete{Quiet: aws.Bool(true)}}
+	results := make([]backend.DeleteResult, len(keys))
+	failed := make(map[string]error)
+	for i, key := range keys {
+		results[i].Key = key
+		switch {
+		case key == "":
+			return nil, named(c.op, bucket, key)
+		case xmlSafe(key):
+			in.Delete.Objects = append(in.Delete.Objects, types.ObjectIdentifier{Key: &keys[i]})
+		default:
+			failed[key] = s.Delete(ctx, backend.DeleteInput{Bucket: bucket, Key: key})
+		}
+	}
+	if len(in.Delete.Objects) > 0 {
+		out, err := send(ctx, s, c, s.client.DeleteObjects, in)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range out.Errors {
+			key := aws.ToString(e.Key)
+			one := decodeItem(call{op: c.op, bucket: bucket, key: key, write: true}, aws.ToString(e.Code), aws.ToString(e.Message))
+			if one.Kind != backend.KindNotExist {
+				failed[key] = one
+			}
+		}
+	}
+	for i := range results {
+		results[i].Err = failed[results[i].Key]
+	}
+	return results, nil
+}
+
+// xmlSafe reports whether XML 1.0 has all characters of s, and parsers keep them.
+func xmlSafe(s string) bool {
+	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool {
+		return r < ' ' || r == 0x7f || r == 0xfffd || r == 0xfffe || r == 0xffff
+	})
+}
