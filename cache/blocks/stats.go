@@ -27,6 +27,7 @@ type Stats struct {
 	Pinned      int64 `json:"pinned"` // read ahead or kept for a reader
 	DiskUsed    int64 `json:"disk_used"`
 	DiskLimit   int64 `json:"disk_limit"`
+	DiskQueued  int64 `json:"disk_queued"` // waits to be written
 	DiskWritten int64 `json:"disk_written"`
 	DiskDropped int64 `json:"disk_dropped"` // not written to disk because the disk was too slow or full
 }
@@ -42,6 +43,6 @@ func (c *Cache) Stats() Stats {
 		Requests: s.requests.Load(), Resumed: s.resumed.Load(), Corrupt: s.corrupt.Load() + d.Corrupt,
 		RequestsNow: int64(len(c.slots)),
 		MemoryUsed:  used, MemoryPeak: peak, MemoryLimit: c.buffers.budget.limit, Pinned: pinned,
-		DiskUsed: d.Used, DiskLimit: d.Limit, DiskWritten: d.Written, DiskDropped: d.Dropped,
+		DiskUsed: d.Used, DiskLimit: d.Limit, DiskQueued: d.Queued, DiskWritten: d.Written, DiskDropped: d.Dropped,
 	}
 }

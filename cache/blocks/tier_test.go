@@ -11,8 +11,11 @@ import (
 	"github.com/objmount/objmount/backend"
 )
 
-// onDisk returns a change of the Config that adds a disk tier.
-func onDisk(dir string) func(*Config) { return func(c *Config) { c.Dir = dir } }
+// onDisk returns a change of the Config that adds a disk tier, and memory enough for its
+// queue to hold all that a test reads: what does not fit is not written.
+func onDisk(dir string) func(*Config) {
+	return func(c *Config) { c.Dir, c.Memory = dir, 256<<20 }
+}
 
 // reopen closes the rig's cache and opens another one on the same folder.
 func (r *rig) reopen(dir string) {

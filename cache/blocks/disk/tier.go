@@ -41,6 +41,7 @@ type Config struct {
 type Stats struct {
 	Used, Limit      int64
 	Written, Dropped int64
+	Queued           int64 // gauge: bytes that wait to be written
 	Corrupt          int64 // pieces that did not match their hash
 }
 
@@ -151,7 +152,7 @@ func (t *Tier) Stats() Stats {
 	}
 	return Stats{
 		Used: t.used.Load(), Limit: t.limit, Written: t.written.Load(),
-		Dropped: t.dropped.Load(), Corrupt: t.corrupt.Load(),
+		Dropped: t.dropped.Load(), Corrupt: t.corrupt.Load(), Queued: t.queued.Load(),
 	}
 }
 
