@@ -24,9 +24,10 @@ func (f *FS) Flush(cancel <-chan struct{}, in *fuse.FlushIn) fuse.Status {
 		return fuse.OK
 	}
 	n := h.node
-	n.mu.RLock()
+	n.mu.Lock()
+	h.activeLocked(false)
 	due := n.written || n.failure != nil
-	n.mu.RUnlock()
+	n.mu.Unlock()
 	if !due {
 		return fuse.OK
 	}
@@ -96,6 +97,7 @@ func (f *FS) Release(cancel <-chan struct{}, in *fuse.ReleaseIn) {
 	n.mu.Lock()
 	f.closeModeLocked(n, h)
 	if h.writable {
+		h.activeLocked(false)
 		n.writers--
 	}
 	file, last, doomed := n.staged, n.opens == 0, n.doomed

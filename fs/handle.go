@@ -22,6 +22,8 @@ type handle struct {
 	opener   uint32 // thread group that opened it; 0 unknown
 	writable bool
 	through  bool // passthrough
+	// flushed: its opener has closed it; RELEASE may come much later. Guarded by node.mu.
+	flushed bool
 	// replacing: opened with O_TRUNC over a stored object, and nothing was committed since.
 	// Guarded by node.mu.
 	replacing bool
@@ -43,6 +45,19 @@ func (h *handle) reader(c *blocks.Cache, v *staging.Remote) *blocks.Reader {
 		h.readers[v] = r
 	}
 	return r
+}
+
+// activeLocked says whether the handle is still in use by a writer. node.mu is held.
+func (h *handle) activeLocked(active bool) {
+	if !h.writable || h.flushed != active {
+		return
+	}
+	h.flushed = !active
+	if active {
+		h.node.active++
+	} else {
+		h.node.active--
+	}
 }
 
 func (h *handle) close() {

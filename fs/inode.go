@@ -54,6 +54,7 @@ type node struct {
 	explicit  bool                // mode, owner or times were set by a program: they must be stored
 	opens     int                 // open handles
 	writers   int                 // of these, open for writing
+	active    int                 // of these, not closed by their opener since they wrote
 	open      openMode
 	doomed    bool             // unlinked or replaced: no name leads here
 	lost      bool             // its content lost against another client's: all I/O is ESTALE

@@ -137,6 +137,16 @@ func (m *testMount) object(key string) ([]byte, backend.Object) {
 	return data, body.Object
 }
 
+// stored is object for a key that may not be there yet.
+func (m *testMount) stored(key string) ([]byte, error) {
+	body, err := m.store.Get(context.Background(), backend.ObjectID{Bucket: testBucket, Key: key}, backend.GetOptions{})
+	if err != nil {
+		return nil, err
+	}
+	defer body.Close()
+	return io.ReadAll(body)
+}
+
 // put stores an object as another client does.
 func (m *testMount) put(key string, data []byte) {
 	m.t.Helper()

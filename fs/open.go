@@ -55,12 +55,14 @@ func (f *FS) joinWriters(n *node) error {
 		return syscall.ESTALE
 	}
 	n.writers++
+	n.active++
 	return nil
 }
 
 func (f *FS) leaveWriters(n *node) {
 	n.mu.Lock()
 	n.writers--
+	n.active--
 	n.mu.Unlock()
 }
 
@@ -187,6 +189,7 @@ func (f *FS) Create(cancel <-chan struct{}, in *fuse.CreateIn, name string, out 
 	h := &handle{node: n, writable: true, opener: threadGroup(in.Pid)}
 	n.mu.Lock()
 	n.writers++
+	n.active++
 	n.mu.Unlock()
 	f.register(n, h, &out.OpenOut)
 	f.tree.remember(n)

@@ -41,11 +41,13 @@ func TestWriteReadBack(t *testing.T) {
 			if !bytes.Equal(got, data) {
 				t.Fatalf("size %d: read back %d other bytes", size, len(got))
 			}
-			if commit == CommitBackground || size == 0 {
-				check(t, m.fs.Drain(t.Context(), nil))
-			}
-			if stored, _ := m.object("f"); !bytes.Equal(stored, data) {
-				t.Fatalf("size %d: the store has %d other bytes", size, len(stored))
+			if commit == CommitBackground || size == 0 { // an empty file is committed by RELEASE
+				eventually(t, func() bool {
+					stored, err := m.stored("f")
+					return err == nil && bytes.Equal(stored, data)
+				})
+			} else if stored, err := m.stored("f"); err != nil || !bytes.Equal(stored, data) {
+				t.Fatalf("size %d: the store has %d other bytes (%v)", size, len(stored), err)
 			}
 		}
 	})
@@ -80,7 +82,7 @@ func TestOverwriteAppendTruncate(t *testing.T) {
 		check(t, os.Truncate(m.path("f"), 3))
 		check(t, m.fs.Drain(t.Context(), nil))
 		if stored, _ := m.object("f"); !bytes.Equal(stored, want[:3]) {
-			t.Fatalf("after truncate(2): %q", stored)
+			t.Fatalf("after truncate(2): %d bytes", len(stored))
 		}
 	})
 }
@@ -295,7 +297,7 @@ func TestConflict(t *testing.T) {
 	}
 }
 
-func TestMmapAndCopyFileRange(t *testing.T) {
+func TestCopyFileRange(t *testing.T) {
 	t.Parallel()
 	m := newTestMount(t, testOptions{})
 	data := randomBytes(3, 6<<20)
@@ -318,14 +320,4 @@ func TestMmapAndCopyFileRange(t *testing.T) {
 	if stored, _ := m.object("dst"); !bytes.Equal(stored, data) {
 		t.Error("the copy differs")
 	}
-	file, err := os.OpenFile(m.path("dst"), os.O_RDWR, 0)
-	check(t, err)
-	page, err := unix.Mmap(int(file.Fd()), 0, 8192, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
-	check(t, err)
-	copy(page[100:], "by mmap")
-	copy(data[100:], "by mmap")
-	check(t, unix.Munmap(page))
-	check(t, file.Close())
-	check(t, m.fs.Drain(t.Context(), nil))
-	eventually(t, func() bool { stored, _ := m.object("dst"); return bytes.Equal(stored, data) })
 }

@@ -289,7 +289,7 @@ func (f *FS) renameStaged(ctx context.Context, n *node, m move) error {
 		n.after = append(n.after, *v.remote)
 	}
 	err := file.SetTarget(m.place.id(), condition)
-	finished := file.State() == staging.StateSealed && !n.written && n.writers == 0
+	finished := file.State() == staging.StateSealed && !n.written && n.active == 0
 	stored := v != nil
 	if err == nil && finished {
 		err = f.resealLocked(n, file)

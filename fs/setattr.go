@@ -49,9 +49,9 @@ func (f *FS) truncate(ctx context.Context, n *node, size int64, in *fuse.SetAttr
 		return err
 	}
 	n.mu.RLock()
-	writers := n.writers
+	active := n.active
 	n.mu.RUnlock()
-	if byHandle || writers > 0 {
+	if byHandle || active > 0 {
 		return nil
 	}
 	return f.commit(ctx, n, commitOptions{wait: f.cfg.Commit == CommitClose})
@@ -101,7 +101,7 @@ func (f *FS) setAttributes(ctx context.Context, n *node, in *fuse.SetAttrIn) err
 	n.mu.Lock()
 	n.attr, _ = wanted(n.attr, in)
 	n.explicit = n.explicit || times || rights
-	file, writers := n.staged, n.writers
+	file, active := n.staged, n.active
 	if file != nil {
 		// Also where nothing differs: a touch changes the object's date.
 		n.written = true
@@ -111,7 +111,7 @@ func (f *FS) setAttributes(ctx context.Context, n *node, in *fuse.SetAttrIn) err
 		}
 	}
 	n.mu.Unlock()
-	if file == nil || writers > 0 {
+	if file == nil || active > 0 {
 		return nil // travels with the commit
 	}
 	return f.commit(ctx, n, commitOptions{delay: attributeDelay})

@@ -27,6 +27,7 @@ func (f *FS) Write(cancel <-chan struct{}, in *fuse.WriteIn, data []byte) (uint3
 	n := h.node
 	written := 0
 	err := f.change(r, n, func(file *staging.File) error {
+		h.activeLocked(true)
 		count, err := file.WriteAt(data[written:], int64(in.Offset)+int64(written))
 		written += count
 		return err
