@@ -177,7 +177,8 @@ func (c *Cache) accountLocked(d *dir) {
 	d.weight = weight
 }
 
-// shrinkLocked keeps the number of entries under its bound; d is the directory that grew.
+// shrinkLocked keeps the number of entries under its bound; d is the directory that grew,
+// and leaves last. nil: none that matters more than another.
 func (c *Cache) shrinkLocked(d *dir) {
 	for back := c.lru.Back(); back != nil && c.entries > c.cfg.MaxEntries; {
 		old := back.Value.(*dir)
@@ -185,6 +186,9 @@ func (c *Cache) shrinkLocked(d *dir) {
 		if old != d && len(old.scans) == 0 && old.fetch == nil {
 			c.detachLocked(old)
 		}
+	}
+	if d == nil {
+		return
 	}
 	if c.entries > c.cfg.MaxEntries && d.weight > c.cfg.MaxEntries/4 {
 		c.trimLocked(d)

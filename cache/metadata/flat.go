@@ -91,8 +91,10 @@ func (c *Cache) settleFlatLocked(w *walk, f *flatFlight, page backend.Page, chan
 		c.accountLocked(d)
 		c.markerLocked(d)
 	}
-	for _, d := range b.touched {
-		c.shrinkLocked(d)
+	// What was not asked for must not push out what is being read.
+	c.shrinkLocked(nil)
+	if f.wanted != nil {
+		c.shrinkLocked(f.wanted)
 	}
 	return true
 }
