@@ -127,7 +127,7 @@ func pieces(list []Extent) []piece {
 // restore makes a recorded content the file's. What it does not refer to is dead space.
 func (f *File) restore(c *content, tail int64) {
 	f.m.load(pieces(c.extents))
-	f.space.tail, f.space.sealed = tail, tail
+	f.space.tail = tail
 	if !f.created {
 		return
 	}
@@ -142,8 +142,9 @@ func (f *File) restore(c *content, tail int64) {
 	pos := int64(0)
 	for _, s := range append(used, span{tail, 0}) {
 		if s.off > pos {
-			f.space.kill(pos, s.off-pos, 0, false)
+			f.space.kill(pos, s.off-pos, false, 0)
 		}
 		pos = max(pos, s.off+s.len)
 	}
+	f.space.sealed = tail
 }

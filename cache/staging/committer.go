@@ -156,8 +156,9 @@ func (c *committer) tick() error {
 	due := a.takeDue()
 	var jobs []syncJob
 	var failed error
+	force := a.space.waited()
 	for _, f := range due {
-		if err := f.checkpoint(); err != nil {
+		if err := f.checkpoint(force); err != nil {
 			failed = err
 		}
 		f.startSync()

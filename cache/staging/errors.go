@@ -2,7 +2,6 @@ package staging
 
 import (
 	"errors"
-	"io/fs"
 	"syscall"
 
 	"github.com/objmount/objmount/backend"
@@ -23,7 +22,7 @@ func diskError(op string, id backend.ObjectID, err error) error {
 		kind = backend.KindNoSpace
 	case errors.Is(err, syscall.EFBIG):
 		kind = backend.KindTooLarge
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, errRemoved):
+	case errors.Is(err, errRemoved):
 		kind = backend.KindNotExist
 	}
 	return &backend.Error{Kind: kind, Op: op, Bucket: id.Bucket, Key: id.Key, Err: err}

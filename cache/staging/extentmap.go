@@ -264,32 +264,6 @@ func (m *extentMap) rewrite(off, end int64, fn func(*piece)) {
 	m.splice(lo, hi, list)
 }
 
-// match walks the map along a list of extents of the same file (gapless from 0) and passes fn
-// every piece whose bytes are still those of the list, cut accordingly.
-func (m *extentMap) match(with []Extent, fn func(*piece)) {
-	var list []piece
-	m.each(0, m.size, func(p piece) bool {
-		for p.Len > 0 {
-			for len(with) > 0 && with[0].End() <= p.Off {
-				with = with[1:]
-			}
-			if len(with) == 0 {
-				list = push(list, p)
-				return true
-			}
-			end := min(p.End(), with[0].End())
-			q := p.cut(p.Off, end)
-			if q.sameBytes(with[0].cut(q.Off, end)) {
-				fn(&q)
-			}
-			list = push(list, q)
-			p = p.cut(end, p.End())
-		}
-		return true
-	})
-	m.load(list)
-}
-
 // freeze marks all local bytes as frozen.
 func (m *extentMap) freeze() {
 	for c, chunk := range m.chunks {

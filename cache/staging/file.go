@@ -36,6 +36,7 @@ type File struct {
 	sealSeq   uint64      // sequence of its record
 	seals     uint64      // made so far; numbers the snapshots
 	snapshots []*Snapshot // not released, ascending
+	stored    uint64      // number of the last one that is stored
 	mapDue    bool        // the map is newer than its last record
 	dataDirty bool        // local data may not be on the disk
 	durable   bool        // the disk had a seal together with its data

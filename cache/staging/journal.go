@@ -196,7 +196,11 @@ func (j *journal) compact() error {
 	if j.file == nil {
 		return errClosed
 	}
-	return j.rewriteLocked(j.file)
+	err := j.rewriteLocked(j.file)
+	if err != nil {
+		j.checkAt = 2 * j.end // not again every second
+	}
+	return err
 }
 
 // rewriteLocked makes a new segment of the live frames of the old one.

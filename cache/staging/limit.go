@@ -53,6 +53,13 @@ func (l *limiter) wait(n int64) <-chan struct{} {
 	return l.room
 }
 
+// waited tells whether somebody waits for room.
+func (l *limiter) waited() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.room != nil
+}
+
 // reserve counts n bytes of new local data; KindNoSpace over the limit.
 func (a *Area) reserve(n int64, id backend.ObjectID) error {
 	if a.space.take(n) {

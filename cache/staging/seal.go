@@ -2,8 +2,6 @@ package staging
 
 import (
 	"slices"
-
-	"github.com/objmount/objmount/backend"
 )
 
 // Freeze returns the extents of [off, off+n) as Extents does, and makes their local bytes
@@ -104,12 +102,17 @@ func (f *File) Committed(s *Snapshot, r *Remote) (clean bool, err error) {
 	if f.removed {
 		return false, nil
 	}
-	f.m.match(s.Extents, func(p *piece) { p.stored(r) })
-	f.spec.stored(s.Spec.Target, r)
+	if s.number < f.stored { // a later one is stored already
+		return f.state == StateCommitted, nil
+	}
+	f.stored = s.number
+	now := newReplacement(s, r)
+	now.apply(&f.m)
+	now.spec(&f.spec)
 	for _, later := range f.snapshots {
-		if later.number > s.number {
-			later.Extents = storedExtents(later.Extents, s.Extents, r)
-			later.Spec.stored(s.Spec.Target, r)
+		if later != s && later.number >= s.number {
+			later.Extents = now.extents(later.Extents)
+			now.spec(&later.Spec)
 		}
 	}
 	f.upload = nil
@@ -117,7 +120,10 @@ func (f *File) Committed(s *Snapshot, r *Remote) (clean bool, err error) {
 	if f.promise != nil && f.promise.generation == s.Generation && f.promise.spec.Target == s.Spec.Target {
 		return f.fulfilledLocked()
 	}
-	return false, f.stillSealedLocked(s, r)
+	if f.state == StateCommitted { // the same content was stored again
+		return true, nil
+	}
+	return false, f.stillSealedLocked(now)
 }
 
 // fulfilledLocked ends the promise of the last seal.
@@ -139,13 +145,13 @@ func (f *File) fulfilledLocked() (clean bool, err error) {
 }
 
 // stillSealedLocked writes again what is promised: on another condition, and with other places.
-func (f *File) stillSealedLocked(s *Snapshot, r *Remote) error {
+func (f *File) stillSealedLocked(now *replacement) error {
 	records := []record{{kind: recordNoUpload, file: f.id}}
 	var promise *content
 	if f.promise != nil {
 		c := *f.promise
-		c.extents = storedExtents(c.extents, s.Extents, r)
-		c.spec.stored(s.Spec.Target, r)
+		c.extents = now.extents(c.extents)
+		now.spec(&c.spec)
 		promise = &c
 		records = append(records, f.record(recordSeal, c))
 	}
@@ -160,32 +166,6 @@ func (f *File) stillSealedLocked(s *Snapshot, r *Remote) error {
 	}
 	f.dueLocked()
 	return nil
-}
-
-// stored makes a piece one that an object has at the same place.
-func (p *piece) stored(r *Remote) {
-	if !p.zero() {
-		p.Object, p.ObjectOff = r, p.Off
-	}
-}
-
-// stored takes in that r is stored under a key now.
-func (s *Spec) stored(target backend.ObjectID, r *Remote) {
-	if s.Target == target {
-		s.Content, s.Condition = r, backend.Condition{IfMatch: r.ETag}
-	}
-}
-
-// storedExtents is list where what it has in common with a stored snapshot is r's.
-func storedExtents(list, with []Extent, r *Remote) []Extent {
-	var m extentMap
-	pieces := make([]piece, len(list))
-	for i, e := range list {
-		pieces[i].Extent = e
-	}
-	m.load(pieces)
-	m.match(with, func(p *piece) { p.stored(r) })
-	return m.extents(0, m.size)
 }
 
 // Rebase makes references to old references to now, also in snapshots: an object was copied onto

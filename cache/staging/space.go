@@ -18,21 +18,28 @@ type space struct {
 // deadSpan is a range of the data file that the map does not refer to any more.
 type deadSpan struct {
 	span
-	seal   uint64 // number of seals made when it died: snapshots up to it may refer to it
+	seal   uint64 // snapshots up to this number may refer to it; 0: none
+	died   uint64 // number of seals made when it died
 	record uint64 // sequence of the first record that does not refer to it; 0: not written yet
 	stream bool   // frozen since the last seal: a part of it may be on its way
 }
 
-// kill notes that the map dropped a range.
-func (s *space) kill(pos, n int64, seal uint64, stream bool) {
+// kill notes that the map dropped a range, when so many seals were made.
+func (s *space) kill(pos, n int64, frozen bool, seals uint64) {
+	d := deadSpan{span: span{pos, n}, died: seals}
+	if pos < s.sealed {
+		d.seal = seals
+	}
+	d.stream = frozen && pos+n > s.sealed
 	if k := len(s.dead) - 1; k >= 0 {
-		d := &s.dead[k]
-		if d.off+d.len == pos && d.seal == seal && d.record == 0 && d.stream == stream {
-			d.len += n
+		last := s.dead[k]
+		last.span = span{last.off + last.len, n}
+		if last == d {
+			s.dead[k].len += n
 			return
 		}
 	}
-	s.dead = append(s.dead, deadSpan{span: span{pos, n}, seal: seal, stream: stream})
+	s.dead = append(s.dead, d)
 }
 
 // recorded says that the journal has a map without the dead ranges.
@@ -47,14 +54,14 @@ func (s *space) recorded(seq uint64) {
 // unstream says that no part made of ranges that died after at most so many seals is on its way.
 func (s *space) unstream(seals uint64) {
 	for i := range s.dead {
-		if s.dead[i].seal < seals {
+		if s.dead[i].died < seals {
 			s.dead[i].stream = false
 		}
 	}
 }
 
-// take returns the dead ranges that nothing refers to: no snapshot from oldest on, and no record
-// that may be what a power failure leaves.
+// take returns the dead ranges that nothing refers to: no snapshot from the number oldest on, and no
+// record that may be what a power failure leaves.
 func (s *space) take(oldest, synced uint64) []span {
 	var free []span
 	s.dead = slices.DeleteFunc(s.dead, func(d deadSpan) bool {

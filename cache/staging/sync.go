@@ -85,15 +85,15 @@ func (f *File) promised() bool {
 const checkpointRate = 256 << 10
 
 // checkpoint journals the map, so that what was written is readable after a crash. A large map is
-// written less often than once a second.
-func (f *File) checkpoint() error {
+// written less often than once a second, unless somebody waits for space that it would set free.
+func (f *File) checkpoint(force bool) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.pending = false
 	if f.removed || !f.mapDue {
 		return nil
 	}
-	if time.Now().Before(f.nextMap) {
+	if !force && time.Now().Before(f.nextMap) {
 		f.dueLocked()
 		return nil
 	}

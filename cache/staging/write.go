@@ -112,7 +112,7 @@ func (f *File) putLocked(p piece) {
 func (f *File) killLocked(off, stop int64) {
 	f.m.each(off, stop, func(x piece) bool {
 		if x.Local {
-			f.space.kill(x.Pos, x.Len, f.seals, x.frozen && x.Pos+x.Len > f.space.sealed)
+			f.space.kill(x.Pos, x.Len, x.frozen, f.seals)
 		}
 		return true
 	})
@@ -302,18 +302,18 @@ func (f *File) ReadLocal(e Extent, p []byte, off int64) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
+	n := 0
 	file, err := f.area.handles.acquire(&f.data, false)
-	if err != nil {
-		return 0, diskError("read", f.Spec().Target, err)
+	if err == nil {
+		n, err = file.ReadAt(p, e.Pos+off-e.Off)
+		f.area.handles.release(&f.data)
 	}
-	defer f.area.handles.release(&f.data)
-	n, err := file.ReadAt(p, e.Pos+off-e.Off)
 	if n == len(p) {
 		return n, nil
 	}
-	if errors.Is(err, io.EOF) {
-		err = &backend.Error{Kind: backend.KindCorrupt, Op: "read", Bucket: f.Spec().Target.Bucket, Key: f.Spec().Target.Key,
-			Message: "staged bytes are missing on the disk", Err: io.ErrUnexpectedEOF}
+	id := f.Spec().Target
+	if errors.Is(err, io.EOF) || isNotExist(err) {
+		return n, refuse(backend.KindCorrupt, "read", id, "staged bytes are missing on the disk")
 	}
-	return n, diskError("read", f.Spec().Target, err)
+	return n, diskError("read", id, err)
 }
