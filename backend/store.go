@@ -48,6 +48,13 @@ type Multipart interface {
 	ListUploads(ctx context.Context, id ObjectID) ([]Upload, error)
 }
 
+// Tagger reads the tags of objects. Only for stores with Capabilities.Tagging: others may answer
+// the request with something else, or take it for a plain GET.
+type Tagger interface {
+	// Tags returns the tags of the current version; an empty map when there are none.
+	Tags(ctx context.Context, id ObjectID) (map[string]string, error)
+}
+
 // Buckets lists and changes buckets.
 type Buckets interface {
 	ListBuckets(ctx context.Context) ([]Bucket, error)
@@ -74,6 +81,7 @@ type Store interface {
 	Lister
 	Writer
 	Multipart
+	Tagger
 	Buckets
 	Prober
 }

@@ -170,13 +170,9 @@ func (f *FS) classOf(ctx context.Context, n *node, v *version) (*backend.Propert
 	n.mu.RLock()
 	props := n.props
 	n.mu.RUnlock()
-	if props == nil {
-		obj, err := f.cfg.Store.Head(ctx, v.remoteID(), backend.GetOptions{IfMatch: v.remote.ETag})
-		if err != nil {
-			return nil, f.sourceGone(n, v, err)
-		}
-		own := backend.PropertiesOf(obj)
-		props = &own
+	props, err := f.fullProperties(ctx, n, v, props)
+	if err != nil {
+		return nil, f.sourceGone(n, v, err)
 	}
 	if props.StorageClass == "" && props.Encryption == (backend.Encryption{}) {
 		return nil, nil

@@ -183,11 +183,11 @@ func (f *FS) copyOne(ctx context.Context, o backend.Object, to backend.ObjectID)
 	}
 	var props *backend.Properties
 	if caps.Classes || o.Size > caps.Limits.MaxCopy {
-		full, err := f.cfg.Store.Head(ctx, o.ID(), backend.GetOptions{IfMatch: o.ETag})
+		own, err := f.carried(ctx, o)
 		if err != nil {
 			return backend.Object{}, err
 		}
-		if own := backend.PropertiesOf(full); own.StorageClass != "" || own.Encryption != (backend.Encryption{}) || o.Size > caps.Limits.MaxCopy {
+		if own.StorageClass != "" || own.Encryption != (backend.Encryption{}) || o.Size > caps.Limits.MaxCopy {
 			props = &own
 		}
 	}
@@ -204,6 +204,21 @@ func (f *FS) copyOne(ctx context.Context, o backend.Object, to backend.ObjectID)
 		obj.ETag = o.ETag
 	}
 	return obj, err
+}
+
+// carried returns what a copy that sends properties must send.
+func (f *FS) carried(ctx context.Context, o backend.Object) (backend.Properties, error) {
+	full, err := f.cfg.Store.Head(ctx, o.ID(), backend.GetOptions{IfMatch: o.ETag})
+	if err != nil {
+		return backend.Properties{}, err
+	}
+	props := backend.PropertiesOf(full)
+	if full.TagCount > 0 && f.cfg.Capabilities(o.Bucket).Tagging {
+		if props.Tags, err = f.cfg.Store.Tags(ctx, o.ID()); err != nil {
+			return backend.Properties{}, err
+		}
+	}
+	return props, nil
 }
 
 func (f *FS) copyLarge(ctx context.Context, o backend.Object, to backend.ObjectID, props backend.Properties) (backend.Object, error) {

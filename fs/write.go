@@ -91,19 +91,9 @@ func (f *FS) stage(ctx context.Context, n *node) error {
 	case v == nil:
 		return syscall.ESTALE
 	}
-	if props == nil {
-		obj, err := f.cfg.Store.Head(ctx, backend.ObjectID{Bucket: v.remote.Bucket, Key: v.remote.Key}, backend.GetOptions{IfMatch: v.remote.ETag})
-		if err != nil {
-			if backend.IsKind(err, backend.KindNotExist) {
-				return errors.Join(syscall.ESTALE, err)
-			}
-			return err
-		}
-		own := backend.PropertiesOf(obj)
-		props = &own
-		n.mu.Lock()
-		n.props, n.tagCount = props, obj.TagCount
-		n.mu.Unlock()
+	props, err := f.fullProperties(ctx, n, v, props)
+	if err != nil {
+		return err
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -120,6 +110,38 @@ func (f *FS) stage(ctx context.Context, n *node) error {
 	}
 	f.attachLocked(n, file)
 	return nil
+}
+
+// fullProperties returns everything that a rewrite of a stored object must carry: one HEAD where it
+// is not known from open, and the tags where the object has some.
+func (f *FS) fullProperties(ctx context.Context, n *node, v *version, props *backend.Properties) (*backend.Properties, error) {
+	n.mu.RLock()
+	tagCount := n.tagCount
+	n.mu.RUnlock()
+	if props == nil {
+		obj, err := f.cfg.Store.Head(ctx, v.remoteID(), backend.GetOptions{IfMatch: v.remote.ETag})
+		if err != nil {
+			if backend.IsKind(err, backend.KindNotExist) {
+				return nil, errors.Join(syscall.ESTALE, err)
+			}
+			return nil, err
+		}
+		own := backend.PropertiesOf(obj)
+		props, tagCount = &own, obj.TagCount
+	}
+	if props.Tags == nil && tagCount > 0 && f.cfg.Capabilities(v.remote.Bucket).Tagging {
+		tags, err := f.cfg.Store.Tags(ctx, v.remoteID())
+		if err != nil {
+			return nil, err
+		}
+		own := props.Clone()
+		own.Tags = tags
+		props = &own
+	}
+	n.mu.Lock()
+	n.props, n.tagCount = props, tagCount
+	n.mu.Unlock()
+	return props, nil
 }
 
 // attachLocked makes a staged file the content of a node.

@@ -14,6 +14,17 @@ func (s *Store) Head(ctx context.Context, id backend.ObjectID, opt backend.GetOp
 	return obj, err
 }
 
+// Tags implements backend.Tagger.
+func (s *Store) Tags(ctx context.Context, id backend.ObjectID) (map[string]string, error) {
+	v, _, err := s.open(ctx, call{"GetObjectTagging", id.Bucket, id.Key}, backend.GetOptions{})
+	if err != nil {
+		return nil, err
+	}
+	tags := make(map[string]string, len(v.properties.Tags))
+	maps.Copy(tags, v.properties.Tags)
+	return tags, nil
+}
+
 // Get implements backend.Reader. Reading the body fails with KindCanceled when ctx has ended.
 func (s *Store) Get(ctx context.Context, id backend.ObjectID, opt backend.GetOptions) (*backend.Body, error) {
 	c := call{"GetObject", id.Bucket, id.Key}

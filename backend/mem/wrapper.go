@@ -66,6 +66,13 @@ func (w *wrapper) Head(ctx context.Context, id backend.ObjectID, opt backend.Get
 	})
 }
 
+// Tags implements backend.Tagger.
+func (w *wrapper) Tags(ctx context.Context, id backend.ObjectID) (map[string]string, error) {
+	return value(ctx, w, Call{Op: "GetObjectTagging", Bucket: id.Bucket, Key: id.Key}, func(interception) (map[string]string, error) {
+		return w.store.Tags(ctx, id)
+	})
+}
+
 // Get implements backend.Reader.
 func (w *wrapper) Get(ctx context.Context, id backend.ObjectID, opt backend.GetOptions) (*backend.Body, error) {
 	var opened *backend.Body
