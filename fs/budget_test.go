@@ -3,7 +3,6 @@ package fs
 import (
 	"bytes"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"testing"
@@ -11,7 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/objmount/objmount/backend"
+	"github.com/objmount/objmount/backend/mem"
 )
 
 // These tests pin how many requests an operation costs: the latency of a distant store is what a
@@ -181,7 +180,8 @@ func TestBudgetEditInLargeFile(t *testing.T) {
 	t.Parallel()
 	m := newTestMount(t, testOptions{posix: PosixOff})
 	const size = 1 << 30
-	_, err := m.raw.Put(t.Context(), backend.PutInput{Bucket: testBucket, Key: "large", Body: &zeros{size: size}, Size: size})
+	m.raw.Configure(func(s *mem.Settings) { s.OpaqueCopies = true })
+	_, err := m.raw.PutZeros(testBucket, "large", size)
 	check(t, err)
 	m.store.Reset()
 	file, err := os.OpenFile(m.path("large"), os.O_WRONLY, 0)
@@ -212,31 +212,6 @@ func TestBudgetEditInLargeFile(t *testing.T) {
 	if moved := m.store.BytesSent() + m.store.BytesReceived(); moved != 0 {
 		t.Errorf("a copy of 1 GiB moved %d bytes", moved)
 	}
-}
-
-// zeros is a body of zero bytes.
-type zeros struct{ size, off int64 }
-
-func (z *zeros) Read(p []byte) (int, error) {
-	n := min(int64(len(p)), z.size-z.off)
-	if n == 0 {
-		return 0, io.EOF
-	}
-	clear(p[:n])
-	z.off += n
-	return int(n), nil
-}
-
-func (z *zeros) Seek(off int64, whence int) (int64, error) {
-	switch whence {
-	case io.SeekStart:
-		z.off = off
-	case io.SeekCurrent:
-		z.off += off
-	case io.SeekEnd:
-		z.off = z.size + off
-	}
-	return z.off, nil
 }
 
 func TestBudgetRereadAfterRemount(t *testing.T) {
