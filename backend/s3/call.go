@@ -70,6 +70,18 @@ func named(op, bucket, key string) error {
 	return namedBucket(op, bucket)
 }
 
+// maxKey is the longest key of S3, in bytes. Servers that would take longer ones (VersityGW)
+// are not asked: nobody else could copy such objects.
+const maxKey = 1024
+
+// writableName is named for requests that make an object.
+func writableName(op, bucket, key string) error {
+	if len(key) > maxKey {
+		return &backend.Error{Kind: backend.KindNameTooLong, Op: op, Bucket: bucket, Key: key, Message: "longer than 1024 bytes"}
+	}
+	return named(op, bucket, key)
+}
+
 func namedBucket(op, bucket string) error {
 	if bucket == "" {
 		return &backend.Error{Kind: backend.KindInvalid, Op: op, Message: "empty bucket name"}

@@ -39,7 +39,7 @@ var codes = func() map[string]verdict {
 		}
 	}
 	final := func(kind backend.Kind) verdict { return verdict{kind, outcomeFinal} }
-	add(final(backend.KindNotExist), "NoSuchKey", "NoSuchVersion", "NoSuchUpload", "NotFound")
+	add(final(backend.KindNotExist), "NoSuchKey", "NoSuchVersion", "NoSuchUpload", "NotFound", "NoSuchTagSet")
 	add(final(backend.KindNoBucket), "NoSuchBucket")
 	// XAdminUserNotFound is VersityGW's word for an unknown access key, with status 404.
 	add(final(backend.KindCredentials), "InvalidAccessKeyId", "SignatureDoesNotMatch", "XAdminUserNotFound", "ExpiredToken",
@@ -226,6 +226,8 @@ func (a answer) errorOf(c call) *backend.Error {
 	switch {
 	case v.kind == backend.KindNotExist && c.key == "":
 		e.Kind = backend.KindNoBucket
+	case c.op == "CopyObject" && (v.kind == backend.KindNotExist || v.kind == backend.KindChanged):
+		// Which end it is about is found out by explainCopy.
 	case v.kind == backend.KindNotExist && c.write && c.cond.IfMatch != "" && a.code != "NoSuchUpload":
 		e.Kind = backend.KindChanged // Amazon's answer to If-Match where nothing is
 	case v.kind == backend.KindChanged && c.cond.IfNoneMatch:

@@ -110,10 +110,31 @@ func (s *Store) CompleteUpload(ctx context.Context, in backend.CompleteInput) (b
 	if err != nil {
 		return backend.Object{}, err
 	}
-	return backend.Object{
+	obj := backend.Object{
 		Bucket: in.Bucket, Key: in.Key, ETag: unquote(aws.ToString(out.ETag)), VersionID: versionID(aws.ToString(out.VersionId)), Size: in.Size,
 		CRC64NVME: wholeChecksum(aws.ToString(out.ChecksumCRC64NVME)), TagCount: -1,
-	}, nil
+	}
+	if s.vendor.Load().completeFakes {
+		return obj, s.completed(ctx, c, obj)
+	}
+	return obj, nil
+}
+
+// completed looks whether a success was one. The server in question computes the ETag of its
+// answer from the request, so the object must have it. If it has not, the upload is gone: it
+// never came to be, or (which nobody can tell) it was overwritten at once.
+func (s *Store) completed(ctx context.Context, c call, obj backend.Object) error {
+	now, err := s.Head(ctx, obj.ID(), backend.GetOptions{})
+	e := &backend.Error{Kind: backend.KindNotExist, Op: c.op, Bucket: c.bucket, Key: c.key, Err: err}
+	switch {
+	case err == nil && now.ETag == obj.ETag:
+		return nil
+	case err == nil || backend.IsKind(err, backend.KindNotExist):
+		e.Message = "the store reports success but does not have the object"
+	default:
+		e.Kind = backend.KindUnknown
+	}
+	return e
 }
 
 // AbortUpload implements backend.Multipart.

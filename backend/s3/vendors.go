@@ -37,6 +37,9 @@ type vendor struct {
 	checksums  bool // x-amz-checksum-mode gives the CRC64NVME of an object back
 	tags       bool // x-amz-tagging is understood and answers have the number of tags
 	md5        bool // DeleteObjects needs, or does not mind, a Content-MD5
+
+	copyForgets   bool // a plain copy loses Expires
+	completeFakes bool // CompleteMultipartUpload of an unknown upload succeeds when the key exists
 }
 
 // limits returns S3's with some of them changed.
@@ -81,7 +84,7 @@ var vendors = map[string]*vendor{
 		},
 	},
 	vendorMinIO: {
-		name: vendorMinIO, versions: true, objectLock: true, checksums: true, tags: true,
+		name: vendorMinIO, versions: true, objectLock: true, checksums: true, tags: true, copyForgets: true,
 		caps: backend.Capabilities{
 			GetIfMatch: true, PartCopy: true, DeleteMany: true, Tagging: true, Classes: true,
 			Limits: limits(func(l *backend.Limits) { l.MaxPut = 5 * backend.TiB; l.MaxCopy = 5 * backend.GiB }),
@@ -90,7 +93,7 @@ var vendors = map[string]*vendor{
 		never: []string{"DeleteIfMatch", "CopyDestination", "FileAndPrefix", "AnyKey"},
 	},
 	vendorVersityGW: {
-		name: vendorVersityGW, versions: true, objectLock: true, checksums: true, tags: true,
+		name: vendorVersityGW, versions: true, objectLock: true, checksums: true, tags: true, completeFakes: true,
 		caps: backend.Capabilities{GetIfMatch: true, PartCopy: true, DeleteMany: true, Tagging: true, Limits: limits(nil)},
 		// Keys become paths: "x//y" overwrites "x/y".
 		never: []string{"CopyDestination", "FileAndPrefix", "AnyKey"},

@@ -66,7 +66,7 @@ func (s *Store) Put(ctx context.Context, in backend.PutInput) (backend.Object, e
 
 // writable checks the names and properties of a write and returns its metadata, encoded.
 func (s *Store) writable(c *call, p backend.Properties) (map[string]string, error) {
-	if err := named(c.op, c.bucket, c.key); err != nil {
+	if err := writableName(c.op, c.bucket, c.key); err != nil {
 		return nil, err
 	}
 	meta, err := encodeMetadata(p.Metadata)
@@ -89,36 +89,36 @@ func yes(b bool) *bool {
 // Copy implements backend.Writer. It is sent once: a repeat of a copy onto itself would meet
 // its own success.
 func (s *Store) Copy(ctx context.Context, in backend.CopyInput) (backend.Object, error) {
-	c := call{
-		op: "CopyObject", bucket: in.Bucket, key: in.Key, write: true, repeat: repeatNever,
-		patience: s.patience(in.Size, 4*backend.MiB),
-	}
-	if err := named(c.op, in.Source.Bucket, in.Source.Key); err != nil {
+	if err := named("CopyObject", in.Source.Bucket, in.Source.Key); err != nil {
 		return backend.Object{}, err
 	}
-	request := &awss3.CopyObjectInput{
-		Bucket: &in.Bucket, Key: &in.Key, CopySource: copySource(in.Source), CopySourceIfMatch: some(in.Source.ETag),
-		IfMatch: some(in.Condition.IfMatch), IfNoneMatch: none(in.Condition),
-		MetadataDirective: types.MetadataDirectiveCopy,
+	if in.Replace != nil || !s.vendor.Load().copyForgets {
+		return s.copyObject(ctx, in, false)
 	}
-	var properties backend.Properties
-	if in.Replace != nil {
-		properties = *in.Replace
-	}
-	meta, err := s.writable(&c, properties)
+	// The copy would lose a header. Then all properties are named instead, but for what a
+	// plain copy does not keep either.
+	source, err := s.Head(ctx, backend.ObjectID{Bucket: in.Source.Bucket, Key: in.Source.Key},
+		backend.GetOptions{IfMatch: in.Source.ETag, VersionID: in.Source.VersionID})
 	if err != nil {
 		return backend.Object{}, err
 	}
-	if in.Replace != nil {
-		h, e := properties.Headers, properties.Encryption
-		request.MetadataDirective, request.Metadata = types.MetadataDirectiveReplace, meta
-		request.ContentType, request.CacheControl, request.ContentDisposition = some(h.ContentType), some(h.CacheControl), some(h.ContentDisposition)
-		request.ContentEncoding, request.ContentLanguage, request.WebsiteRedirectLocation = some(h.ContentEncoding), some(h.ContentLanguage), some(h.WebsiteRedirect)
-		request.StorageClass = types.StorageClass(properties.StorageClass)
-		request.ServerSideEncryption, request.SSEKMSKeyId, request.BucketKeyEnabled = types.ServerSideEncryption(e.Algorithm), some(e.KMSKeyID), yes(e.BucketKey)
-		if s.vendor.Load().tags || len(properties.Tags) > 0 {
-			request.TaggingDirective, request.Tagging = types.TaggingDirectiveReplace, encodeTags(properties.Tags)
-		}
+	if source.Headers.Expires != "" {
+		in.Source.ETag, in.Replace = source.ETag, &backend.Properties{Headers: source.Headers, Metadata: source.Metadata}
+	}
+	return s.copyObject(ctx, in, true)
+}
+
+func (s *Store) copyObject(ctx context.Context, in backend.CopyInput, keepTags bool) (backend.Object, error) {
+	c := call{
+		op: "CopyObject", bucket: in.Bucket, key: in.Key, write: true, cond: in.Condition, repeat: repeatNever,
+		patience: s.patience(in.Size, 4*backend.MiB),
+	}
+	request, err := s.copyRequest(&c, in)
+	if err != nil {
+		return backend.Object{}, err
+	}
+	if keepTags {
+		request.TaggingDirective, request.Tagging = "", nil
 	}
 	out, err := send(ctx, s, c, s.client.CopyObject, request)
 	if err != nil {
@@ -129,6 +129,32 @@ func (s *Store) Copy(ctx context.Context, in backend.CopyInput) (backend.Object,
 		obj.ETag, obj.LastModified, obj.CRC64NVME = unquote(aws.ToString(r.ETag)), aws.ToTime(r.LastModified), wholeChecksum(aws.ToString(r.ChecksumCRC64NVME))
 	}
 	return obj, nil
+}
+
+// copyRequest makes the SDK's form of a copy.
+func (s *Store) copyRequest(c *call, in backend.CopyInput) (*awss3.CopyObjectInput, error) {
+	request := &awss3.CopyObjectInput{
+		Bucket: &in.Bucket, Key: &in.Key, CopySource: copySource(in.Source), CopySourceIfMatch: some(in.Source.ETag),
+		IfMatch: some(in.Condition.IfMatch), IfNoneMatch: none(in.Condition),
+		MetadataDirective: types.MetadataDirectiveCopy,
+	}
+	var p backend.Properties
+	if in.Replace != nil {
+		p = *in.Replace
+	}
+	meta, err := s.writable(c, p)
+	if err != nil || in.Replace == nil {
+		return request, err
+	}
+	request.MetadataDirective, request.Metadata = types.MetadataDirectiveReplace, meta
+	request.ContentType, request.CacheControl, request.ContentDisposition = some(p.Headers.ContentType), some(p.Headers.CacheControl), some(p.Headers.ContentDisposition)
+	request.ContentEncoding, request.ContentLanguage, request.WebsiteRedirectLocation = some(p.Headers.ContentEncoding), some(p.Headers.ContentLanguage), some(p.Headers.WebsiteRedirect)
+	request.StorageClass = types.StorageClass(p.StorageClass)
+	request.ServerSideEncryption, request.SSEKMSKeyId, request.BucketKeyEnabled = types.ServerSideEncryption(p.Encryption.Algorithm), some(p.Encryption.KMSKeyID), yes(p.Encryption.BucketKey)
+	if s.vendor.Load().tags || len(p.Tags) > 0 {
+		request.TaggingDirective, request.Tagging = types.TaggingDirectiveReplace, encodeTags(p.Tags)
+	}
+	return request, nil
 }
 
 // explainCopy finds out which end of a copy has failed its condition: the answer (412, or
