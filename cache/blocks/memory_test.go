@@ -112,6 +112,7 @@ func TestIdleReadersYield(t *testing.T) {
 		rd.used = time.Now().Add(-time.Minute)
 		rd.mu.Unlock()
 	}
+	before := r.cache.Stats().Pinned
 	r.cache.mu.Lock()
 	r.cache.reclaimed = time.Time{}
 	r.cache.mu.Unlock()
@@ -124,94 +125,115 @@ func TestIdleReadersYield(t *testing.T) {
 		t.Errorf("%d GETs for 16 MiB", got)
 	}
 	rd.Close()
+	if after := r.cache.Stats().Pinned; after > before/2 {
+		t.Errorf("idle readers had %d bytes pinned and keep %d", before, after)
+	}
 	for _, rd := range idle {
 		rd.Close()
 	}
 }
 
-// TestBudget: random takers and givers; never over the limit, every waiter is served or
-// cancelled, in order.
+// ledger is what a test of the budget holds and waits for.
+type ledger struct {
+	budget
+	held    []share
+	waiting []chan int64 // oldest first
+	sizes   []int64      // of waiting
+}
+
+type share struct{ n, pinned int64 }
+
+func (l *ledger) queued() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.queue)
+}
+
+// wait starts a demand and returns when it is granted or in the queue.
+func (l *ledger) wait(n int64) {
+	done := make(chan int64, 1)
+	used, _, _ := l.usage()
+	before := l.queued()
+	go func() {
+		if l.demand(context.Background(), n) == nil {
+			done <- n
+		}
+	}()
+	if before == 0 && used+n <= l.limit {
+		l.held = append(l.held, share{n: <-done})
+		return
+	}
+	l.waiting, l.sizes = append(l.waiting, done), append(l.sizes, n)
+	for l.queued() == before {
+		runtime.Gosched()
+	}
+}
+
+// give returns the i-th share.
+func (l *ledger) give(i int) {
+	l.unpin(l.held[i].pinned)
+	l.release(l.held[i].n)
+	l.held = append(l.held[:i], l.held[i+1:]...)
+}
+
+// check collects what was granted and compares the sums.
+func (l *ledger) check(t *rapid.T) {
+	for len(l.waiting) > l.queued() {
+		l.held = append(l.held, share{n: <-l.waiting[0]})
+		l.waiting, l.sizes = l.waiting[1:], l.sizes[1:]
+	}
+	used, peak, pinned := l.usage()
+	if len(l.waiting) > 0 && used+l.sizes[0] <= l.limit {
+		t.Fatal("the first waiter fits and still waits")
+	}
+	var sum share
+	for _, h := range l.held {
+		sum = share{sum.n + h.n, sum.pinned + h.pinned}
+	}
+	if used != sum.n || pinned != sum.pinned || peak > l.limit || pinned > l.pinLimit {
+		t.Fatalf("used %d, pinned %d, peak %d, held %+v", used, pinned, peak, sum)
+	}
+}
+
+// TestBudget: random takers and givers; never over the limit, nobody overtakes a waiter,
+// everybody is served.
 func TestBudget(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		b := budget{limit: 100, pinLimit: 40, reserve: 30}
-		type take struct{ n, pinned int64 }
-		var held []take
-		var waiting []chan int64
-		var sizes []int64
-		collect := func() {
-			for len(waiting) > 0 {
-				used, _, _ := b.usage()
-				b.mu.Lock()
-				queued := len(b.queue)
-				b.mu.Unlock()
-				if queued == len(waiting) {
-					if used+sizes[0] <= b.limit {
-						t.Fatal("the first waiter fits and still waits")
-					}
-					return
-				}
-				held = append(held, take{n: <-waiting[0]})
-				waiting, sizes = waiting[1:], sizes[1:]
-			}
-		}
+		l := ledger{budget: budget{limit: 100, pinLimit: 40, reserve: 30}}
 		for range rapid.IntRange(1, 60).Draw(t, "steps") {
 			n := rapid.Int64Range(1, 30).Draw(t, "n")
-			switch rapid.IntRange(0, 3).Draw(t, "what") {
+			waited, had := len(l.waiting) > 0, len(l.held)
+			switch rapid.IntRange(0, 4).Draw(t, "what") {
 			case 0:
-				if b.tryDemand(n) {
-					held = append(held, take{n: n})
+				if l.tryDemand(n) {
+					l.held = append(l.held, share{n: n})
 				}
 			case 1:
-				if b.tryPinned(n) {
-					held = append(held, take{n, n})
+				if l.tryPinned(n) {
+					l.held = append(l.held, share{n, n})
 				}
 			case 2:
-				done := make(chan int64, 1)
-				b.mu.Lock()
-				before, used := len(b.queue), b.used
-				b.mu.Unlock()
-				go func() {
-					if b.demand(context.Background(), n) == nil {
-						done <- n
-					}
-				}()
-				waiting, sizes = append(waiting, done), append(sizes, n)
-				if before == 0 && used+n <= b.limit {
-					held = append(held, take{n: <-done})
-					waiting, sizes = waiting[:0], sizes[:0]
-					break
-				}
-				for queued := before; queued == before; runtime.Gosched() {
-					b.mu.Lock()
-					queued = len(b.queue)
-					b.mu.Unlock()
+				if l.tryFree(n) {
+					l.held = append(l.held, share{n: n})
 				}
 			case 3:
-				if len(held) > 0 {
-					i := rapid.IntRange(0, len(held)-1).Draw(t, "which")
-					b.unpin(held[i].pinned)
-					b.release(held[i].n)
-					held = append(held[:i], held[i+1:]...)
+				l.wait(n)
+			case 4:
+				if len(l.held) > 0 {
+					l.give(rapid.IntRange(0, len(l.held)-1).Draw(t, "which"))
 				}
 			}
-			collect()
-			var sum, pinned int64
-			for _, h := range held {
-				sum, pinned = sum+h.n, pinned+h.pinned
+			if waited && len(l.held) > had {
+				t.Fatal("somebody overtook a waiter")
 			}
-			used, peak, pins := b.usage()
-			if used != sum || pins != pinned || peak > b.limit || pinned > b.pinLimit {
-				t.Fatalf("used %d, held %d; pinned %d, %d; peak %d", used, sum, pins, pinned, peak)
-			}
+			l.check(t)
 		}
-		for len(held) > 0 {
-			b.unpin(held[0].pinned)
-			b.release(held[0].n)
-			held = held[1:]
-			collect()
+		for len(l.held) > 0 {
+			l.give(0)
+			l.check(t)
 		}
-		if len(waiting) > 0 {
+		if len(l.waiting) > 0 {
 			t.Fatal("somebody still waits")
 		}
 	})

@@ -269,6 +269,21 @@ func TestAbandoned(t *testing.T) {
 	again.Close()
 }
 
+// TestHalfRead: blocks of which only parts are ever read do not stay pinned.
+func TestHalfRead(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	data := random(24<<20, 13)
+	rd := r.cache.NewReader(r.put("k", data))
+	defer rd.Close()
+	for off := int64(0); off < int64(len(data)); off += 128 << 10 {
+		mustRead(t, rd, data, off, 64<<10)
+	}
+	if s := r.cache.Stats(); s.Pinned > 4<<20 {
+		t.Errorf("%+v", s)
+	}
+}
+
 // TestSeek: a jump drops what was read ahead elsewhere, and reading on there works.
 func TestSeek(t *testing.T) {
 	t.Parallel()

@@ -116,10 +116,10 @@ func TestSmallFailures(t *testing.T) {
 func TestSmallsSurvive(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, func(c *Config) { c.Memory = 32 << 20 })
-	warm := random(8<<20, 44)
+	warm := random(12<<20, 44) // more than the policy keeps
 	rd := r.cache.NewReader(r.put("warm", warm))
 	for range 3 {
-		for off := int64(0); off < 8<<20; off += 1 << 20 {
+		for off := int64(0); off < 12<<20; off += 1 << 20 {
 			mustRead(t, rd, warm, off, 1<<20)
 		}
 	}
@@ -250,6 +250,33 @@ func TestPassage(t *testing.T) {
 			mustRead(t, rd, data, 0, MaxRead)
 		}
 		rd.Close()
+	}
+}
+
+// TestPassageAhead: a passage that turns out wrong before its reader has come to the end
+// is reported by the next read, once to every Reader.
+func TestPassageAhead(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, checksums)
+	data := random(4<<20, 49)
+	src := r.put("k", data)
+	src.CRC64NVME = mem.CRC64NVME(data[1:])
+	rd, other := r.cache.NewReader(src), r.cache.NewReader(src)
+	defer rd.Close()
+	defer other.Close()
+	for off := int64(0); off < 2<<20; off += 512 << 10 {
+		mustRead(t, rd, data, off, 512<<10)
+	}
+	for end := time.Now().Add(10 * time.Second); r.cache.Stats().Corrupt == 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("not noticed")
+		}
+	}
+	for _, rd := range []*Reader{rd, other} {
+		if _, err := rd.ReadAt(ctx, 2<<20, 100); !backend.IsKind(err, backend.KindCorrupt) {
+			t.Error(err)
+		}
+		mustRead(t, rd, data, 2<<20, 100)
 	}
 }
 

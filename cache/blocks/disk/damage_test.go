@@ -68,39 +68,42 @@ func TestDamage(t *testing.T) {
 			f.Release()
 			_ = tier.Close()
 			damage.do(t, find(t, dir, ".meta")[0], find(t, dir, ".data")[0])
-
-			tier = open(t, dir, 1<<30)
-			f = tier.File(k)
-			var present int64
-			for off := int64(0); off < k.Size; off += PieceSize {
-				n := f.Present(off, min(off+PieceSize, k.Size))
-				present += n
-				p := make([]byte, n)
-				if n > 0 && f.ReadAt(p, off) == nil && !bytes.Equal(p, data[off:off+n]) {
-					t.Fatal("wrong bytes at", off)
-				}
-			}
-			if present < damage.present {
-				t.Errorf("%d bytes present, want %d", present, damage.present)
-			}
-			if got := tier.Stats().Corrupt; got < damage.corrupt {
-				t.Errorf("%d corrupt pieces counted", got)
-			}
-			// The tier heals: what is missing is written again and stays.
-			for off := 0; off < len(data); off += 1 << 20 {
-				if !f.Write(int64(off), data[off:min(off+1<<20, len(data))]) {
-					t.Fatal("not written again")
-				}
-			}
-			mustRead(t, f, data, 0, len(data))
-			f.Release()
-			_ = tier.Close()
-			tier = open(t, dir, 1<<30)
-			f = tier.File(k)
-			mustRead(t, f, data, 0, len(data))
-			f.Release()
+			checkDamaged(t, dir, k, data, damage.present, damage.corrupt)
 		})
 	}
+}
+
+// checkDamaged reads a damaged tier, lets it heal, and reads it again after a reopening.
+func checkDamaged(t *testing.T, dir string, k Key, data []byte, present, corrupt int64) {
+	tier := open(t, dir, 1<<30)
+	f := tier.File(k)
+	var found int64
+	for off := int64(0); off < k.Size; off += PieceSize {
+		n := f.Present(off, min(off+PieceSize, k.Size))
+		found += n
+		p := make([]byte, n)
+		if n > 0 && f.ReadAt(p, off) == nil && !bytes.Equal(p, data[off:off+n]) {
+			t.Fatal("wrong bytes at", off)
+		}
+	}
+	if found < present {
+		t.Errorf("%d bytes present, want %d", found, present)
+	}
+	if got := tier.Stats().Corrupt; got < corrupt {
+		t.Errorf("%d corrupt pieces counted", got)
+	}
+	for off := 0; off < len(data); off += 1 << 20 { // what is missing is written again and stays
+		if !f.Write(int64(off), data[off:min(off+1<<20, len(data))]) {
+			t.Fatal("not written again")
+		}
+	}
+	mustRead(t, f, data, 0, len(data))
+	f.Release()
+	_ = tier.Close()
+	tier = open(t, dir, 1<<30)
+	f = tier.File(k)
+	mustRead(t, f, data, 0, len(data))
+	f.Release()
 }
 
 // TestLeftovers: halves of pairs go, but not while they may be about to be completed.
