@@ -16,11 +16,14 @@ const (
 	KindInvalid    Kind = "invalid"    // the request is not understood
 	KindGone       Kind = "gone"       // nobody answers any more
 	KindTimeout    Kind = "timeout"    // no answer in time
+	KindFailed     Kind = "failed"     // some files cannot be stored as things are; they are kept and tried again
+	KindConflict   Kind = "conflict"   // some files lost against other clients; they are kept, everything else is stored
 )
 
 var httpStatus = map[Kind]int{
 	KindOther: http.StatusInternalServerError, KindPermission: http.StatusForbidden, KindBusy: http.StatusConflict,
 	KindInvalid: http.StatusBadRequest, KindGone: http.StatusGone, KindTimeout: http.StatusGatewayTimeout,
+	KindFailed: http.StatusBadGateway, KindConflict: http.StatusPreconditionFailed,
 }
 
 // Error is a failure with its kind; it crosses the socket.

@@ -324,3 +324,15 @@ func TestDescriptionMatchesRoutes(t *testing.T) {
 		}
 	}
 }
+
+func TestEveryKindHasAStatus(t *testing.T) {
+	t.Parallel()
+	for _, k := range []Kind{KindOther, KindPermission, KindBusy, KindInvalid, KindGone, KindTimeout, KindFailed, KindConflict} {
+		if httpStatus[k] < 400 {
+			t.Errorf("%s has HTTP status %d", k, httpStatus[k])
+		}
+		if !strings.Contains(string(openAPI), `"`+string(k)+`"`) {
+			t.Errorf("%s is not described", k)
+		}
+	}
+}

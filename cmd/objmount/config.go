@@ -1,0 +1,73 @@
+package main
+
+import (
+	"path/filepath"
+
+	"github.com/spf13/pflag"
+
+	"github.com/objmount/objmount/backend"
+)
+
+// config is a command line that was checked: nothing in it is relative or contradicts itself.
+type config struct {
+	*options
+	src                         source
+	mountpoint                  string
+	places                      places
+	shownFileMode, shownDirMode uint32
+}
+
+// check turns flags and arguments into a config, without touching anything.
+func (o *options) check(flags *pflag.FlagSet, args []string) (*config, error) {
+	src, err := parseSource(args[0])
+	if err != nil {
+		return nil, err
+	}
+	if args[1] == "" {
+		return nil, usage("MOUNTPOINT is empty; name a directory")
+	}
+	c := &config{options: o, src: src, mountpoint: args[1]}
+	if o.memoryLimit < size(leastMemory) {
+		return nil, usage("--memory-limit=%v is too little to work with; give at least %v", &o.memoryLimit, new(size(leastMemory)))
+	}
+	if o.partSize < size(backend.S3Limits().MinPart) || o.partSize > size(backend.S3Limits().MaxPart) {
+		return nil, usage("--part-size=%v is not possible; S3 takes parts from 5MiB to 5GiB", &o.partSize)
+	}
+	if o.noSignRequest && (o.credentialsFile != "" || flags.Changed("profile")) {
+		return nil, usage("--no-sign-request sends no credentials; leave out --profile and --credentials-file, or it")
+	}
+	if o.connectTimeout == 0 || o.firstByteTimeout == 0 || o.stallTimeout == 0 {
+		return nil, usage("--connect-timeout, --first-byte-timeout and --stall-timeout cannot be 0: a store that hangs would hang everything")
+	}
+	if c.places, err = o.resolvePlaces(); err != nil {
+		return nil, err
+	}
+	for _, name := range []*string{&o.caBundle, &o.logFile, &o.credentialsFile} {
+		if *name == "" {
+			continue
+		}
+		if *name, err = absolute(*name); err != nil {
+			return nil, err
+		}
+	}
+	c.shownFileMode = shownMode(flags, "file-mode", o.fileMode, o.umask)
+	c.shownDirMode = shownMode(flags, "dir-mode", o.dirMode, o.umask)
+	return c, nil
+}
+
+// shownMode takes the umask off: always off the default, off a mode that was given only if the
+// umask was given too.
+func shownMode(flags *pflag.FlagSet, name string, mode, umask octal) uint32 {
+	if flags.Changed(name) && !flags.Changed("umask") {
+		return uint32(mode)
+	}
+	return uint32(mode &^ umask)
+}
+
+// logPath is the file that the log goes to; empty: standard error.
+func (c *config) logPath() string {
+	if c.logFile != "" || c.foreground {
+		return c.logFile
+	}
+	return backgroundLog(c.places.state, filepath.Clean(c.mountpoint))
+}

@@ -1,0 +1,147 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/objmount/objmount/ctl"
+	"github.com/objmount/objmount/fs"
+)
+
+// mountDaemon is a mount from the first request to the end of the process.
+type mountDaemon struct {
+	cfg     *config
+	log     *slog.Logger
+	sink    *logSink
+	ready   *readyPipe // nil in the foreground
+	parts   *parts
+	mount   *fs.Mount
+	control *control
+	server  *ctl.Server
+	notify  *notifier
+	signals chan os.Signal
+}
+
+// serve mounts, tells the parent, and returns when the mount has ended and everything is closed.
+func (d *mountDaemon) serve() error {
+	d.signals = make(chan os.Signal, 8)
+	signal.Notify(d.signals, unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGUSR1)
+	defer signal.Stop(d.signals)
+	d.notify = newNotifier(d.log)
+	defer d.notify.close()
+	d.parts = &parts{cfg: d.cfg, log: d.log}
+	err := d.start()
+	if err != nil {
+		err = errors.Join(err, d.closeParts())
+		err = firstFailure(err)
+		if terr := d.ready.tell(err); terr != nil {
+			d.log.Debug("nobody waits for the reason", slog.String("error", terr.Error()))
+		}
+		return err
+	}
+	if err := d.ready.tell(nil); err != nil {
+		d.log.Error("who started the mount is gone; ending it", slog.String("error", err.Error()))
+		d.signals <- unix.SIGTERM
+	}
+	d.notify.ready(fmt.Sprintf("%s is mounted at %s", d.cfg.src, d.cfg.mountpoint))
+	d.notify.watch(context.Background(), d.cfg.mountpoint)
+	d.log.Info("mounted", slog.String("source", d.cfg.src.String()), slog.String("mountpoint", d.cfg.mountpoint),
+		slog.String("endpoint", d.parts.endpoint), slog.String("commit", d.cfg.commit.value), slog.String("version", version))
+	return d.untilEnd()
+}
+
+// firstFailure keeps the line for the user and drops what closing added.
+func firstFailure(err error) error {
+	if f, ok := errors.AsType[*failure](err); ok {
+		return f
+	}
+	return err
+}
+
+// start does everything up to a mount that answers. A signal ends the waiting for the store.
+func (d *mountDaemon) start() error {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	opened := make(chan error, 1)
+	go func() { opened <- d.parts.open(ctx) }()
+	for waiting := true; waiting; {
+		select {
+		case err := <-opened:
+			if err != nil {
+				return err
+			}
+			waiting = false
+		case s := <-d.signals:
+			if s == unix.SIGINT || s == unix.SIGTERM {
+				cancel()
+				<-opened
+				return fail(exitInterrupted, "interrupted; nothing is mounted")
+			}
+			d.maintain(s)
+		}
+	}
+	return d.attach()
+}
+
+// attach mounts and asks the mount through the kernel.
+func (d *mountDaemon) attach() error {
+	c := d.cfg
+	var err error
+	d.mount, err = d.parts.fs.Mount(c.mountpoint, fs.MountOptions{FSName: c.src.String(), AllowOther: c.allowOther, Debug: c.debugFUSE})
+	if err != nil {
+		return explainMount(c.mountpoint, err)
+	}
+	var st unix.Statfs_t
+	err = unix.Statfs(c.mountpoint, &st)
+	if err == nil {
+		var root unix.Stat_t
+		err = unix.Lstat(c.mountpoint, &root)
+	}
+	if err == nil && c.noExec {
+		err = unix.Mount("", c.mountpoint, "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_NOEXEC|unix.MS_NOSUID|unix.MS_NODEV, "")
+	}
+	if err != nil {
+		err = fail(exitFailed, "%s is mounted at %s but does not answer: %v", c.src, c.mountpoint, err)
+	} else {
+		err = d.openControl()
+	}
+	if err != nil {
+		if derr := detach(c.mountpoint, true); derr == nil {
+			d.mount.Wait()
+		}
+	}
+	return err
+}
+
+func (d *mountDaemon) openControl() error {
+	d.control = &control{p: d.parts, logFile: d.sink.name}
+	dir, err := makeRuntimeDir()
+	if err == nil {
+		d.server, err = ctl.Serve(dir, ctl.Info{
+			Source: d.cfg.src.String(), Mountpoint: d.cfg.mountpoint, Endpoint: d.parts.endpoint, Started: time.Now().UTC().Truncate(time.Millisecond), Version: version,
+		}, d.control, d.log)
+	}
+	if err != nil {
+		return fail(exitLocal, "%v; set XDG_RUNTIME_DIR to a directory of your own", err)
+	}
+	return nil
+}
+
+// explainMount says why the kernel did not mount.
+func explainMount(dir string, err error) error {
+	switch {
+	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES):
+		return fail(exitNoFUSE, "mounting at %s is not allowed (%v); run as root, or in the container give --device /dev/fuse --cap-add SYS_ADMIN", dir, err)
+	case errors.Is(err, unix.EBUSY):
+		return fail(exitMountpoint, "mountpoint %s is in use (%v); choose another directory", dir, err)
+	default:
+		return fail(exitNoFUSE, "mounting at %s failed (%v); the kernel log may say more: dmesg | tail", dir, err)
+	}
+}

@@ -1,0 +1,61 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"os/exec"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// errBusy is the answer of the kernel while programs use a mount.
+var errBusy = errors.New("programs use it")
+
+// detach takes a mount away from its place; lazily also while programs use it. It does not wait
+// for the process behind it.
+func detach(dir string, lazy bool) error {
+	flags := unix.UMOUNT_NOFOLLOW
+	if lazy {
+		flags |= unix.MNT_DETACH
+	}
+	err := unix.Unmount(dir, flags)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, unix.EBUSY):
+		return errBusy
+	case !errors.Is(err, unix.EPERM):
+		return err
+	}
+	program := findFusermount()
+	if program == "" {
+		return errors.New("fusermount3 is missing; install the package fuse3")
+	}
+	args := []string{"-u", dir}
+	if lazy {
+		args = []string{"-u", "-z", dir}
+	}
+	cmd := exec.Command(program, args...)
+	cmd.Env = append(os.Environ(), "LC_ALL=C")
+	var said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &said, &said
+	if err := cmd.Run(); err == nil {
+		return nil
+	} else if said.Len() == 0 {
+		return err
+	}
+	mounts, err := readMounts()
+	if m, there := topAt(mounts, dir); err == nil && there && m.fsType == fsType && !lazy && ownMount(dir) {
+		return errBusy // what else it could be, it does not say in a form for programs
+	}
+	return errors.New(strings.TrimSpace(said.String()))
+}
+
+// ownMount reports whether this user may unmount dir: the kernel asks the filesystem for nothing
+// when it is not allowed to be used by the caller.
+func ownMount(dir string) bool {
+	var st unix.Statfs_t
+	return unix.Statfs(dir, &st) == nil
+}

@@ -1,0 +1,70 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+)
+
+// exitCode is what the process tells its caller. A number is never given a second meaning.
+type exitCode int
+
+const (
+	exitOK          exitCode = 0
+	exitFailed      exitCode = 1
+	exitUsage       exitCode = 2
+	exitNoBucket    exitCode = 3
+	exitCredentials exitCode = 4
+	exitUnreachable exitCode = 5
+	exitMountpoint  exitCode = 6
+	exitNoFUSE      exitCode = 7
+	exitPending     exitCode = 8
+	exitNoMount     exitCode = 9
+	exitBusy        exitCode = 10
+	exitLocal       exitCode = 11
+	exitInterrupted exitCode = 130
+)
+
+// exitMeanings has one sentence for each code, in order.
+var exitMeanings = []struct {
+	code    exitCode
+	meaning string
+}{
+	{exitOK, "success: the mount answers, or everything is stored and unmounted"},
+	{exitFailed, "any other failure"},
+	{exitUsage, "wrong flags, options or arguments"},
+	{exitNoBucket, "no such bucket"},
+	{exitCredentials, "credentials are missing, wrong, or not allowed to do this"},
+	{exitUnreachable, "the endpoint cannot be reached, or fails"},
+	{exitMountpoint, "the mountpoint is missing, no directory, not empty, or in use"},
+	{exitNoFUSE, "FUSE is missing or not allowed"},
+	{exitPending, "uploads were left for the next mount"},
+	{exitNoMount, "the path is no mount of objmount"},
+	{exitBusy, "programs use the mount"},
+	{exitLocal, "the local disk's part (state, cache, log, socket) cannot be used"},
+	{exitInterrupted, "interrupted; what was mounted stays mounted"},
+}
+
+// exitHelp is the paragraph of the help.
+func exitHelp() string {
+	var b strings.Builder
+	for _, m := range exitMeanings {
+		fmt.Fprintf(&b, "  %3d  %s\n", m.code, m.meaning)
+	}
+	return b.String()
+}
+
+// failure is an error with its exit code and a line for the user: what, where, why, what to do.
+type failure struct {
+	code exitCode
+	text string
+}
+
+func (f *failure) Error() string { return f.text }
+
+// fail makes a failure. Line breaks become spaces: an error is one line.
+func fail(code exitCode, format string, args ...any) error {
+	return &failure{code, strings.NewReplacer("\n", " ", "\r", " ").Replace(strings.TrimSpace(fmt.Sprintf(format, args...)))}
+}
+
+// usage is a failure of the command line.
+func usage(format string, args ...any) error { return fail(exitUsage, format, args...) }

@@ -1,0 +1,152 @@
+package main
+
+import (
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+const mountLong = `Mount SOURCE at the directory MOUNTPOINT.
+
+SOURCE is one of
+  s3://BUCKET           a bucket
+  s3://BUCKET/PREFIX    what begins with PREFIX/
+  s3://                 every bucket, each a directory
+
+The command returns when the mount answers, or says in one line why it cannot. Credentials come
+from where the AWS SDK looks for them: environment, ~/.aws, SSO, instance or web identity. They
+are never given on a command line.`
+
+const mountExample = `  # a bucket of Amazon S3, or a prefix of it
+  objmount mount s3://my-bucket /mnt
+  objmount mount s3://my-bucket/data/2026/ /mnt
+
+  # every bucket
+  objmount mount s3:// /mnt
+
+  # MinIO, VersityGW, Ceph: give the endpoint
+  objmount mount --endpoint-url http://127.0.0.1:9000 s3://my-bucket /mnt
+
+  # a public bucket, without credentials
+  objmount mount --no-sign-request --read-only --region us-east-1 s3://public-bucket /mnt
+
+  # close returns when the data is journalled on the local disk; uploads follow
+  objmount mount --commit=background s3://my-bucket /mnt
+
+  # in /etc/fstab, after make install
+  s3://my-bucket  /mnt  objmount  _netdev,nofail,x-systemd.automount,allow-other  0  0`
+
+func newMountCommand(inv *invocation) *cobra.Command {
+	o := newOptions()
+	groups := o.groups()
+	cmd := &cobra.Command{
+		Use:     "mount [flags] SOURCE MOUNTPOINT",
+		Short:   "mount a bucket, a prefix, or every bucket",
+		Long:    mountLong,
+		Example: mountExample,
+		Args:    exactly("SOURCE", "MOUNTPOINT"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := o.applyList(cmd.Flags(), inv.sloppy); err != nil {
+				return err
+			}
+			return runMount(inv, o, cmd.Flags(), args)
+		},
+	}
+	for _, g := range groups {
+		cmd.Flags().AddFlagSet(g.flags)
+	}
+	o.fake = inv.fake
+	setHelp(cmd, groups, "Exit codes:\n"+exitHelp())
+	return cmd
+}
+
+// runMount checks what can be checked here, then mounts in this process or in one in the background.
+func runMount(inv *invocation, o *options, flags *pflag.FlagSet, args []string) error {
+	c, err := o.check(flags, args)
+	if err != nil {
+		return err
+	}
+	ready, err := inheritReady()
+	if err != nil {
+		return err
+	}
+	if ready == nil { // the process in the background has been checked by its parent
+		if err := checkFUSE(c.allowOther, c.noExec); err != nil {
+			return cannotMount(c, err)
+		}
+	}
+	if c.mountpoint, err = checkMountpoint(c.mountpoint, c.nonEmpty); err != nil {
+		return cannotMount(c, errors.Join(err, ready.tell(err)))
+	}
+	if c.fake {
+		return nil
+	}
+	if err := setCredentials(c); err != nil {
+		return cannotMount(c, err)
+	}
+	if !c.foreground && ready == nil {
+		if err := makeParent(c.logPath()); err != nil {
+			return cannotMount(c, fail(exitLocal, "the log file %s cannot be written: %v; choose another with --log-file", c.logPath(), err))
+		}
+		return cannotMount(c, startBackground(inv.args, c.logPath()))
+	}
+	return cannotMount(c, runDaemon(c, ready))
+}
+
+// cannotMount says what failed, before why.
+func cannotMount(c *config, err error) error {
+	f, ok := errors.AsType[*failure](err)
+	if !ok || f.code == exitUsage || f.code == exitPending {
+		return err
+	}
+	return fail(f.code, "cannot mount %s: %s", c.src, f.text)
+}
+
+// setCredentials prepares the environment from which the SDK takes credentials.
+func setCredentials(c *config) error {
+	if err := absoluteEnvironment(); err != nil {
+		return err
+	}
+	if c.credentialsFile == "" {
+		return nil
+	}
+	f, err := os.Open(c.credentialsFile)
+	if err != nil {
+		return fail(exitCredentials, "--credentials-file %s cannot be read: %v", c.credentialsFile, errors.Unwrap(err))
+	}
+	f.Close()
+	return os.Setenv("AWS_SHARED_CREDENTIALS_FILE", c.credentialsFile)
+}
+
+// runDaemon is the mount itself.
+func runDaemon(c *config, ready *readyPipe) error {
+	const most = 16 << 20 // bytes of a log file that nobody asked for
+	limit := int64(0)
+	if c.logFile == "" {
+		limit = most
+	}
+	sink, err := openLog(c.logPath(), limit)
+	if err == nil && ready != nil {
+		err = leave(sink)
+	}
+	if err != nil {
+		err = fail(exitLocal, "the log cannot be written: %v; choose another with --log-file", err)
+		return errors.Join(err, ready.tell(err))
+	}
+	log := newLogger(sink, c.logOptions, sink.name == "" && toJournal(os.Stderr))
+	slog.SetDefault(log)
+	d := &mountDaemon{cfg: c, log: log, sink: sink, ready: ready}
+	return d.serve()
+}
+
+// isSource reports whether an argument can only be a source: objmount s3://b /mnt is how
+// mount.fuse3 calls.
+func isSource(arg string) bool { return strings.HasPrefix(arg, scheme) }
+
+// programName is the name that we were called by.
+func programName(args []string) string { return filepath.Base(args[0]) }

@@ -1,0 +1,259 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"slices"
+	"text/tabwriter"
+	"time"
+
+	"github.com/dustin/go-humanize"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"golang.org/x/sys/unix"
+
+	"github.com/objmount/objmount/ctl"
+)
+
+func newStatusCommand() *cobra.Command {
+	var asJSON bool
+	groups := single(func(f *pflag.FlagSet) { f.BoolVar(&asJSON, "json", false, "as JSON") })
+	cmd := &cobra.Command{
+		Use: "status [flags] [MOUNTPOINT]", Short: "show what is mounted and what is not in the store yet",
+		Long: `Without MOUNTPOINT, list the mounts. With it (any path below works too), show one: what is not in
+the store yet, what is kept, which promises the store cannot enforce, and how full the caches are.`,
+		Example: "  objmount status\n  objmount status /mnt\n  objmount status --json /mnt",
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return usage("one argument too many: %q; usage: %s", args[1], cmd.UseLine())
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM)
+			defer stop()
+			if len(args) == 0 {
+				return listMounts(ctx, cmd.OutOrStdout(), asJSON)
+			}
+			return showMount(ctx, cmd.OutOrStdout(), args[0], asJSON)
+		},
+	}
+	cmd.Flags().AddFlagSet(groups[0].flags)
+	setHelp(cmd, groups, "")
+	return cmd
+}
+
+// listed is one line of the list.
+type listed struct {
+	ctl.Info
+	State        string `json:"state"` // mounted, draining, dead, silent, or of another user
+	Pending      int    `json:"pending"`
+	PendingBytes int64  `json:"pending_bytes"`
+	Kept         int    `json:"kept"`
+	Error        string `json:"error,omitempty"`
+}
+
+// collect asks every mount, and adds those that the kernel knows but nobody answers for.
+func collect(ctx context.Context) ([]listed, error) {
+	mounts, err := readMounts()
+	if err != nil {
+		return nil, fail(exitFailed, "the list of mounts cannot be read: %v", err)
+	}
+	out := []listed{}
+	seen := map[string]bool{}
+	for _, i := range ctl.List(ctx, runtimeDirs()...) {
+		seen[i.Mountpoint] = true
+		c := ctl.NewClient(i)
+		s, err := c.Status(ctx)
+		c.Close()
+		l := listed{Info: i, State: s.State, Pending: len(s.Pending), PendingBytes: s.PendingBytes, Kept: len(s.Kept)}
+		if err != nil {
+			l.State, l.Error = "silent", err.Error()
+			if ctl.KindOf(err) == ctl.KindPermission {
+				l.State = "of another user"
+			}
+		}
+		out = append(out, l)
+	}
+	for _, m := range mounts {
+		if m.fsType != fsType || seen[m.dir] {
+			continue
+		}
+		l := listed{Info: ctl.Info{Source: m.source, Mountpoint: m.dir}, State: "silent"}
+		if isDead(m.dir) {
+			l.State = "dead"
+		}
+		out = append(out, l)
+	}
+	return out, nil
+}
+
+func listMounts(ctx context.Context, w io.Writer, asJSON bool) error {
+	all, err := collect(ctx)
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		return writeIndented(w, all)
+	}
+	if len(all) == 0 {
+		fmt.Fprintln(os.Stderr, "nothing is mounted")
+		return nil
+	}
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "SOURCE\tMOUNTPOINT\tSTATE\tTO UPLOAD\tKEPT\tPID")
+	for _, l := range all {
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%d\t%s\n", l.Source, l.Mountpoint, l.State, uploadText(l.Pending, l.PendingBytes), l.Kept, pidText(l.PID))
+	}
+	return t.Flush()
+}
+
+func uploadText(files int, bytes int64) string {
+	if files == 0 {
+		return "nothing"
+	}
+	return fmt.Sprintf("%s, %s", plural(files, "file"), bytesText(bytes))
+}
+
+func pidText(pid int) string {
+	if pid == 0 {
+		return "-"
+	}
+	return fmt.Sprint(pid)
+}
+
+func showMount(ctx context.Context, w io.Writer, path string, asJSON bool) error {
+	mounts, err := readMounts()
+	if err != nil {
+		return fail(exitFailed, "the list of mounts cannot be read: %v", err)
+	}
+	dir, m, ok, err := findMountpoint(mounts, path)
+	if err != nil {
+		return err
+	}
+	info, found := underMount(ctl.List(ctx, runtimeDirs()...), dir)
+	switch {
+	case !found && ok && m.fsType == fsType && isDead(dir):
+		return fail(exitNoMount, "the process of %s is gone; mount it again to upload what is left, or remove it: objmount umount %s", dir, dir)
+	case !found && ok && m.fsType == fsType:
+		return fail(exitNoMount, "the control socket of %s is not found in %v; set XDG_RUNTIME_DIR as for the mount", dir, runtimeDirs())
+	case !found:
+		return fail(exitNoMount, "%s is not in a mount of objmount; objmount status lists what is mounted", path)
+	}
+	c := ctl.NewClient(info)
+	defer c.Close()
+	s, err := c.Status(ctx)
+	if err != nil {
+		return explainControl(info, err)
+	}
+	if asJSON {
+		return writeIndented(w, s)
+	}
+	return writeStatus(w, s)
+}
+
+func writeIndented(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}
+
+// writeStatus is for people.
+func writeStatus(w io.Writer, s ctl.Status) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	row := func(name, format string, args ...any) { fmt.Fprintf(t, "%s\t%s\n", name, fmt.Sprintf(format, args...)) }
+	row("source", "%s", s.Mount.Source)
+	row("mountpoint", "%s", s.Mount.Mountpoint)
+	row("endpoint", "%s (%s)", s.Mount.Endpoint, orDash(s.Capabilities.Vendor))
+	row("process", "%d, since %s", s.Mount.PID, s.Mount.Started.Local().Format(time.DateTime))
+	row("state", "%s%s", s.State, modeText(s))
+	row("to upload", "%s", uploadText(len(s.Pending), s.PendingBytes))
+	row("staged", "%s in %s, in %s", bytesText(s.Staging.Bytes), plural(s.Staging.Files, "file"), s.Staging.Dir)
+	if s.Staging.Quarantined > 0 {
+		row("quarantined", "%s that were not understood are kept there", plural(s.Staging.Quarantined, "record"))
+	}
+	row("memory", "%s of %s for object bytes", bytesText(s.Cache.MemoryUsed), bytesText(s.Cache.MemoryLimit))
+	if s.Cache.Dir != "" {
+		row("disk cache", "%s of %s, in %s", bytesText(s.Cache.DiskUsed), bytesText(s.Cache.DiskLimit), s.Cache.Dir)
+	}
+	row("received", "%s; %s reads from caches, %s waited for the store", bytesText(s.Cache.StoreBytes), humanize.Comma(s.Cache.Hits), humanize.Comma(s.Cache.Misses))
+	row("open files", "%d", s.OpenFiles)
+	if s.LogFile != "" {
+		row("log", "%s", s.LogFile)
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	return writeLists(w, s)
+}
+
+func modeText(s ctl.Status) string {
+	text := ", close waits for the store"
+	if s.Commit == "background" {
+		text = ", close waits for the local disk"
+	}
+	if s.LocalFsync {
+		text += ", fsync for the local disk"
+	}
+	if s.ReadOnly {
+		text = ", read-only"
+	}
+	return text
+}
+
+// writeLists shows what is not as it should be, a line each.
+func writeLists(w io.Writer, s ctl.Status) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	if len(s.Pending) > 0 {
+		fmt.Fprint(t, "\nNot in the store yet:\n")
+	}
+	for _, p := range s.Pending {
+		fmt.Fprintf(t, "  %s\t%s of %s\t%s%s\n", p.State, bytesText(p.Done), bytesText(p.Bytes), keyText(p.Bucket, p.Key), trouble(p))
+	}
+	if len(s.Kept) > 0 {
+		fmt.Fprint(t, "\nKept, not uploaded by itself:\n")
+	}
+	for _, k := range s.Kept {
+		fmt.Fprintf(t, "  %s\t%s\t%s: %s\n", k.State, bytesText(k.Size), keyText(k.Bucket, k.Key), k.Reason)
+	}
+	if len(s.Unguarded) > 0 {
+		fmt.Fprint(t, "\nUnguarded, because the store has no condition for it:\n")
+	}
+	for _, u := range slices.Sorted(slices.Values(s.Unguarded)) {
+		fmt.Fprintf(t, "  %s\n", u)
+	}
+	return t.Flush()
+}
+
+func trouble(p ctl.Pending) string {
+	if p.LastError == "" {
+		return ""
+	}
+	text := fmt.Sprintf(" (%s failed; the last: %s", plural(p.Attempts, "attempt"), p.LastError)
+	if !p.NextTry.IsZero() {
+		text += "; next " + humanize.Time(p.NextTry)
+	}
+	return text + ")"
+}
+
+// keyText shows a key on one line, whatever bytes it has.
+func keyText(bucket, key string) string {
+	text := scheme + bucket + "/" + key
+	for _, c := range []byte(text) {
+		if c < ' ' || c == 0x7f {
+			return fmt.Sprintf("%q", text)
+		}
+	}
+	return text
+}
+
+func orDash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}

@@ -1,0 +1,191 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"os"
+	"runtime/pprof"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/objmount/objmount/ctl"
+)
+
+const (
+	closeTimeout   = 30 * time.Second // for requests on their way that create an object
+	controlTimeout = 2 * time.Second  // for answers on the control socket
+	busyRetry      = 250 * time.Millisecond
+)
+
+// untilEnd waits for the end of the mount, by umount or a signal, and closes everything.
+func (d *mountDaemon) untilEnd() error {
+	unmounted := make(chan struct{})
+	go func() {
+		d.mount.Wait()
+		close(unmounted)
+	}()
+	for {
+		select {
+		case <-unmounted:
+			d.control.setDetached()
+			return d.finish(d.drainDetached())
+		case s := <-d.signals:
+			if s != unix.SIGINT && s != unix.SIGTERM {
+				d.maintain(s)
+				continue
+			}
+			return d.finish(d.stopBySignal(s, unmounted))
+		}
+	}
+}
+
+// maintain does what the signals ask for that do not end anything.
+func (d *mountDaemon) maintain(s os.Signal) {
+	switch s {
+	case unix.SIGHUP:
+		if err := d.sink.reopen(); err != nil {
+			d.log.Error("the log file cannot be opened again", slog.String("error", err.Error()))
+		}
+	case unix.SIGUSR1:
+		d.dump()
+	}
+}
+
+// dump writes the state and the stacks of all goroutines to the log.
+func (d *mountDaemon) dump() {
+	var stacks bytes.Buffer
+	if err := pprof.Lookup("goroutine").WriteTo(&stacks, 2); err != nil {
+		d.log.Error("stacks", slog.String("error", err.Error()))
+	}
+	state := []byte("starting")
+	if d.control != nil {
+		status, err := d.control.Status(context.Background())
+		if err == nil {
+			state, err = json.Marshal(status)
+		}
+		if err != nil {
+			d.log.Error("state", slog.String("error", err.Error()))
+		}
+	}
+	d.log.Info("state", slog.String("status", string(state)), slog.String("goroutines", indent(stacks.Bytes())))
+}
+
+// drain waits for uploads until ctx ends or a second signal comes.
+func (d *mountDaemon) drain(ctx context.Context) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	done := make(chan error, 1)
+	last := time.Now()
+	go func() {
+		done <- d.control.Flush(ctx, func(p ctl.Progress) {
+			if time.Since(last) > time.Second {
+				last = time.Now()
+				d.notify.patience(10*time.Second, "uploading "+progressText(p))
+			}
+		})
+	}()
+	for {
+		select {
+		case err := <-done:
+			if err != nil && !errors.Is(err, context.Canceled) && ctx.Err() == nil {
+				d.log.Warn("not everything could be stored; it is kept for the next mount", slog.String("error", err.Error()), slog.String("dir", d.parts.slot.staging()))
+			}
+			return
+		case s := <-d.signals:
+			if s == unix.SIGINT || s == unix.SIGTERM {
+				d.log.Info("second signal; leaving uploads for the next mount", slog.String("signal", s.String()))
+				cancel()
+				<-done
+				return
+			}
+			d.maintain(s)
+		}
+	}
+}
+
+// stopBySignal drains while the mount is still there, unmounts, and drains what came meanwhile,
+// all within the limit. A mount that stays busy is detached lazily: its programs get errors.
+func (d *mountDaemon) stopBySignal(s os.Signal, unmounted <-chan struct{}) bool {
+	limit := time.Duration(d.cfg.drainTimeout)
+	d.log.Info("stopping", slog.String("signal", s.String()), slog.Duration("limit", limit))
+	d.notify.stopping("waiting for uploads")
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	d.drain(ctx)
+	for {
+		err := d.control.Unmount(ctx, ctl.UnmountOptions{})
+		if err == nil {
+			break
+		}
+		if ctl.KindOf(err) != ctl.KindBusy || ctx.Err() != nil {
+			d.log.Warn("detaching a mount that is in use", slog.String("reason", err.Error()))
+			if err := d.control.Unmount(ctx, ctl.UnmountOptions{Lazy: true}); err != nil {
+				d.log.Error("the mount cannot be detached", slog.String("error", err.Error()))
+			}
+			return false // its programs may write on; what is closed is in the journal
+		}
+		select {
+		case <-ctx.Done():
+		case <-unmounted:
+		case s := <-d.signals:
+			if d.maintain(s); s == unix.SIGINT || s == unix.SIGTERM {
+				cancel()
+			}
+		case <-time.After(busyRetry):
+		}
+	}
+	select {
+	case <-unmounted:
+		d.drain(ctx)
+		return true
+	case <-time.After(closeTimeout):
+		d.log.Error("the kernel does not let go of the mount")
+		return false
+	}
+}
+
+// drainDetached uploads what is left after somebody unmounted. Only a signal sets a limit.
+func (d *mountDaemon) drainDetached() bool {
+	if d.control.leavesPending() {
+		return true
+	}
+	d.notify.stopping("unmounted, waiting for uploads")
+	d.drain(context.Background())
+	return true
+}
+
+// finish closes everything. orderly is false when programs still use the mount: then closing
+// must not wait for them.
+func (d *mountDaemon) finish(orderly bool) error {
+	err := d.closeParts()
+	if err != nil && orderly {
+		d.log.Error("closing", slog.String("error", err.Error()))
+	}
+	unsent := d.parts.unsent
+	if unsent == 0 {
+		d.log.Info("ended", slog.String("mountpoint", d.cfg.mountpoint))
+		return nil
+	}
+	d.log.Warn("ended; files are left for the next mount", slog.Int("files", unsent), slog.String("dir", d.parts.slot.dir))
+	return fail(exitPending, "%d files of %s are not uploaded yet; they lie in %s and are uploaded by the next mount of it", unsent, d.cfg.src, d.parts.slot.dir)
+}
+
+// closeParts ends the control socket first: it answers from the parts.
+func (d *mountDaemon) closeParts() error {
+	var err error
+	if d.server != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), controlTimeout)
+		defer cancel()
+		err = d.server.Close(ctx)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	return errors.Join(err, d.parts.close(ctx))
+}
+
+func microseconds(d time.Duration) string { return strconv.FormatInt(d.Microseconds(), 10) }

@@ -1,0 +1,258 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/objmount/objmount/backend"
+	"github.com/objmount/objmount/backend/s3"
+	"github.com/objmount/objmount/cache/blocks"
+	"github.com/objmount/objmount/cache/metadata"
+	"github.com/objmount/objmount/cache/staging"
+	"github.com/objmount/objmount/cache/writeback"
+	"github.com/objmount/objmount/fs"
+)
+
+// parts are what a mount is made of. They are opened in this order and closed in reverse.
+type parts struct {
+	cfg          *config
+	log          *slog.Logger
+	store        *s3.Store
+	endpoint     string
+	slot         *slot
+	capabilities *capabilities
+	blocks       *blocks.Cache
+	cacheDir     string // of the blocks' disk tier; empty: none
+	metadata     *metadata.Cache
+	staging      *staging.Area
+	fs           *fs.FS
+	unsent       int // files left for the next mount; known when closed
+	closers      []func(ctx context.Context) error
+}
+
+// closeLater adds what close does; the last added is done first.
+func (p *parts) closeLater(f func(ctx context.Context) error) { p.closers = append(p.closers, f) }
+
+// close ends everything that was opened. ctx bounds the wait for requests that create objects.
+func (p *parts) close(ctx context.Context) error {
+	var errs []error
+	for _, f := range slices.Backward(p.closers) {
+		errs = append(errs, f(ctx))
+	}
+	p.closers = nil
+	return errors.Join(errs...)
+}
+
+// openStore connects and asks one question that needs everything a mount needs: endpoint,
+// credentials, bucket, and the right to list.
+func (p *parts) openStore(ctx context.Context) error {
+	c := p.cfg
+	conf := s3.Config{
+		Endpoint: c.endpoint, Region: c.region, Profile: c.profile, Anonymous: c.noSignRequest,
+		CABundle: c.caBundle, Proxy: c.proxy, MaxAttempts: c.maxAttempts.n, MaxConns: c.maxConnections.n,
+		ConnectTimeout: time.Duration(c.connectTimeout), FirstByteTimeout: time.Duration(c.firstByteTimeout), StallTimeout: time.Duration(c.stallTimeout),
+		Log: p.log,
+	}
+	if c.pathStyle.value != "auto" {
+		style := c.pathStyle.value == "true"
+		conf.PathStyle = &style
+	}
+	var err error
+	if p.store, err = s3.Open(ctx, conf); err != nil {
+		return explainOpen(err)
+	}
+	p.closeLater(func(context.Context) error { return p.store.Close() })
+	p.endpoint = p.store.Endpoint()
+	if c.src.bucket == "" {
+		_, err = p.store.ListBuckets(ctx)
+	} else {
+		_, err = p.store.List(ctx, backend.ListInput{Bucket: c.src.bucket, Prefix: c.src.prefix, MaxKeys: 1})
+	}
+	if err != nil {
+		return explainStore(c.src, p.endpoint, err)
+	}
+	return nil
+}
+
+// open joins everything up to the filesystem. What was opened before an error is closed by close.
+func (p *parts) open(ctx context.Context) error {
+	steps := []func(context.Context) error{p.openStore, p.openSlot, p.openCapabilities, p.openBlocks, p.openMetadata, p.openStaging, p.openFS}
+	for _, step := range steps {
+		if err := step(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *parts) openSlot(context.Context) error {
+	c := p.cfg
+	var err error
+	p.slot, err = takeSlot(c.places.state, scope{p.endpoint, c.src.bucket, c.src.prefix}, c.src, c.mountpoint, c.readOnly)
+	if err != nil {
+		return err
+	}
+	p.closeLater(func(context.Context) error { return p.slot.release() })
+	for _, o := range p.slot.orphans {
+		p.log.Warn("another mount of this source left files that are not uploaded; mount it there again",
+			slog.String("mountpoint", o.Mountpoint), slog.String("dir", o.dir))
+	}
+	return nil
+}
+
+// openCapabilities asks now what a mount of one bucket can do, so that no file waits for it.
+func (p *parts) openCapabilities(ctx context.Context) error {
+	p.capabilities = newCapabilities(p.store, p.endpoint, p.cfg.src.prefix, p.cfg.places.state, !p.cfg.readOnly, p.log)
+	if p.cfg.src.bucket != "" {
+		p.capabilities.ask(ctx, p.cfg.src.bucket)
+	}
+	return ctx.Err()
+}
+
+func (p *parts) openBlocks(context.Context) error {
+	m := divideMemory(int64(p.cfg.memoryLimit))
+	debug.SetMemoryLimit(m.goHeap)
+	conf := blocks.Config{Reader: p.store, Memory: m.blocks, Checksum: s3.NewCRC64NVME, Log: p.log, Requests: min(64, p.cfg.maxConnections.n)}
+	if p.cfg.cacheSize > 0 {
+		// Objects of one name in two stores may have one ETag and different bytes.
+		dir := filepath.Join(p.cfg.places.cache, "blocks", scope{Endpoint: p.endpoint}.id())
+		limit, err := p.diskShare(dir)
+		if err != nil {
+			return fail(exitLocal, "the cache directory cannot be used: %v; choose another with --cache-dir, or --cache-size=0", err)
+		}
+		conf.Dir, conf.DirSize, p.cacheDir = dir, limit, dir
+	}
+	var err error
+	if p.blocks, err = blocks.Open(conf); err != nil {
+		return fail(exitLocal, "the block cache cannot be opened: %v", err)
+	}
+	p.closeLater(func(context.Context) error { return p.blocks.Close() })
+	return nil
+}
+
+// diskShare makes the directory and bounds --cache-size to half of what is free on its disk, what
+// the cache has already counting as free.
+func (p *parts) diskShare(dir string) (int64, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return 0, err
+	}
+	var st unix.Statfs_t
+	if err := unix.Statfs(dir, &st); err != nil {
+		return 0, fmt.Errorf("%s: %w", dir, err)
+	}
+	free := int64(st.Bavail) * st.Bsize
+	limit := min(int64(p.cfg.cacheSize), max((free+usedBy(dir))/2, backend.MiB))
+	if limit < int64(p.cfg.cacheSize) {
+		p.log.Info("the disk cache is bounded by half of the free space", slog.Int64("bytes", limit), slog.String("dir", dir))
+	}
+	return limit, nil
+}
+
+// usedBy adds up the blocks of the files below dir. What vanishes meanwhile does not count.
+func usedBy(dir string) int64 {
+	var sum int64
+	_ = filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		var st unix.Stat_t
+		if err == nil && d.Type().IsRegular() && unix.Lstat(path, &st) == nil {
+			const sector = 512
+			sum += st.Blocks * sector
+		}
+		return nil
+	})
+	return sum
+}
+
+func (p *parts) openMetadata(context.Context) error {
+	c := p.cfg
+	conf := metadata.Config{
+		Lister: p.store, Reader: p.store, TTL: time.Duration(c.metadataTTL), NegativeTTL: time.Duration(c.negativeTTL),
+		MaxEntries: divideMemory(int64(c.memoryLimit)).entries, Log: p.log,
+	}
+	dir := filepath.Join(c.places.cache, "attributes")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fail(exitLocal, "the cache directory cannot be used: %v; choose another with --cache-dir", err)
+	}
+	conf.Path = filepath.Join(dir, p.slot.name+".db")
+	var err error
+	if p.metadata, err = metadata.Open(conf); err != nil {
+		return fail(exitLocal, "the metadata cache cannot be opened: %v", err)
+	}
+	p.closeLater(func(context.Context) error { return p.metadata.Close() })
+	return nil
+}
+
+func (p *parts) openStaging(context.Context) error {
+	c := p.cfg
+	var err error
+	if p.staging, err = staging.Open(staging.Config{Dir: p.slot.staging(), Limit: int64(c.stagingLimit), Log: p.log}); err != nil {
+		return fail(exitLocal, "the files that are not uploaded yet cannot be opened: %v; free the disk or choose another directory with --state-dir", err)
+	}
+	p.closeLater(func(context.Context) error {
+		var kept int
+		p.unsent, kept = p.left()
+		err := p.staging.Close()
+		if err == nil {
+			err = p.slot.note(c.src, c.mountpoint, kept)
+		}
+		return err
+	})
+	return nil
+}
+
+// left counts the files whose upload is still to come, and all that staging keeps for
+// somebody: those, conflicts and what was interrupted.
+func (p *parts) left() (unsent, kept int) {
+	for _, f := range p.staging.Files() {
+		switch f.State() {
+		case staging.StateSealed:
+			unsent++
+			kept++
+		case staging.StateConflict, staging.StateInterrupted, staging.StateOpen:
+			kept++
+		case staging.StateCommitted:
+		}
+	}
+	return unsent, kept
+}
+
+// modes are the flags in the words of package fs.
+var (
+	posixModes   = map[string]fs.PosixMode{"auto": fs.PosixAuto, "on": fs.PosixOn, "off": fs.PosixOff}
+	commitModes  = map[string]fs.CommitMode{"close": fs.CommitClose, "background": fs.CommitBackground}
+	consistences = map[string]fs.Consistency{"close-to-open": fs.CloseToOpen, "ttl": fs.TTLOnly, "immutable": fs.Immutable}
+)
+
+func (p *parts) openFS(context.Context) error {
+	c := p.cfg
+	var err error
+	p.fs, err = fs.New(fs.Config{
+		Store: p.store, Blocks: p.blocks, Metadata: p.metadata, Staging: p.staging, NewQueue: p.newQueue, Capabilities: p.capabilities.of,
+		Bucket: c.src.bucket, Prefix: c.src.prefix, ReadOnly: c.readOnly,
+		UID: c.uid.id, GID: c.gid.id, FileMode: c.shownFileMode, DirMode: c.shownDirMode,
+		Posix: posixModes[c.posix.value], Commit: commitModes[c.commit.value], LocalFsync: c.fsync.value == "local",
+		ExclusiveOpen: c.exclusiveCreate.value == "open", Consistency: consistences[c.consistency.value],
+		TTL: time.Duration(c.metadataTTL), NegativeTTL: time.Duration(c.negativeTTL), Log: p.log,
+	})
+	if err != nil {
+		return fail(exitFailed, "the filesystem cannot be built: %v", err)
+	}
+	p.closeLater(p.fs.Close)
+	return nil
+}
+
+func (p *parts) newQueue(onCommit func(*staging.File, *staging.Snapshot, backend.Object), onFail func(*staging.File, *staging.Snapshot, error)) *writeback.Queue {
+	return writeback.New(writeback.Config{
+		Store: p.store, Capabilities: p.capabilities.of, Checksum: s3.Checksum,
+		Parts: p.cfg.parallelParts.n, PartSize: int64(p.cfg.partSize), BufferLimit: divideMemory(int64(p.cfg.memoryLimit)).merge,
+		RetryTimeout: time.Duration(p.cfg.retryTimeout), OnCommit: onCommit, OnFail: onFail, Log: p.log,
+	})
+}
