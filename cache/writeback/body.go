@@ -73,15 +73,20 @@ func fetchesOf(exts []staging.Extent) []fetch {
 // another one now.
 func (q *Queue) open(ctx context.Context, x fetch, off, end int64) (*backend.Body, error) {
 	id := objectOf(x.object)
-	body, err := q.cfg.Store.Get(ctx, id, backend.GetOptions{
-		Range: &backend.Range{Off: x.from + off - x.off, Len: end - off}, IfMatch: x.object.ETag, VersionID: x.object.VersionID,
-	})
-	if err != nil {
-		return nil, err
+	opt := backend.GetOptions{Range: &backend.Range{Off: x.from + off - x.off, Len: end - off}, VersionID: x.object.VersionID}
+	if q.cfg.Capabilities(id.Bucket).GetIfMatch {
+		opt.IfMatch = x.object.ETag
 	}
-	if body.Object.ETag != "" && body.Object.ETag != x.object.ETag {
+	changed := &backend.Error{Kind: backend.KindChanged, Op: "GetObject", Bucket: id.Bucket, Key: id.Key, Message: "not the version that was referred to"}
+	body, err := q.cfg.Store.Get(ctx, id, opt)
+	switch {
+	case backend.IsKind(err, backend.KindRange): // that version was longer
+		return nil, changed
+	case err != nil:
+		return nil, err
+	case body.Object.ETag != "" && body.Object.ETag != x.object.ETag:
 		body.Close()
-		return nil, &backend.Error{Kind: backend.KindChanged, Op: "GetObject", Bucket: id.Bucket, Key: id.Key, Message: "not the version that was referred to"}
+		return nil, changed
 	}
 	return body, nil
 }

@@ -178,7 +178,7 @@ func (q *Queue) postpone(j *job, err error) {
 	j.attempts++
 	q.cfg.Log.Debug("upload failed, will be repeated", "bucket", j.target.Bucket, "key", j.target.Key, "attempts", j.attempts, "error", err.Error())
 	j.unsure = backend.IsKind(err, backend.KindUnknown) || j.stage != nil
-	q.backLocked(j, err, jobWaiting, backoff(j.attempts))
+	q.backLocked(j, err, jobWaiting, q.backoff(j.attempts))
 }
 
 // failed ends a job after a conflict, and parks it after any other failure that lasts.

@@ -127,10 +127,10 @@ func objectOf(r *staging.Remote) backend.ObjectID {
 
 // backoff is the pause after the n-th failure in a row, from 1: it doubles, and is spread by a
 // fifth so that files that failed together do not come back together.
-func backoff(n int) time.Duration {
+func (q *Queue) backoff(n int) time.Duration {
 	d := lastBackoff
 	if n < 16 {
-		d = min(d, firstBackoff<<(n-1))
+		d = min(d, q.pause<<(n-1))
 	}
 	return d - time.Duration(rand.Int64N(int64(d)/5+1))
 }

@@ -38,6 +38,7 @@ func (a *attempt) publish(guarded bool, send func(context.Context, backend.Condi
 	switch {
 	case err == nil && guarded && obj.ETag != "":
 		obj.Bucket, obj.Key, obj.Size = a.j.target.Bucket, a.j.target.Key, a.j.snap.Size
+		obj.Metadata, obj.HasMetadata = nil, false // no answer to a write says it
 		return obj, nil
 	case err == nil:
 		return a.verify(ctx)

@@ -20,6 +20,7 @@ type Queue struct {
 	budget *semaphore.Weighted // bytes of merged parts
 	work   sync.WaitGroup      // running jobs, streams, and the sweeper
 	counts counters
+	pause  time.Duration // after the first failure
 
 	mu       sync.Mutex
 	closed   bool
@@ -60,7 +61,7 @@ func New(cfg Config) *Queue {
 		parts: semaphore.NewWeighted(int64(cfg.Parts)), budget: semaphore.NewWeighted(cfg.BufferLimit),
 		files: make(map[*staging.File]*entry), lanes: make(map[backend.ObjectID][]*job),
 		readers: make(map[backend.ObjectID]map[*job]struct{}),
-		changed: make(chan struct{}), uploads: make(map[string]stamp), wake: make(chan struct{}, 1),
+		pause:   firstBackoff, changed: make(chan struct{}), uploads: make(map[string]stamp), wake: make(chan struct{}, 1),
 	}
 }
 

@@ -151,7 +151,7 @@ func (s *stream) begin(size int64) bool {
 	return true
 }
 
-// tail returns where the local bytes at the end of the file begin, if there are enough of them. A
+// tail returns where the bytes at the end of the file begin that are only local, if there are enough. A
 // file with holes is not written from the start to the end.
 func (s *stream) tail(size int64) (int64, bool) {
 	exts := s.file.Extents(0, size)
@@ -162,7 +162,7 @@ func (s *stream) tail(size int64) (int64, bool) {
 			s.wait(size + s.q.cfg.PartSize)
 			return 0, false
 		}
-		if e.Local && e.End() == tail {
+		if e.Local && e.Object == nil && e.End() == tail {
 			tail = e.Off
 		}
 	}
@@ -283,7 +283,7 @@ func (s *stream) fail(err error) {
 	s.q.mu.Lock()
 	defer s.q.mu.Unlock()
 	s.tries++
-	pause := backoff(s.tries)
+	pause := s.q.backoff(s.tries)
 	if !backend.Temporary(err) {
 		pause = time.Hour
 	}

@@ -98,7 +98,7 @@ func (q *Queue) sweepOne(o *orphan) bool {
 	if err == nil || !backend.Temporary(err) || o.tries >= sweepTries {
 		return false
 	}
-	o.due = time.Now().Add(backoff(o.tries + 3))
+	o.due = time.Now().Add(q.backoff(o.tries + 3))
 	return true
 }
 

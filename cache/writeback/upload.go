@@ -35,9 +35,9 @@ func stampOf(generation string, p backend.Properties) stamp {
 // inFlight stands for the ETag of a part that a stream still sends.
 const inFlight = "\x00in flight"
 
-// keepBytes is how much an upload with outdated properties must have stored to be kept: it is
-// completed, and the object copied onto itself. Less is sent again.
-const keepBytes = 32 * backend.MiB
+// keepParts is how many parts, of Config.PartSize, an upload with outdated properties must have
+// stored to be kept: it is completed, and the object copied onto itself. Less is sent again.
+const keepParts = 4
 
 // findUpload returns the file's unfinished upload if this attempt can use it; others are dropped.
 // If that upload turns out to be completed, it returns the object.
@@ -96,7 +96,7 @@ func (a *attempt) worthKeeping(u *openUpload) bool {
 	for _, f := range a.flight {
 		stored += f.part.Len
 	}
-	return stored >= keepBytes
+	return stored >= keepParts*a.q.cfg.PartSize
 }
 
 // resume goes on with an upload of an earlier process: only parts whose ETag the store confirms
