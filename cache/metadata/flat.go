@@ -111,6 +111,12 @@ func (c *Cache) settleWantedLocked(w *walk, f *flatFlight, b *flatBuilder) {
 		b.touched = append(b.touched, d)
 		return
 	}
+	if rest := strings.TrimPrefix(w.high, d.prefix); strings.Contains(rest, "/") {
+		// Its subdirectories are large. With delimiter it takes fewer requests, and what the
+		// page brought is used if the walk goes down there.
+		d.flat, w.doubt = flatPages, d.prefix
+		return
+	}
 	if d.flat++; d.flat >= flatPages {
 		w.mistake()
 	}

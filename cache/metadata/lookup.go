@@ -20,7 +20,7 @@ func (c *Cache) Lookup(ctx context.Context, bucket, prefix, name string) (Entry,
 	id, short := c.lookupID(bucket, prefix, name)
 	c.mu.Lock()
 	it := c.cachedLocked(id)
-	if it == nil {
+	if it == nil && c.lookups[id] == nil {
 		if f := c.listInsteadLocked(id.dirID); f != nil {
 			c.mu.Unlock()
 			// Its error is no answer to this question: ask it.
@@ -101,10 +101,10 @@ func (c *Cache) cachedLocked(id lookupID) *item {
 // listInsteadLocked counts the lookups that miss in a directory, and after some of them
 // brings the first page of its listing, once per TTL.
 func (c *Cache) listInsteadLocked(id dirID) *flight {
-	d := c.dirs[id]
-	if d == nil || c.cfg.TTL <= 0 {
+	if c.cfg.TTL <= 0 || c.closed {
 		return nil
 	}
+	d := c.dirLocked(id)
 	if c.now()-d.missed >= int64(c.cfg.TTL) {
 		d.misses, d.missed = 0, c.now()
 	}

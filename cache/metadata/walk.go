@@ -13,7 +13,8 @@ const (
 	walkProof = 2
 	// walkSmall is the most entries of a small directory.
 	walkSmall = 500
-	// flatPages is how many pages without delimiter are tried to finish one directory.
+	// flatPages is how many pages without delimiter are tried to finish one directory that
+	// has many files. One that has large directories gets one.
 	flatPages = 3
 	maxWalks  = 16
 	// walkRecent is how many directories back the next one may be related to: walkers with
@@ -29,6 +30,7 @@ type walk struct {
 	small  int // small directories finished in a row; negative after a mistake
 	fine   int // what the next mistake costs
 	recent []string
+	doubt  string // a page was spent on this directory; it is well spent if the walk enters it
 
 	flight *flatFlight // at most one listing without delimiter at a time
 	pages  int         // such listings so far
@@ -56,6 +58,10 @@ func (c *Cache) startedLocked(s *Scan) {
 		w.small = min(w.small, 0)
 		return
 	}
+	if w.doubt != "" && !strings.HasPrefix(s.id.prefix, w.doubt) {
+		w.mistake()
+	}
+	w.doubt = ""
 	up, _ := parent(s.id.prefix)
 	if len(w.recent) > 0 && !slices.ContainsFunc(w.recent, func(q string) bool { return strings.HasPrefix(q, up) }) {
 		w.small = min(w.small, 0)
