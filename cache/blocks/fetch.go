@@ -207,6 +207,14 @@ func (f *fetch) get(pos int64) (*backend.Body, error) {
 		if f.content.movedSince(moved) && (backend.IsKind(err, backend.KindChanged) || backend.IsKind(err, backend.KindNotExist)) {
 			continue // the same bytes have another name now
 		}
+		if opt.VersionID != "" && backend.IsKind(err, backend.KindPermission) {
+			// Reading by version is a permission of its own; If-Match says the same as long
+			// as the version is current.
+			f.content.mu.Lock()
+			f.content.src.VersionID = ""
+			f.content.mu.Unlock()
+			continue
+		}
 		return nil, err
 	}
 }

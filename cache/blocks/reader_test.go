@@ -6,6 +6,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -15,27 +16,68 @@ import (
 
 func TestSequentialRequests(t *testing.T) {
 	t.Parallel()
-	data := random(64<<20, 1)
-	r := newRig(t, func(c *Config) { c.Memory = 256 << 20 })
-	src := r.put("k", data)
-	for i, n := range []int{128 << 10, 1 << 20} {
-		rd := r.cache.NewReader(r.link(src, string(rune('a'+i))))
-		before := r.cache.Stats().StoreBytes
-		for pass, most := range []int{13, 0} {
-			r.count.Reset()
-			for off := 0; off < len(data); off += n {
-				mustRead(t, rd, data, int64(off), n)
+	const size = 64 << 20
+	for _, n := range []int64{64 << 10, 128 << 10, 1 << 20} {
+		c, err := Open(Config{Reader: &endless{size, make([]byte, blockSize)}, Memory: 256 << 20})
+		if err != nil {
+			t.Fatal(err)
+		}
+		rd := c.NewReader(Source{Source: backend.Source{Bucket: bucket, Key: "k", ETag: "e"}, Size: size})
+		for pass, most := range []int64{15, 0} {
+			before := c.Stats()
+			for off := int64(0); off < size; off += n {
+				v, err := rd.ReadAt(context.Background(), off, int(n))
+				if err != nil || int64(v.Len()) != n {
+					t.Fatal(err)
+				}
+				v.Release()
 			}
-			if got := r.gets(); got > most {
+			after := c.Stats()
+			if got := after.Requests - before.Requests; got > most {
 				t.Errorf("reads of %d, pass %d: %d GETs for 64 MiB", n, pass, got)
 			}
-		}
-		if got := r.cache.Stats().StoreBytes - before; got != int64(len(data)) {
-			t.Errorf("reads of %d: %d bytes fetched", n, got)
+			if got := after.StoreBytes - before.StoreBytes; pass == 0 && got != size {
+				t.Errorf("reads of %d: %d bytes fetched", n, got)
+			}
 		}
 		rd.Close()
-		r.cache.Drop(bucket, string(rune('a'+i)))
+		if err := c.Close(); err != nil {
+			t.Fatal(err)
+		}
 	}
+}
+
+// TestVersionPermission: who may not read by version still reads the current one.
+func TestVersionPermission(t *testing.T) {
+	t.Parallel()
+	store := &noVersions{endless: endless{3 << 20, random(blockSize, 14)}}
+	c, err := Open(Config{Reader: store})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	rd := c.NewReader(Source{Source: backend.Source{Bucket: bucket, Key: "k", ETag: "e", VersionID: "v"}, Size: store.size})
+	defer rd.Close()
+	for off := int64(0); off < store.size; off += blockSize {
+		mustRead(t, rd, bytes.Repeat(store.data, 3), off, blockSize)
+	}
+	if got := store.refused.Load(); got != 1 {
+		t.Errorf("refused %d times", got)
+	}
+}
+
+// noVersions refuses to read by version.
+type noVersions struct {
+	endless
+	refused atomic.Int64
+}
+
+func (s *noVersions) Get(ctx context.Context, id backend.ObjectID, o backend.GetOptions) (*backend.Body, error) {
+	if o.VersionID != "" {
+		s.refused.Add(1)
+		return nil, &backend.Error{Kind: backend.KindPermission, Op: "GetObject"}
+	}
+	return s.endless.Get(ctx, id, o)
 }
 
 // TestParallelSequential reads as the kernel does: many READs in flight, out of order.
