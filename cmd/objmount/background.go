@@ -139,6 +139,11 @@ func (p *readyPipe) tell(err error) error {
 	return werr
 }
 
+// refuse tells the parent why there will be no mount, and returns that.
+func (p *readyPipe) refuse(err error) error {
+	return errors.Join(err, p.tell(err))
+}
+
 // leave makes a process in the background independent of where it was started.
 func leave(sink *logSink) error {
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"net/url"
 	"path/filepath"
 
 	"github.com/spf13/pflag"
@@ -38,6 +39,9 @@ func (o *options) check(flags *pflag.FlagSet, args []string) (*config, error) {
 	}
 	if o.connectTimeout == 0 || o.firstByteTimeout == 0 || o.stallTimeout == 0 {
 		return nil, usage("--connect-timeout, --first-byte-timeout and --stall-timeout cannot be 0: a store that hangs would hang everything")
+	}
+	if u, err := url.Parse(o.proxy); err == nil && u.User != nil {
+		return nil, usage("--proxy holds a password, which every user of this machine can see; set HTTPS_PROXY in the environment instead")
 	}
 	if c.places, err = o.resolvePlaces(); err != nil {
 		return nil, err

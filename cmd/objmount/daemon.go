@@ -39,12 +39,14 @@ func (d *mountDaemon) serve() error {
 	d.parts = &parts{cfg: d.cfg, log: d.log}
 	err := d.start()
 	if err != nil {
-		err = errors.Join(err, d.closeParts())
-		err = firstFailure(err)
-		if terr := d.ready.tell(err); terr != nil {
-			d.log.Debug("nobody waits for the reason", slog.String("error", terr.Error()))
+		if cerr := d.closeParts(); cerr != nil {
+			d.log.Debug("closing", slog.String("error", cerr.Error()))
 		}
-		return err
+		err = cannotMount(d.cfg, err)
+		if d.ready != nil {
+			d.log.Error(err.Error())
+		}
+		return d.ready.refuse(err)
 	}
 	if err := d.ready.tell(nil); err != nil {
 		d.log.Error("who started the mount is gone; ending it", slog.String("error", err.Error()))
@@ -55,14 +57,6 @@ func (d *mountDaemon) serve() error {
 	d.log.Info("mounted", slog.String("source", d.cfg.src.String()), slog.String("mountpoint", d.cfg.mountpoint),
 		slog.String("endpoint", d.parts.endpoint), slog.String("commit", d.cfg.commit.value), slog.String("version", version))
 	return d.untilEnd()
-}
-
-// firstFailure keeps the line for the user and drops what closing added.
-func firstFailure(err error) error {
-	if f, ok := errors.AsType[*failure](err); ok {
-		return f
-	}
-	return err
 }
 
 // start does everything up to a mount that answers. A signal ends the waiting for the store.

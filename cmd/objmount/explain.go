@@ -81,10 +81,10 @@ func innermost(err error) string {
 	}
 	if op, ok := errors.AsType[*net.OpError](err); ok {
 		if dns, ok := errors.AsType[*net.DNSError](op.Err); ok {
-			return dns.Err + " " + dns.Name
+			return dns.Err + ": " + dns.Name
 		}
 		if no, ok := errors.AsType[syscall.Errno](op.Err); ok && op.Addr != nil {
-			return fmt.Sprintf("%v %v", op.Addr, no)
+			return fmt.Sprintf("%v: %v", op.Addr, no)
 		}
 	}
 	return err.Error()

@@ -25,13 +25,13 @@ func run(args []string) int {
 		err = root.Execute()
 	}
 	code := codeOf(err)
-	if err != nil {
+	if err != nil && !inv.child {
 		if code == exitFailed && !isFailure(err) { // cobra's own: an unknown command
 			code = exitUsage
 		}
 		fmt.Fprintf(os.Stderr, "objmount: %s\n", strings.ReplaceAll(err.Error(), "\n", " "))
 	}
-	if inv != nil && inv.mount8 {
+	if inv.mount8 {
 		return mount8Code(code)
 	}
 	return int(code)
@@ -53,11 +53,8 @@ file, a prefix is a directory, and any other S3 client sees the same bytes under
 			}
 			return nil
 		},
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := cmd.Help(); err != nil {
-				return err
-			}
-			return usage("no command given")
+		RunE: func(*cobra.Command, []string) error {
+			return usage("no command given; objmount --help lists them")
 		},
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {

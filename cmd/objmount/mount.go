@@ -75,27 +75,28 @@ func runMount(inv *invocation, o *options, flags *pflag.FlagSet, args []string) 
 	if err != nil {
 		return err
 	}
+	inv.child = ready != nil
 	if ready == nil { // the process in the background has been checked by its parent
 		if err := checkFUSE(c.allowOther, c.noExec); err != nil {
 			return cannotMount(c, err)
 		}
 	}
 	if c.mountpoint, err = checkMountpoint(c.mountpoint, c.nonEmpty); err != nil {
-		return cannotMount(c, errors.Join(err, ready.tell(err)))
+		return ready.refuse(cannotMount(c, err))
 	}
 	if c.fake {
 		return nil
 	}
 	if err := setCredentials(c); err != nil {
-		return cannotMount(c, err)
+		return ready.refuse(cannotMount(c, err))
 	}
 	if !c.foreground && ready == nil {
 		if err := makeParent(c.logPath()); err != nil {
 			return cannotMount(c, fail(exitLocal, "the log file %s cannot be written: %v; choose another with --log-file", c.logPath(), err))
 		}
-		return cannotMount(c, startBackground(inv.args, c.logPath()))
+		return startBackground(inv.args, c.logPath())
 	}
-	return cannotMount(c, runDaemon(c, ready))
+	return runDaemon(c, ready)
 }
 
 // cannotMount says what failed, before why.
@@ -135,8 +136,7 @@ func runDaemon(c *config, ready *readyPipe) error {
 		err = leave(sink)
 	}
 	if err != nil {
-		err = fail(exitLocal, "the log cannot be written: %v; choose another with --log-file", err)
-		return errors.Join(err, ready.tell(err))
+		return ready.refuse(cannotMount(c, fail(exitLocal, "the log cannot be written: %v; choose another with --log-file", err)))
 	}
 	log := newLogger(sink, c.logOptions, sink.name == "" && toJournal(os.Stderr))
 	slog.SetDefault(log)

@@ -10,6 +10,7 @@ type invocation struct {
 	words  []string // subcommand, flags, arguments
 	mount8 bool     // by mount(8) or umount(8): its exit codes
 	sloppy bool     // mount -s: unknown options are passed over
+	child  bool     // in the background: the parent prints the error
 	fake   bool     // mount -f: everything but the mount
 }
 

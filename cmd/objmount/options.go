@@ -127,8 +127,8 @@ func (o *options) groups() []flagGroup {
 		return flagGroup{title, f}
 	}
 	return []flagGroup{
-		group("Mount", o.mountFlags), group("Store", o.storeFlags), group("Promises", o.promiseFlags),
-		group("Local", o.localFlags), group("Log", o.logFlags),
+		group("Mount", o.mountFlags), group("Store", o.storeFlags), group("Durability and consistency", o.promiseFlags),
+		group("This machine", o.localFlags), group("Log", o.logFlags),
 	}
 }
 
@@ -143,13 +143,13 @@ func (o *options) mountFlags(f *pflag.FlagSet) {
 	f.Var(&o.dirMode, "dir-mode", "mode of directories, likewise")
 	f.Var(&o.umask, "umask", "permission bits to take off")
 	f.Var(&o.posix, "posix", "read mode, owner, times and symlinks from object metadata: where a mount has kept them, everywhere (a request per file), or nowhere")
-	f.StringArrayVarP(&o.list, "options", "o", nil, "comma-separated NAME or NAME=VALUE, for each of these flags, and what mount(8) passes; flags win over it")
+	f.StringArrayVarP(&o.list, "options", "o", nil, "comma-separated `list` of NAME or NAME=VALUE, for each of these flags, and what mount(8) passes; flags win over it")
 }
 
 func (o *options) storeFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.endpoint, "endpoint-url", "", "`URL` of the store (default: that of AWS_ENDPOINT_URL or the profile, else Amazon S3)")
-	f.StringVar(&o.region, "region", "", "region that requests are signed for (default: that of the environment or profile, else us-east-1)")
-	f.StringVar(&o.profile, "profile", "", "profile of the shared AWS configuration files")
+	f.StringVar(&o.region, "region", "", "`name` of the region that requests are signed for (default: that of the environment or profile, else us-east-1)")
+	f.StringVar(&o.profile, "profile", "", "`name` of a profile of the shared AWS configuration files")
 	f.StringVar(&o.credentialsFile, "credentials-file", "", "shared credentials `file` instead of ~/.aws/credentials")
 	f.BoolVar(&o.noSignRequest, "no-sign-request", false, "send no credentials, for public buckets")
 	f.Var(&o.pathStyle, "path-style", "bucket in the path instead of the host name")

@@ -21,6 +21,9 @@ func parseSource(s string) (source, error) {
 		return source{}, usage("SOURCE %q does not begin with s3://; write s3://BUCKET, s3://BUCKET/PREFIX, or s3:// for every bucket", s)
 	}
 	bucket, prefix, _ := strings.Cut(rest, "/")
+	if strings.Contains(bucket, "@") { // not repeated: it may be a secret
+		return source{}, usage("SOURCE has an \"@\" where the bucket should be: credentials do not belong there; use the environment, --profile or --credentials-file, and --endpoint-url for the host")
+	}
 	if bucket == "" && prefix != "" {
 		return source{}, usage("SOURCE %q has a prefix but no bucket; write s3://BUCKET/PREFIX", s)
 	}
@@ -59,8 +62,6 @@ func badBucket(name string) string {
 	for _, c := range name {
 		switch {
 		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '-', c == '.', c == '_':
-		case c == '@':
-			return `contains "@": credentials do not belong into SOURCE, use the environment or --profile`
 		case c == ':':
 			return `contains ":"; the endpoint is given by --endpoint-url`
 		default:
