@@ -15,6 +15,11 @@ import (
 	"github.com/objmount/objmount/backend/mem"
 )
 
+// pages makes the pages of a store smaller, so that few keys are many pages.
+func pages(store counted, size int32) {
+	store.mem.Configure(func(s *mem.Settings) { s.PageSize = size })
+}
+
 func TestWalkOfADeepTree(t *testing.T) {
 	t.Parallel()
 	var keys []string
@@ -61,16 +66,17 @@ func TestWalkGivesUpOnLargeDirectories(t *testing.T) {
 	t.Parallel()
 	var keys []string
 	for d := range 12 {
-		for f := range 4000 {
+		for f := range 600 {
 			keys = append(keys, fmt.Sprintf("root/big-%02d/%04d", d, f))
 		}
 		keys = append(keys, fmt.Sprintf("root/a-%02d/x", d))
 	}
 	c, store := open(t, nil, keys...)
+	pages(store, 100)
 	if n := find(t, c, "root/"); n != 24+len(keys) {
 		t.Errorf("%d entries", n)
 	}
-	if n := store.Total(); n > 1+12+12*4+6 {
+	if n := store.Total(); n > 1+12+12*7+6 {
 		t.Errorf("%v", store)
 	}
 }
@@ -81,12 +87,13 @@ func TestWalkGivesUpOnDeepDirectories(t *testing.T) {
 	var keys []string
 	for d := range 20 {
 		for s := range 6 {
-			for f := range 1100 {
+			for f := range 110 {
 				keys = append(keys, fmt.Sprintf("root/%02d/sub-%d/%04d", d, s, f))
 			}
 		}
 	}
 	c, store := open(t, nil, keys...)
+	pages(store, 100)
 	for _, e := range read(t, c, "root/") {
 		if n := len(read(t, c, "root/"+e.Name+"/")); n != 6 {
 			t.Errorf("%d entries", n)
@@ -96,7 +103,7 @@ func TestWalkGivesUpOnDeepDirectories(t *testing.T) {
 		t.Errorf("%v for 21 directories", store)
 	}
 	store.Reset()
-	if n := len(read(t, c, "root/13/sub-4/")); n != 1100 || store.Total() > 2 {
+	if n := len(read(t, c, "root/13/sub-4/")); n != 110 || store.Total() > 2 {
 		t.Errorf("%d, %v", n, store)
 	}
 }
@@ -105,14 +112,15 @@ func TestWalkOfLargeSubtrees(t *testing.T) {
 	t.Parallel()
 	var keys []string
 	for a := range 5 {
-		for b := range 100 {
+		for b := range 10 {
 			for f := range 40 {
 				keys = append(keys, fmt.Sprintf("root/%d/%02d/%02d", a, b, f))
 			}
 		}
 	}
 	c, store := open(t, nil, keys...)
-	if n := find(t, c, "root/"); n != 5+500+len(keys) {
+	pages(store, 100)
+	if n := find(t, c, "root/"); n != 5+50+len(keys) {
 		t.Errorf("%d entries", n)
 	}
 	if n := store.Total(); n > 20+5+8 {
