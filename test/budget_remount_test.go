@@ -31,7 +31,7 @@ func TestMountBudget(t *testing.T) {
 
 func TestReadAfterRemountBudget(t *testing.T) {
 	t.Parallel()
-	b := newBudget(t, []string{"--cache-dir=disk", "--cache-size=256MiB"})
+	b := newBudget(t, []string{"--cache-size=256MiB"})
 	b.seed("big", 20*mib)
 	b.seed("small", 5000)
 	b.read("big")

@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
-	"time"
 )
 
 // A workload is what a user does with ordinary programs. It leaves its files in w.dir, where
@@ -39,7 +38,8 @@ var workloads = []workload{
 
 func copyTree(w *workspace) {
 	src := w.sourceTree("tree")
-	w.sh(`cp -a "$SRC/tree" copy && cp -a copy "$SRC/back"`)
+	w.sh(`cp -a "$SRC/tree" copy
+	      cp -a copy "$SRC/back"`)
 	want := mustTree(w, src)
 	compareTrees(w, mustTree(w, w.path("copy")), want, 0)
 	compareTrees(w, mustTree(w, filepath.Join(w.scratch, "back")), want, 0)
@@ -47,7 +47,9 @@ func copyTree(w *workspace) {
 
 func extractTar(w *workspace) {
 	src := w.sourceTree("tree")
-	w.sh(`tar -C "$SRC" -cf "$SRC/tree.tar" tree && tar xf "$SRC/tree.tar" && tar df "$SRC/tree.tar"`)
+	w.sh(`tar -C "$SRC" -cf "$SRC/tree.tar" tree
+	      tar xf "$SRC/tree.tar"
+	      tar df "$SRC/tree.tar"`)
 	// A tar of the classic format keeps whole seconds.
 	compareTrees(w, mustTree(w, w.path("tree")), mustTree(w, src), mtimes)
 }
@@ -55,7 +57,8 @@ func extractTar(w *workspace) {
 func createTar(w *workspace) {
 	src := w.sourceTree("tree")
 	w.sh(`tar -C "$SRC/tree" -c . | cat > tree.tar
-	      mkdir "$SRC/back" && tar -C "$SRC/back" -xf tree.tar`)
+	      mkdir "$SRC/back"
+	      tar -C "$SRC/back" -xf tree.tar`)
 	compareTrees(w, mustTree(w, filepath.Join(w.scratch, "back")), mustTree(w, src), mtimes)
 }
 
@@ -67,7 +70,9 @@ func syncTree(w *workspace) {
 	if out := w.sh(`rsync -ai "$SRC/tree/" copy/`); strings.Contains(out, ">f") {
 		w.Errorf("a second rsync sends files again:\n%s", out)
 	}
-	w.sh(`echo more >> "$SRC/tree/private" && rm "$SRC/tree/bin/tool.sh" && rm -r "$SRC/tree/src/pkg3"
+	w.sh(`echo more >> "$SRC/tree/private"
+	      rm "$SRC/tree/bin/tool.sh"
+	      rm -r "$SRC/tree/src/pkg3"
 	      rsync -a --delete "$SRC/tree/" copy/`)
 	compareTrees(w, mustTree(w, w.path("copy")), mustTree(w, src), 0)
 }
@@ -84,8 +89,12 @@ func zipTree(w *workspace) {
 	src := w.sourceTree("tree")
 	w.sh(`rm "$SRC"/tree/names/tab* # zip drops control characters from names
 	      cp -a "$SRC/tree" tree
-	      zip -qry tree.zip tree && unzip -qt tree.zip
-	      mkdir out && cd out && unzip -q ../tree.zip && zip -q ../tree.zip -d 'tree/src/*'`)
+	      zip -qry tree.zip tree
+	      unzip -qt tree.zip
+	      mkdir out
+	      cd out
+	      unzip -q ../tree.zip
+	      zip -q ../tree.zip -d 'tree/src/*'`)
 	compareTrees(w, mustTree(w, w.path("out/tree")), mustTree(w, src), mtimes) // two seconds in a zip
 	if list := w.sh(`unzip -l tree.zip`); strings.Contains(list, "pkg1") {
 		w.Errorf("zip -d left:\n%s", list)
@@ -107,7 +116,8 @@ func followFile(w *workspace) {
 	      timeout 60 tail -n +1 -f log > "$SRC/seen" & TAIL=$!
 	      for i in $(seq 1 20); do echo "line $i" >> log; sleep 0.02; done
 	      exec 3>>log; for i in $(seq 21 40); do echo "line $i" >&3; sleep 0.02; done; exec 3>&-
-	      for i in $(seq 100); do grep -qx 'line 40' "$SRC/seen" && break; sleep 0.1; done
+	      for i in $(seq 100); do grep -qx 'line 40' "$SRC/seen"
+	      break; sleep 0.1; done
 	      kill $TAIL; wait $TAIL || true
 	      seq 0 40 | sed 's/^/line /' | diff - "$SRC/seen"
 	      diff log "$SRC/seen"`)
@@ -134,7 +144,9 @@ for i in range(5):
     assert open("a.txt").read() == open("b.txt").read() == "version %d\n" % i * 1000, i
 `
 	w.writeScratch("save.py", []byte(script), 0o644)
-	w.sh(`python3 "$SRC/save.py" && test "$(ls | tr '\n' ' ')" = "a.txt b.txt " && test "$(stat -c %a b.txt)" = 640`)
+	w.sh(`python3 "$SRC/save.py"
+	      test "$(ls | tr '\n' ' ')" = "a.txt b.txt "
+	      test "$(stat -c %a b.txt)" = 640`)
 }
 
 func appendAndTruncate(w *workspace) {
@@ -200,36 +212,37 @@ assert len(data) == 1 << 20 and data[4096:4104] == b"00004096" and data[100:104]
 func interruptedCopy(w *workspace) {
 	old := bytesOf(3, 2<<20)
 	w.writeScratch("old", old, 0o644)
-	w.sh(`cp "$SRC/old" kept && sync -d kept && mkfifo "$SRC/fifo"`)
+	w.sh(`cp "$SRC/old" kept
+	      sync -d kept
+	      mkfifo "$SRC/fifo"`)
 	if !w.settled {
 		w.eventually("the first version to be stored", func() bool { return w.objects()["kept"].SHA256 == digest(old) })
 	}
 	w.sh(`cp "$SRC/fifo" kept & CP=$!
 	      exec 3> "$SRC/fifo"; head -c 20000000 /dev/urandom >&3
-	      kill -TERM $CP; ! wait $CP; exec 3>&-`)
+	      kill -TERM $CP; fails wait $CP; exec 3>&-`)
 	if got := w.objects()["kept"]; got.SHA256 != digest(old) {
 		w.Errorf("after a killed cp the store has %d bytes, not the %d of the old object", got.Size, len(old))
 	}
 	w.sh(`rm kept`) // the mount shows what was written; that is for the user to settle
 }
 
-// eventually waits for a condition that comes true in the background.
-func (w *workspace) eventually(what string, condition func() bool) {
-	w.Helper()
-	for deadline := time.Now().Add(time.Minute); !condition(); time.Sleep(200 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			w.Fatalf("waited in vain for %s", what)
-		}
-	}
-}
-
 func renameTrees(w *workspace) {
 	src := w.sourceTree("tree")
-	w.sh(`cp -a "$SRC/tree" one && mv one two && mkdir three && mv two three/
-	      mv three/two/sizes/4096 three/two/sizes/renamed && mv three/two/sizes/renamed three/two/sizes/4096
-	      cp -a three/two/src gone && rm -r gone && test ! -e gone
-	      mkdir -p e/f && rmdir e/f && test -d e && rmdir e
-	      ! rmdir three 2>/dev/null`)
+	w.sh(`cp -a "$SRC/tree" one
+	      mv one two
+	      mkdir three
+	      mv two three/
+	      mv three/two/sizes/4096 three/two/sizes/renamed
+	      mv three/two/sizes/renamed three/two/sizes/4096
+	      cp -a three/two/src gone
+	      rm -r gone
+	      test ! -e gone
+	      mkdir -p e/f
+	      rmdir e/f
+	      test -d e
+	      rmdir e
+	      fails rmdir three 2>/dev/null`)
 	compareTrees(w, mustTree(w, w.path("three/two")), mustTree(w, src), 0)
 	if err := syscall.Rmdir(w.path("three")); errno(err) != syscall.ENOTEMPTY {
 		w.Errorf("rmdir of a full directory: %v, want ENOTEMPTY", err)

@@ -4,17 +4,30 @@ import "strings"
 
 func useGit(w *workspace) {
 	w.sourceTree("origin")
-	w.sh(`cd "$SRC/origin" && git init -q -b main && git add -A && git commit -q -m first
+	w.sh(`cd "$SRC/origin"
+	      git init -q -b main
+	      git add -A
+	      git commit -q -m first
 	      for i in 1 2 3 4 5; do echo "$i" >> notes; git add notes; git commit -q -m "note $i"; done`)
-	w.sh(`git clone -q "file://$SRC/origin" clone && cd clone
+	w.sh(`git clone -q "file://$SRC/origin" clone
+	      cd clone
 	      git status --porcelain | diff /dev/null -
-	      git checkout -q -b work && echo change >> notes && git mv private renamed && git commit -qam change
-	      git gc -q --prune=now && git fsck --strict --no-dangling
+	      git checkout -q -b work
+	      echo change >> notes
+	      git mv private renamed
+	      git commit -qam change
+	      git gc -q --prune=now
+	      git fsck --strict --no-dangling
 	      test "$(git log -1 --format=%s)" = change
 	      git push -q origin work
-	      git checkout -q main && test -e private && git merge -q work && test -e renamed
+	      git checkout -q main
+	      test -e private
+	      git merge -q work
+	      test -e renamed
 	      git status --porcelain | diff /dev/null -`)
-	w.sh(`cd "$SRC/origin" && git checkout -q work && git -C "$OLDPWD/clone" checkout -q work
+	w.sh(`cd "$SRC/origin"
+	      git checkout -q work
+	      git -C "$OLDPWD/clone" checkout -q work
 	      diff <(git ls-files -s) <(git -C "$OLDPWD/clone" ls-files -s)
 	      git -C "$OLDPWD/clone" status --porcelain | diff /dev/null -`)
 }
@@ -42,10 +55,16 @@ func buildGo(w *workspace) {
 	} {
 		w.writeScratch(name, []byte(text), 0o644)
 	}
-	out := w.sh(`cp -r "$SRC/m" m && cd m && mkdir tmp
-	      GOTMPDIR=$PWD/tmp go build -trimpath -o hello . && ./hello
-	      GOTMPDIR=$PWD/tmp go test ./... >&2 && go vet ./... && gofmt -l .
-	      go build -trimpath -o "$SRC/hello" . && cmp hello "$SRC/hello"`)
+	out := w.sh(`cp -r "$SRC/m" m
+	      cd m
+	      mkdir tmp
+	      GOTMPDIR=$PWD/tmp go build -trimpath -o hello .
+	      ./hello
+	      GOTMPDIR=$PWD/tmp go test ./... >&2
+	      go vet ./...
+	      gofmt -l .
+	      go build -trimpath -o "$SRC/hello" .
+	      cmp hello "$SRC/hello"`)
 	if strings.TrimSpace(out) != "HELLO" {
 		w.Errorf("the program printed %q", out)
 	}

@@ -113,10 +113,11 @@ func (c combination) args() []string {
 	if c.background {
 		args = append(args, "--commit=background")
 	}
+	size := "--cache-size=0"
 	if c.diskCache {
-		args = append(args, "--cache-dir=disk", "--cache-size=256MiB") // relative to the state directory
+		size = "--cache-size=256MiB"
 	}
-	return args
+	return append(args, size)
 }
 
 // folderOf is the workload's directory in the mount.
