@@ -201,12 +201,13 @@ func (m *mount) end() {
 	m.log.close()
 }
 
+// running says whether the process was started and has not ended.
 func (m *mount) running() bool {
 	select {
 	case <-m.exited:
 		return false
 	default:
-		return m.cmd.Process != nil
+		return m.cmd != nil && m.cmd.Process != nil
 	}
 }
 

@@ -107,7 +107,11 @@ func startServer(w *world, name, dir, health string, env []string, args func(add
 		if reply, err := http.Get(endpoint + health); err == nil {
 			reply.Body.Close()
 			if reply.StatusCode == http.StatusOK {
-				return newStore(w, name, endpoint), nil
+				s := newStore(w, name, endpoint)
+				// MinIO says that it is ready a moment before it is.
+				if _, err := s.client.ListBuckets(context.Background(), &s3.ListBucketsInput{}); err == nil {
+					return s, nil
+				}
 			}
 		}
 		select {
