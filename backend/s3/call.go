@@ -2,6 +2,7 @@ package s3
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -31,6 +32,9 @@ func send[In, Out any](ctx context.Context, s *Store, c call,
 	if err := ctx.Err(); err != nil {
 		return nil, &backend.Error{Kind: backend.KindCanceled, Op: c.op, Bucket: c.bucket, Key: c.key, Err: err}
 	}
+	if broken := c.payload.failure(); broken != nil {
+		return nil, brokenPayload(c, broken)
+	}
 	if c.patience > 0 {
 		ctx = withPatience(ctx, c.patience)
 	}
@@ -55,10 +59,13 @@ func send[In, Out any](ctx context.Context, s *Store, c call,
 		return nil, &backend.Error{Kind: backend.KindCanceled, Op: c.op, Bucket: c.bucket, Key: c.key, Err: ctx.Err()}
 	}
 	if broken := c.payload.failure(); broken != nil {
-		return nil, &backend.Error{Kind: backend.KindOf(broken), Op: c.op, Bucket: c.bucket, Key: c.key,
-			Err: fmt.Errorf("reading the bytes to send: %w", broken)}
+		return nil, brokenPayload(c, broken)
 	}
 	return nil, decode(c, err)
+}
+
+func brokenPayload(c call, err error) error {
+	return &backend.Error{Kind: backend.KindOf(err), Op: c.op, Bucket: c.bucket, Key: c.key, Err: fmt.Errorf("reading the bytes to send: %w", err)}
 }
 
 // named refuses the empty names with which a request for an object would be one for its
@@ -179,6 +186,24 @@ func (p *payload) Seek(off int64, whence int) (int64, error) {
 		p.off, p.mustSeek = off, true
 	}
 	return off, nil
+}
+
+// checksum reads all and goes back to the start. After a failure it returns "": send reports
+// that.
+func (p *payload) checksum(ctx context.Context) string {
+	h := NewCRC64NVME()
+	for buf := make([]byte, 256<<10); ctx.Err() == nil; {
+		n, err := p.Read(buf)
+		h.Write(buf[:n]) // never fails
+		if err == io.EOF {
+			p.rewind()
+			return base64.StdEncoding.EncodeToString(h.Sum(nil))
+		}
+		if err != nil {
+			break
+		}
+	}
+	return ""
 }
 
 func (p *payload) rewind() {

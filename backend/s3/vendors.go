@@ -38,6 +38,9 @@ type vendor struct {
 	tags       bool // x-amz-tagging is understood and answers have the number of tags
 	md5        bool // DeleteObjects needs, or does not mind, a Content-MD5
 
+	// cutsShort: the body of a PUT that breaks off is stored as if it had been whole, unless
+	// the request has a checksum.
+	cutsShort     bool
 	copyForgets   bool // a plain copy loses Expires
 	completeFakes bool // CompleteMultipartUpload of an unknown upload succeeds when the key exists
 }
@@ -93,7 +96,7 @@ var vendors = map[string]*vendor{
 		never: []string{"DeleteIfMatch", "CopyDestination", "FileAndPrefix", "AnyKey"},
 	},
 	vendorVersityGW: {
-		name: vendorVersityGW, versions: true, objectLock: true, checksums: true, tags: true, completeFakes: true,
+		name: vendorVersityGW, versions: true, objectLock: true, checksums: true, tags: true, cutsShort: true, completeFakes: true,
 		caps: backend.Capabilities{GetIfMatch: true, PartCopy: true, DeleteMany: true, Tagging: true, Limits: limits(nil)},
 		// Keys become paths: "x//y" overwrites "x/y".
 		never: []string{"CopyDestination", "FileAndPrefix", "AnyKey"},

@@ -46,6 +46,9 @@ func (s *Store) Put(ctx context.Context, in backend.PutInput) (backend.Object, e
 	if err != nil {
 		return backend.Object{}, err
 	}
+	if in.CRC64NVME == "" && in.Size > 0 && s.vendor.Load().cutsShort {
+		in.CRC64NVME = c.payload.checksum(ctx)
+	}
 	h, e := in.Properties.Headers, in.Properties.Encryption
 	out, err := send(ctx, s, c, s.client.PutObject, &awss3.PutObjectInput{
 		Bucket: &in.Bucket, Key: &in.Key, Body: c.payload, ContentLength: &in.Size,
