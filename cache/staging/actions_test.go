@@ -1,6 +1,7 @@
 package staging
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 
@@ -29,10 +30,10 @@ func (w *world) actions() map[string]func(*rapid.T) {
 }
 
 func (w *world) create() {
-	if len(w.files) >= 6 {
+	if live := slices.DeleteFunc(slices.Clone(w.files), func(m *fileModel) bool { return m.file == nil }); len(live) >= 5 {
 		w.t.Skip("enough files")
 	}
-	key := rapid.StringMatching("key-[a-z]{8}").Draw(w.t, "key")
+	key := fmt.Sprint("key", len(w.files))
 	spec := Spec{Target: backend.ObjectID{Bucket: "b", Key: key}, Condition: backend.Condition{IfNoneMatch: true}}
 	m := &fileModel{target: spec.Target, stored: make(map[string]bool)}
 	if rapid.Bool().Draw(w.t, "existing") {
@@ -113,6 +114,7 @@ func (w *world) copy() {
 	if len(src.data) == 0 {
 		w.t.Skip("empty source")
 	}
+	src.shared = src.shared || src != m
 	from := rapid.Int64Range(0, int64(len(src.data))-1).Draw(w.t, "from")
 	n := rapid.Int64Range(1, int64(len(src.data))-from).Draw(w.t, "n")
 	off := w.offset(len(m.data))
@@ -145,7 +147,7 @@ func (w *world) freeze() {
 	}
 	off := rapid.Int64Range(0, int64(len(m.data))).Draw(w.t, "off")
 	n := rapid.Int64Range(0, int64(len(m.data))-off).Draw(w.t, "n")
-	m.streams = append(m.streams, frozenModel{m.file.Freeze(off, n), m.data[off : off+n]})
+	m.streams = append(m.streams, frozenModel{m.file.seals, m.file.Freeze(off, n), m.data[off : off+n]})
 }
 
 func (w *world) forget() {
@@ -159,7 +161,7 @@ func (w *world) forget() {
 // upload begins an upload and adds a part of what is frozen.
 func (w *world) upload() {
 	m := w.pick()
-	if len(m.streams) == 0 {
+	if len(m.streams) == 0 || m.gone {
 		w.t.Skip("nothing frozen")
 	}
 	if m.file.Upload() == nil {
@@ -212,9 +214,10 @@ func (w *world) release() {
 		w.t.Skip("no snapshot")
 	}
 	i := rapid.IntRange(0, len(m.snapshots)-1).Draw(w.t, "snapshot")
-	m.snapshots[i].snap.Release()
+	snap := m.snapshots[i].snap
+	snap.Release()
 	m.snapshots = slices.Delete(m.snapshots, i, i+1)
-	m.streams = nil // a later snapshot may have been released
+	m.streams = slices.DeleteFunc(m.streams, func(s frozenModel) bool { return s.seals < snap.number })
 }
 
 // commit stores the oldest snapshot, as write-back does: in order.
@@ -252,20 +255,10 @@ func (w *world) commit() {
 	s.snap.Release()
 }
 
-// forgetObjects drops older versions of a file's object that no other file refers to: nothing of
-// this file may need them.
+// forgetObjects drops older versions of a file's object: nothing of this file may need them. Where
+// another file copied from it, fs keeps the older version or waits.
 func (w *world) forgetObjects(m *fileModel, keep *Remote) {
-	for r := range maps.Clone(w.objects) {
-		if r.Key != keep.Key || r == *keep {
-			continue
-		}
-		used := slices.ContainsFunc(w.files, func(o *fileModel) bool {
-			return o != m && o.file != nil && o.file.References(r.Bucket, r.Key)
-		})
-		if !used {
-			delete(w.objects, r)
-		}
-	}
+	maps.DeleteFunc(w.objects, func(r Remote, _ []byte) bool { return !w.keepAll && !m.shared && r.Key == keep.Key && r != *keep })
 }
 
 // rebase gives the file's base another ETag.
@@ -288,7 +281,9 @@ func (w *world) rebase() {
 			o.streams[i].list = rebased(o.streams[i].list, old, now)
 		}
 	}
-	delete(w.objects, *old)
+	if !w.keepAll {
+		delete(w.objects, *old)
+	}
 	if c := m.file.Spec().Condition; c.IfMatch != now.ETag {
 		w.t.Fatal("condition is ", c)
 	}

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"maps"
+	"math/rand/v2"
 	"path"
 	"slices"
 	"sync"
@@ -37,6 +38,7 @@ type Area struct {
 	handles                     *handles
 	committer                   *committer
 	space                       limiter
+	ids                         func() uint64
 	namesDirty                  atomic.Bool // data/ has names that may not be durable
 
 	mu sync.Mutex // a leaf
@@ -78,12 +80,18 @@ func (a *Area) Create(spec Spec) (*File, error) {
 	return f, nil
 }
 
-// newFileLocked makes a file with the next number: numbers ascend and are never used again, also
-// not after a restart, because they come from the clock.
-func (a *Area) newFileLocked() *File {
-	a.lastID = max(a.lastID+1, uint64(time.Now().UnixMilli())<<20)
-	return a.fileOf(a.lastID)
+// newFileLocked makes a file with the next number.
+func (a *Area) newFileLocked() *File { return a.fileOf(a.nextIDLocked()) }
+
+// nextIDLocked gives out numbers that ascend.
+func (a *Area) nextIDLocked() uint64 {
+	a.lastID = max(a.lastID+1, a.ids())
+	return a.lastID
 }
+
+// clockIDs gives numbers that are not used again, also not after a restart: the clock's milliseconds
+// and random bits.
+func clockIDs() uint64 { return uint64(time.Now().UnixMilli())<<20 | rand.Uint64N(1<<19) }
 
 func (a *Area) fileOf(id uint64) *File {
 	f := &File{area: a, id: id, generation: newGeneration()}
@@ -212,8 +220,7 @@ func (a *Area) emptyTrash(synced uint64) {
 // AddIntent journals a promise of the layer above; with sync it is durable when it returns.
 func (a *Area) AddIntent(kind string, payload []byte, sync bool) (id uint64, err error) {
 	a.mu.Lock()
-	a.lastID = max(a.lastID+1, uint64(time.Now().UnixMilli())<<20)
-	id = a.lastID
+	id = a.nextIDLocked()
 	a.mu.Unlock()
 	var e encoder
 	e.string(kind)

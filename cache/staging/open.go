@@ -14,10 +14,16 @@ import (
 // Open takes a staging directory, which one process can hold at a time (KindOther says who does), and
 // recovers what an earlier one left. It starts one goroutine that Close ends.
 func Open(cfg Config) (*Area, error) {
-	return open(cfg, syncEvery)
+	return open(cfg, tuning{every: syncEvery, ids: clockIDs})
 }
 
-func open(cfg Config, every time.Duration) (*Area, error) {
+// tuning is what tests set.
+type tuning struct {
+	every time.Duration // how long a record may wait for its sync
+	ids   func() uint64 // numbers for files and intents, not used before
+}
+
+func open(cfg Config, tune tuning) (*Area, error) {
 	if cfg.Disk == nil {
 		cfg.Disk = newOSDisk()
 	}
@@ -27,11 +33,11 @@ func open(cfg Config, every time.Duration) (*Area, error) {
 	a := &Area{
 		dir: cfg.Dir, dataDir: path.Join(cfg.Dir, "data"), quarantineDir: path.Join(cfg.Dir, "quarantine"),
 		disk: cfg.Disk, log: cfg.Log, handles: newHandles(cfg.Disk, maxOpenFiles),
-		files: make(map[uint64]*File), intents: make(map[uint64]Intent),
+		ids: tune.ids, files: make(map[uint64]*File), intents: make(map[uint64]Intent),
 	}
 	a.space.limit = cfg.Limit
 	a.journal = newJournal(cfg.Disk, cfg.Dir)
-	a.committer = newCommitter(a, every)
+	a.committer = newCommitter(a, tune.every)
 	for _, dir := range []string{a.dir, a.dataDir, a.quarantineDir} {
 		if err := a.disk.MkdirAll(dir); err != nil {
 			return nil, diskError("open staging", backend.ObjectID{}, err)

@@ -12,6 +12,7 @@ func (f *File) Freeze(off, n int64) []Extent {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.m.rewrite(max(off, 0), end(off, n), func(p *piece) { p.frozen = p.Local })
+	f.space.streams, f.space.frozenAt = true, f.seals
 	return f.m.extents(off, end(off, n))
 }
 

@@ -171,7 +171,9 @@ func (d *simDisk) Lock(p, _ string) (io.Closer, error) {
 }
 
 // kill is the disk after this process ended: nothing is lost but locks and descriptors.
-func (d *simDisk) kill() *simDisk { return d.clone(func(n *simNode) *simNode { return n.copy() }, false, nil) }
+func (d *simDisk) kill() *simDisk {
+	return d.clone(func(n *simNode) *simNode { return n.copy() }, false, nil)
+}
 
 // crash is the disk after a power failure.
 func (d *simDisk) crash(r *rand.Rand) *simDisk {

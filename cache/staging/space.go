@@ -8,11 +8,13 @@ import (
 // space keeps account of the positions of a data file. Positions are given out in ascending order
 // and never twice, so that a frozen position names its bytes for ever.
 type space struct {
-	tail   int64      // the next position
-	held   int64      // bytes that count against the limit
-	sealed int64      // the tail at the last seal: what lies before is in that snapshot, if anywhere
-	dead   []deadSpan // not in the map any more, not given back yet
-	gaps   []span     // given back; ascending, not touching
+	tail     int64      // the next position
+	held     int64      // bytes that count against the limit
+	sealed   int64      // the tail at the last seal: what lies before is in that snapshot, if anywhere
+	dead     []deadSpan // not in the map any more, not given back yet
+	streams  bool       // a Freeze was made whose parts may be on their way
+	frozenAt uint64     // number of seals made at the last Freeze
+	gaps     []span     // given back; ascending, not touching
 }
 
 // deadSpan is a range of the data file that the map does not refer to any more.
@@ -21,7 +23,7 @@ type deadSpan struct {
 	seal   uint64 // snapshots up to this number may refer to it; 0: none
 	died   uint64 // number of seals made when it died
 	record uint64 // sequence of the first record that does not refer to it; 0: not written yet
-	stream bool   // frozen since the last seal: a part of it may be on its way
+	stream bool   // a part made of it may be on its way
 }
 
 // kill notes that the map dropped a range, when so many seals were made.
@@ -30,7 +32,7 @@ func (s *space) kill(pos, n int64, frozen bool, seals uint64) {
 	if pos < s.sealed {
 		d.seal = seals
 	}
-	d.stream = frozen && pos+n > s.sealed
+	d.stream = frozen && s.streams
 	if k := len(s.dead) - 1; k >= 0 {
 		last := s.dead[k]
 		last.span = span{last.off + last.len, n}
@@ -51,8 +53,11 @@ func (s *space) recorded(seq uint64) {
 	}
 }
 
-// unstream says that no part made of ranges that died after at most so many seals is on its way.
+// unstream says that no part is on its way that was frozen before that many seals were made.
 func (s *space) unstream(seals uint64) {
+	if s.frozenAt < seals {
+		s.streams = false
+	}
 	for i := range s.dead {
 		if s.dead[i].died < seals {
 			s.dead[i].stream = false

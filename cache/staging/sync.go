@@ -102,7 +102,9 @@ func (f *File) checkpoint(force bool) error {
 		f.dueLocked()
 		return err
 	}
-	f.nextMap = time.Now().Add(time.Duration(len(r.payload)) * time.Second / checkpointRate)
+	if n := len(r.payload); n > checkpointRate {
+		f.nextMap = time.Now().Add(time.Duration(n) * time.Second / checkpointRate)
+	}
 	return nil
 }
 

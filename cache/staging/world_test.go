@@ -25,6 +25,8 @@ type world struct {
 	files   []*fileModel
 	etags   int
 	seed    uint64
+	ids     uint64 // given out
+	keepAll bool   // objects stay, whoever overwrites them
 	intents map[uint64]*intentModel
 }
 
@@ -41,12 +43,11 @@ type fileModel struct {
 	streams   []frozenModel
 	stored    map[string]bool // generations that are in the store
 
-	changed   bool // ever, since it was created or committed
-	recorded  bool // the change is older than a tick
-	gone      bool // committed and clean, or removed
-	goneFor   bool // durably so
-	conflict  bool
-	lastState State
+	changed  bool // ever, since it was created or committed
+	recorded bool // the change is older than a tick
+	gone     bool // committed and clean, or removed
+	goneFor  bool // durably so
+	shared   bool // another file copied from it
 }
 
 type sealModel struct {
@@ -61,8 +62,9 @@ type snapModel struct {
 }
 
 type frozenModel struct {
-	list []Extent
-	data []byte
+	seals uint64 // made before
+	list  []Extent
+	data  []byte
 }
 
 type intentModel struct {
@@ -101,7 +103,7 @@ func (w *world) object(key string, data []byte) *Remote {
 }
 
 func (w *world) open() {
-	a, err := open(Config{Dir: "area", Disk: w.disk, Limit: w.limit}, time.Hour)
+	a, err := open(Config{Dir: "area", Disk: w.disk, Limit: w.limit}, tuning{every: time.Hour, ids: func() uint64 { w.ids++; return w.ids }})
 	if err != nil {
 		w.t.Fatal("open:", err)
 	}
