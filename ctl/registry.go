@@ -36,7 +36,8 @@ const (
 )
 
 // ProcessStart returns the start time of a process in clock ticks since boot, which together
-// with the pid names it for ever. fs.ErrNotExist: there is no such process.
+// with the pid names it for ever. fs.ErrNotExist: there is no such process, or one that has
+// ended and only waits for its parent to notice.
 func ProcessStart(pid int) (uint64, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
@@ -50,6 +51,9 @@ func ProcessStart(pid int) (uint64, error) {
 	const startTime = 22 - 3 // the 22nd field; the first of fields is the third
 	if len(fields) <= startTime {
 		return 0, fmt.Errorf("/proc/%d/stat has %d fields", pid, len(fields))
+	}
+	if state := fields[0]; state == "Z" || state == "X" {
+		return 0, fs.ErrNotExist
 	}
 	return strconv.ParseUint(fields[startTime], 10, 64)
 }

@@ -154,6 +154,9 @@ func TestProcessStart(t *testing.T) {
 	if err := cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
+	if err := i.Ended(t.Context()); err != nil { // before its parent waits for it
+		t.Error(err)
+	}
 	_ = cmd.Wait()
 	if err := i.Ended(t.Context()); err != nil {
 		t.Error(err)
