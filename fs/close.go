@@ -33,13 +33,7 @@ func (f *FS) Flush(cancel <-chan struct{}, in *fuse.FlushIn) fuse.Status {
 	}
 	r := f.request(cancel, in.Pid)
 	defer r.finish()
-	err := f.commit(r, n, commitOptions{wait: f.cfg.Commit == CommitClose})
-	if err == nil {
-		n.mu.Lock()
-		h.replacing = false
-		n.mu.Unlock()
-	}
-	return f.status("close", err)
+	return f.status("close", f.commit(r, n, commitOptions{wait: f.cfg.Commit == CommitClose}))
 }
 
 // interruptedReplace keeps the old object when the program that was replacing it is killed: what
@@ -47,7 +41,7 @@ func (f *FS) Flush(cancel <-chan struct{}, in *fuse.FlushIn) fuse.Status {
 func (f *FS) interruptedReplace(h *handle, pid uint32) bool {
 	n := h.node
 	n.mu.RLock()
-	replacing := h.replacing && n.staged != nil && n.writers == 1
+	replacing := n.replacing && n.staged != nil && n.writers == 1
 	n.mu.RUnlock()
 	if !replacing || !killedBySignal(pid) {
 		return false

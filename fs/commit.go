@@ -22,12 +22,18 @@ type commitOptions struct {
 	wait  bool          // for the store
 	fsync bool          // data and journal on the local disk before it returns
 	delay time.Duration // of the upload, when not waiting: more changes may come
+	// nested: on behalf of a change to an object that the content refers to; its own references are
+	// not followed again.
+	nested bool
 }
 
 // commit publishes a node's staged content: seals it, and hands it to write-back. Content that is
 // sealed already is only waited for. No lock is held on entry.
 func (f *FS) commit(ctx context.Context, n *node, o commitOptions) error {
-	if err := f.prepareCommit(ctx, n); err != nil {
+	if err := f.prepareCommit(ctx, n, o); err != nil {
+		return err
+	}
+	if err := f.moving.wait(ctx, f.tree, n); err != nil {
 		return err
 	}
 	n.mu.Lock()
@@ -48,18 +54,51 @@ func (f *FS) commit(ctx context.Context, n *node, o commitOptions) error {
 			return err
 		}
 	}
-	n.written, n.truncated, n.failure = false, false, nil
-	snap, err := file.Seal(o.fsync)
-	n.mu.Unlock()
+	n.written, n.replacing, n.failure = false, false, nil
+	snap, err := file.Seal(false)
 	if err != nil {
+		n.mu.Unlock()
 		return err
 	}
-	if !o.wait && !refersElsewhere(snap) {
+	// Queued under the lock: the queue must see the snapshots of a file in their order.
+	var wait func(context.Context) (backend.Object, error)
+	if o.wait || refersElsewhere(snap) {
+		wait = f.queue.Submit(snap)
+	} else {
 		f.queue.Enqueue(snap, o.delay)
+	}
+	n.mu.Unlock()
+	if o.fsync {
+		if err := file.Sync(); err != nil {
+			return err
+		}
+	}
+	if wait == nil {
 		return nil
 	}
-	_, err = f.queue.Commit(ctx, snap)
-	return f.commitError(n, err)
+	_, err = wait(ctx)
+	return f.commitError(ctx, n, file, err)
+}
+
+// commitReferences stores the content of other files that still refers to an object which is about to go
+// or to be replaced (copy_file_range), before that happens.
+func (f *FS) commitReferences(ctx context.Context, n *node, v *version) error {
+	for _, other := range f.staged.all() {
+		if other == n {
+			continue
+		}
+		other.mu.RLock()
+		refers := other.staged != nil && !other.doomed && other.staged.References(v.remote.Bucket, v.remote.Key) &&
+			(other.current == nil || other.current.remoteID() != v.remoteID())
+		other.mu.RUnlock()
+		if !refers {
+			continue
+		}
+		if err := f.commit(ctx, other, commitOptions{wait: true, nested: true}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // changed tells whether a staged file holds anything that no commit was begun for.
@@ -75,11 +114,21 @@ func (f *FS) await(ctx context.Context, n *node, file *staging.File, o commitOpt
 	if !o.wait || file.State() == staging.StateCommitted {
 		return nil
 	}
-	return f.commitError(n, f.queue.Wait(ctx, file))
+	return f.commitError(ctx, n, file, f.queue.Wait(ctx, file))
 }
 
 // commitError is what close or fsync report. The failure is told once.
-func (f *FS) commitError(n *node, err error) error {
+func (f *FS) commitError(ctx context.Context, n *node, file *staging.File, err error) error {
+	if backend.IsKind(err, backend.KindCanceled) && ctx.Err() == nil && f.ctx.Err() == nil {
+		// Not our wait was ended, but the upload: the file was unlinked, or got another name.
+		n.mu.RLock()
+		doomed := n.doomed
+		n.mu.RUnlock()
+		if doomed {
+			return nil
+		}
+		err = f.queue.Wait(ctx, file)
+	}
 	if err == nil || backend.IsKind(err, backend.KindCanceled) {
 		return err
 	}
@@ -115,8 +164,16 @@ func (f *FS) inheritType(ctx context.Context, n *node) {
 }
 
 // prepareCommit writes the markers that a file with attributes of its own needs.
-func (f *FS) prepareCommit(ctx context.Context, n *node) error {
+func (f *FS) prepareCommit(ctx context.Context, n *node, o commitOptions) error {
 	f.inheritType(ctx, n)
+	n.mu.RLock()
+	v, due := n.current, n.staged != nil && !n.doomed && changed(n.staged)
+	n.mu.RUnlock()
+	if due && v != nil && !o.nested {
+		if err := f.commitReferences(ctx, n, v); err != nil {
+			return err
+		}
+	}
 	n.mu.Lock()
 	if n.staged == nil || n.doomed || !changed(n.staged) {
 		n.mu.Unlock()
@@ -322,7 +379,15 @@ func (f *FS) lose(n *node, cause error) {
 	n.mu.Lock()
 	n.lost, n.failure = true, cause
 	f.detachStagedLocked(n)
+	after := n.after
+	n.after = nil
 	n.mu.Unlock()
+	for _, source := range after { // the object under the old name stays
+		if _, err := f.takeBack(backend.ObjectID{Bucket: source.Bucket, Key: source.Key}); err != nil {
+			f.log.Warn("journal", slog.String("error", err.Error()))
+		}
+		f.cfg.Metadata.Invalidate(source.Bucket, prefixOf(source.Key))
+	}
 	f.tree.detach(n)
 	f.notifyEntry(parent, name)
 	f.notifyContent(n)

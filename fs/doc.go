@@ -14,13 +14,14 @@
 //
 // Deeper is taken later; nothing is taken upwards.
 //
-//	FS.renames                 one rename of a directory at a time
+//	FS.renames                 one rename of a directory at a time; held over its requests
+//	deferredDelete.mu          while a promised delete is carried out; held over its request
 //	  node.mu                  two nodes: never at once
 //	    staging.File           (inside package staging)
 //	    tree.mu                names, parents, lookup counts
-//	    hidden.mu, staged.mu, handleTable.mu   leaves
+//	    promises.mu, stagedNodes.mu, table.mu, moving.mu   leaves
 //
-// No lock is held across a request to the store, a wait for write-back, or a
+// But for these two, no lock is held across a request to the store, a wait for write-back, or a
 // notification of the kernel. Functions that need node.mu end in Locked.
 //
 // # Goroutines

@@ -49,10 +49,12 @@ func (f *FS) status(op string, err error) fuse.Status {
 			return fuse.Status(no)
 		}
 	}
-	kind := backend.KindOf(err)
-	no, ok := errnoOf[kind]
+	no, ok := errnoOf[backend.KindOf(err)]
 	if !ok {
 		no = syscall.EIO
+	}
+	if errors.Is(err, syscall.ESTALE) { // joined to what the store said
+		no = syscall.ESTALE
 	}
 	switch no {
 	case syscall.EIO, syscall.EACCES, syscall.ENOSPC, syscall.EFBIG:

@@ -10,7 +10,6 @@ import (
 
 	"github.com/hanwen/go-fuse/v2/fuse"
 
-	"github.com/objmount/objmount/backend"
 	"github.com/objmount/objmount/cache/writeback"
 )
 
@@ -21,25 +20,26 @@ type FS struct {
 	cfg     Config
 	log     *slog.Logger
 	queue   *writeback.Queue
-	server  *fuse.Server
+	server  atomic.Pointer[fuse.Server]
 	started time.Time
 
-	tree    *tree
-	handles table[*handle]
-	dirs    table[*dirHandle]
-	hidden  hiddenKeys
-	staged  stagedNodes
+	tree     *tree
+	handles  table[*handle]
+	dirs     table[*dirHandle]
+	promises promises
+	staged   stagedNodes
 
 	passthrough atomic.Bool
 
-	renames   sync.Mutex // one directory rename at a time; held over its requests, taken first
-	renamesMu sync.Mutex
-	promised  map[backend.ObjectID]*deferredDelete // guarded by renamesMu: deletes that wait for a commit
+	renames sync.Mutex // one directory rename at a time; held over its requests, taken first
+	moving  moving     // the directory that is being renamed
 
-	ctx    context.Context
-	stop   context.CancelFunc
-	work   sync.WaitGroup // background
-	notify chan func(*fuse.Server)
+	ctx     context.Context
+	stop    context.CancelFunc
+	closing chan struct{}  // closed when the mount ends: no repeats any more
+	work    sync.WaitGroup // background
+	notices sync.WaitGroup // the notifier
+	notify  chan func(*fuse.Server)
 }
 
 // New builds the inode layer and takes over what an earlier mount left in staging: finished files
@@ -54,13 +54,14 @@ func New(cfg Config) (*FS, error) {
 	ctx, stop := context.WithCancel(context.Background())
 	f := &FS{
 		RawFileSystem: fuse.NewDefaultRawFileSystem(), cfg: cfg, log: cfg.Log, started: time.Now(),
-		tree: newTree(cfg.Bucket, cfg.Prefix), promised: make(map[backend.ObjectID]*deferredDelete),
-		ctx: ctx, stop: stop, notify: make(chan func(*fuse.Server), 1024),
+		tree: newTree(cfg.Bucket, cfg.Prefix), ctx: ctx, stop: stop, closing: make(chan struct{}),
+		notify: make(chan func(*fuse.Server), 1024),
 	}
 	root := f.tree.root()
 	root.attr = f.dirAttr()
 	f.queue = cfg.NewQueue(f.committed, f.failed)
-	f.background(f.notifier)
+	f.notices.Add(1)
+	go f.notifier()
 	if !cfg.ReadOnly {
 		f.recover()
 	}
@@ -82,13 +83,14 @@ func (f *FS) background(fn func()) {
 // notifier sends notifications to the kernel, one at a time and with no lock held: the kernel may
 // ask us something before it answers.
 func (f *FS) notifier() {
+	defer f.notices.Done()
 	for {
 		select {
 		case <-f.ctx.Done():
 			return
 		case send := <-f.notify:
-			if f.server != nil {
-				send(f.server)
+			if server := f.server.Load(); server != nil {
+				send(server)
 			}
 		}
 	}
@@ -124,11 +126,23 @@ func (f *FS) Drain(ctx context.Context, progress func(done, total int64, files i
 	return f.queue.Flush(ctx, progress)
 }
 
-// Close ends the background work and the queue. What is not in the store stays in staging.
+// Close waits for deletes under way, until ctx ends, and ends the queue and the background work. What is
+// not in the store stays in staging. It is called once.
 func (f *FS) Close(ctx context.Context) error {
+	close(f.closing)
+	idle := make(chan struct{})
+	go func() {
+		f.work.Wait()
+		close(idle)
+	}()
+	select {
+	case <-idle:
+	case <-ctx.Done():
+	}
 	err := f.queue.Close(ctx)
 	f.stop()
-	f.work.Wait()
+	<-idle
+	f.notices.Wait()
 	return err
 }
 

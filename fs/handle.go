@@ -3,7 +3,6 @@ package fs
 import (
 	"sync"
 
-	"github.com/objmount/objmount/backend"
 	"github.com/objmount/objmount/cache/blocks"
 	"github.com/objmount/objmount/cache/staging"
 )
@@ -24,13 +23,12 @@ type handle struct {
 	through  bool // passthrough
 	// flushed: its opener has closed it; RELEASE may come much later. Guarded by node.mu.
 	flushed bool
-	// replacing: opened with O_TRUNC over a stored object, and nothing was committed since.
-	// Guarded by node.mu.
-	replacing bool
-
 	mu      sync.Mutex
 	readers map[*staging.Remote]*blocks.Reader // guarded by mu
 }
+
+// maxReaders bounds the versions that one open file reads from at a time: each commit makes one more.
+const maxReaders = 16
 
 // reader returns the handle's reader of a version: read-ahead belongs to one open file.
 func (h *handle) reader(c *blocks.Cache, v *staging.Remote) *blocks.Reader {
@@ -40,6 +38,13 @@ func (h *handle) reader(c *blocks.Cache, v *staging.Remote) *blocks.Reader {
 	if r == nil {
 		if h.readers == nil {
 			h.readers = make(map[*staging.Remote]*blocks.Reader)
+		}
+		if len(h.readers) >= maxReaders {
+			for old, reader := range h.readers {
+				reader.Close()
+				delete(h.readers, old)
+				break
+			}
 		}
 		r = c.NewReader(blocks.Source{Source: v.Source, Size: v.Size})
 		h.readers[v] = r
@@ -108,36 +113,6 @@ func (t *table[T]) len() int {
 	return len(t.all)
 }
 
-// hiddenKeys are objects whose names are gone here and whose delete is promised: an open file was
-// unlinked, or a rename waits for its commit. A listing still shows them.
-type hiddenKeys struct {
-	mu   sync.RWMutex
-	keys map[backend.ObjectID]int
-}
-
-func (h *hiddenKeys) add(id backend.ObjectID) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.keys == nil {
-		h.keys = make(map[backend.ObjectID]int)
-	}
-	h.keys[id]++
-}
-
-func (h *hiddenKeys) drop(id backend.ObjectID) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.keys[id]--; h.keys[id] <= 0 {
-		delete(h.keys, id)
-	}
-}
-
-func (h *hiddenKeys) has(id backend.ObjectID) bool {
-	h.mu.RLock()
-	defer h.mu.RUnlock()
-	return h.keys[id] > 0
-}
-
 // stagedNodes finds the node of a staged file.
 type stagedNodes struct {
 	mu    sync.RWMutex
@@ -163,6 +138,17 @@ func (s *stagedNodes) node(file *staging.File) *node {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return s.nodes[file.ID()]
+}
+
+// all returns every node with staged content.
+func (s *stagedNodes) all() []*node {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	found := make([]*node, 0, len(s.nodes))
+	for _, n := range s.nodes {
+		found = append(found, n)
+	}
+	return found
 }
 
 // in returns the nodes with staged content whose parent is dir.

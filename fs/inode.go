@@ -59,7 +59,7 @@ type node struct {
 	doomed    bool             // unlinked or replaced: no name leads here
 	lost      bool             // its content lost against another client's: all I/O is ESTALE
 	written   bool             // written since the last commit began
-	truncated bool             // by O_TRUNC, since the last commit began
+	replacing bool             // O_TRUNC over a stored object, and nothing was committed since
 	doomedID  *deferredDelete  // the object to delete at the last close
 	after     []staging.Remote // objects to delete once the staged content is stored (a rename)
 	failure   error            // the last failed commit, for the next close or fsync
@@ -295,6 +295,18 @@ func (t *tree) below(dir *node, fn func(n *node)) {
 	for _, n := range found {
 		fn(n)
 	}
+}
+
+// isBelow tells whether a node lies below a directory.
+func (t *tree) isBelow(n, dir *node) bool {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	for m := n.parent; m != nil; m = m.parent {
+		if m == dir {
+			return true
+		}
+	}
+	return false
 }
 
 // count returns how many nodes there are.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/objmount/objmount/backend"
 	"github.com/objmount/objmount/cache/metadata"
+	"github.com/objmount/objmount/fs/attributes"
 	"github.com/objmount/objmount/fs/names"
 )
 
@@ -87,7 +88,7 @@ func (f *FS) local(parent *node, name string) *node {
 
 // resolve turns an entry of the store into a node.
 func (f *FS) resolve(ctx context.Context, parent *node, name string, kind names.Kind, e metadata.Entry, began time.Time) (*node, error) {
-	if e.Object != nil && f.hidden.has(e.Object.ID()) {
+	if e.Object != nil && f.promises.has(e.Object.ID()) {
 		e.Object = nil
 	}
 	if e.Dir && kind == names.Natural {
@@ -129,13 +130,12 @@ func (f *FS) fileNode(parent *node, name, suffix string, o backend.Object, meta 
 	ino := inoOf(p.bucket, p.key+suffix, "")
 	if n := f.tree.child(parent, name); n != nil && !n.dir {
 		n.mu.Lock()
-		same := n.staged != nil || n.current != nil && n.current.remote.ETag == o.ETag
-		if same && n.staged == nil {
+		// An answer that was asked for before our own commit does not count.
+		same := n.staged != nil || n.checked.After(began) || n.current != nil && n.current.remote.ETag == o.ETag
+		if same && n.staged == nil && n.current != nil && n.current.remote.ETag == o.ETag {
 			n.checked = began
 			n.current.modified = o.LastModified
-			if meta != nil || n.attr.mtime.IsZero() {
-				n.attr = f.fileAttr(o, meta)
-			}
+			f.refreshLocked(n, o, meta)
 		}
 		n.mu.Unlock()
 		if same {
@@ -146,6 +146,19 @@ func (f *FS) fileNode(parent *node, name, suffix string, o backend.Object, meta 
 	n := &node{suffix: suffix, ino: ino, attr: f.fileAttr(o, meta), current: newVersion(o), tagCount: o.TagCount, checked: began}
 	f.tree.add(parent, name, n, false)
 	return n
+}
+
+// refreshLocked takes over the attributes of the version that a node pins. Its mtime stays what the mount has
+// shown, unless one is kept: our own commits and renames date the object anew.
+func (f *FS) refreshLocked(n *node, o backend.Object, meta map[string]string) {
+	if meta == nil && !n.attr.mtime.IsZero() {
+		return
+	}
+	shown := n.attr.mtime
+	n.attr = f.fileAttr(o, meta)
+	if !shown.IsZero() && attributes.Decode(meta).Has&attributes.Mtime == 0 {
+		n.attr.mtime = shown
+	}
 }
 
 // lookupPart finds the directory that stands for the first piece of a component that is too

@@ -58,7 +58,7 @@ func (f *FS) makeDir(ctx context.Context, parent *node, name, component string, 
 		return nil, err
 	}
 	own := f.cfg.Posix != PosixOff && (f.ownLocked(n) || above.kept)
-	props := backend.Properties{Headers: backend.Headers{ContentType: "application/x-directory"}, Metadata: map[string]string{}}
+	props := backend.Properties{Headers: backend.Headers{ContentType: markerType}, Metadata: map[string]string{}}
 	since := time.Now().Add(-24 * time.Hour)
 	if own {
 		if err := f.markKeeping(ctx, parent); err != nil {
@@ -77,6 +77,7 @@ func (f *FS) makeDir(ctx context.Context, parent *node, name, component string, 
 		return nil, err
 	}
 	obj.Bucket, obj.Key = at.bucket, key
+	n.props = &props
 	n.keeps = keepState{known: true, kept: own, since: since, exists: true, checked: time.Now()}
 	f.tree.add(parent, name, n, false)
 	obj.Metadata, obj.HasMetadata = props.Metadata, true
@@ -159,7 +160,7 @@ func (f *FS) emptyDir(ctx context.Context, n *node) (*backend.Object, error) {
 			case o.Key == own:
 				o.Bucket = at.bucket
 				marker = &o
-			case !f.hidden.has(backend.ObjectID{Bucket: at.bucket, Key: o.Key}):
+			case !f.promises.has(backend.ObjectID{Bucket: at.bucket, Key: o.Key}):
 				return nil, syscall.ENOTEMPTY
 			}
 		}

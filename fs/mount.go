@@ -56,7 +56,7 @@ func (f *FS) Mount(dir string, o MountOptions) (*Mount, error) {
 		return nil, fmt.Errorf("mount %s: %w", dir, err)
 	}
 	m := &Mount{dir: dir, server: server}
-	f.server = server
+	f.server.Store(server)
 	m.served.Add(1)
 	go func() {
 		defer m.served.Done()
@@ -74,7 +74,8 @@ func (f *FS) Mount(dir string, o MountOptions) (*Mount, error) {
 
 // probePassthrough registers a file once: the kernel offers passthrough also to those who may not use it.
 func (f *FS) probePassthrough() bool {
-	if f.server.KernelSettings().Flags64()&fuse.CAP_PASSTHROUGH == 0 {
+	server := f.server.Load()
+	if server.KernelSettings().Flags64()&fuse.CAP_PASSTHROUGH == 0 {
 		return false
 	}
 	file, err := os.CreateTemp("", "objmount-passthrough-")
@@ -87,7 +88,7 @@ func (f *FS) probePassthrough() bool {
 	if errno != 0 {
 		return false
 	}
-	f.server.UnregisterBackingFd(id)
+	server.UnregisterBackingFd(id)
 	return true
 }
 

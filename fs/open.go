@@ -2,6 +2,7 @@ package fs
 
 import (
 	"context"
+	"errors"
 	"os"
 	"syscall"
 	"time"
@@ -35,13 +36,18 @@ func (f *FS) Open(cancel <-chan struct{}, in *fuse.OpenIn, out *fuse.OpenOut) fu
 			return f.status("open", err)
 		}
 		if in.Flags&syscall.O_TRUNC != 0 {
-			if err := f.truncateForOpen(r, n, h); err != nil {
+			if err := f.truncateForOpen(r, n); err != nil {
 				f.leaveWriters(n)
 				return f.status("open", err)
 			}
 		}
 	}
-	f.register(n, h, out)
+	if err := f.register(r, n, h, out); err != nil {
+		if writable {
+			f.leaveWriters(n)
+		}
+		return f.status("open", err)
+	}
 	return fuse.OK
 }
 
@@ -67,15 +73,29 @@ func (f *FS) leaveWriters(n *node) {
 }
 
 // register numbers a handle and chooses how the kernel reads through it.
-func (f *FS) register(n *node, h *handle, out *fuse.OpenOut) {
+func (f *FS) register(ctx context.Context, n *node, h *handle, out *fuse.OpenOut) error {
+	n.mu.RLock()
+	pending := n.open.passthrough > 0 && n.staged != nil // changed attributes
+	n.mu.RUnlock()
+	if pending {
+		if err := f.commit(ctx, n, commitOptions{wait: true}); err != nil {
+			return err
+		}
+	}
 	n.mu.Lock()
-	n.opens++
 	if !f.openPassthroughLocked(n, h, out) {
+		if n.open.passthrough > 0 { // the kernel takes no open through its cache beside them
+			f.tree.detach(n)
+			n.mu.Unlock()
+			return syscall.ESTALE
+		}
 		n.open.cached++
 		out.OpenFlags |= fuse.FOPEN_KEEP_CACHE
 	}
+	n.opens++
 	n.mu.Unlock()
 	out.Fh = f.handles.add(h)
+	return nil
 }
 
 // revalidate asks the store whether the version that a node pins is the current one. A small
@@ -98,17 +118,28 @@ func (f *FS) revalidate(ctx context.Context, n *node) error {
 	obj, err := f.currentObject(ctx, id, v)
 	if err != nil {
 		if backend.IsKind(err, backend.KindNotExist) {
+			n.mu.RLock()
+			ours := n.staged != nil || n.current != v
+			n.mu.RUnlock()
+			if ours {
+				return nil
+			}
 			f.forgetVersion(n, id)
 			return syscall.ESTALE
 		}
 		return err
 	}
+	n.mu.Lock()
+	if n.staged != nil || n.current != v { // ours is newer than the answer
+		n.mu.Unlock()
+		return nil
+	}
 	if obj.ETag != v.remote.ETag {
+		n.mu.Unlock()
 		f.cfg.Metadata.Stored(obj)
 		f.tree.detach(n)
 		return syscall.ESTALE
 	}
-	n.mu.Lock()
 	n.checked = began
 	if obj.HasMetadata {
 		props := backend.PropertiesOf(obj)
@@ -142,7 +173,7 @@ func (f *FS) forgetVersion(n *node, id backend.ObjectID) {
 }
 
 // truncateForOpen is O_TRUNC: the content is empty from now on, the object stays until the commit.
-func (f *FS) truncateForOpen(ctx context.Context, n *node, h *handle) error {
+func (f *FS) truncateForOpen(ctx context.Context, n *node) error {
 	if err := f.stage(ctx, n); err != nil {
 		return err
 	}
@@ -151,9 +182,8 @@ func (f *FS) truncateForOpen(ctx context.Context, n *node, h *handle) error {
 	if n.staged == nil {
 		return syscall.ESTALE
 	}
-	h.replacing = n.current != nil
+	n.replacing = n.current != nil
 	n.attr.mtime = time.Now()
-	n.truncated = true
 	return n.staged.Truncate(0)
 }
 
@@ -191,7 +221,11 @@ func (f *FS) Create(cancel <-chan struct{}, in *fuse.CreateIn, name string, out 
 	n.writers++
 	n.active++
 	n.mu.Unlock()
-	f.register(n, h, &out.OpenOut)
+	if err := f.register(r, n, h, &out.OpenOut); err != nil {
+		f.leaveWriters(n)
+		return f.status("create", err)
+	}
+	f.touchDir(parent)
 	f.tree.remember(n)
 	f.entry(n, &out.EntryOut)
 	return fuse.OK
@@ -239,11 +273,22 @@ func (f *FS) newFile(parent *node, name string, a attr) (*node, error) {
 	if len(id.Key) > maxKey {
 		return nil, syscall.ENAMETOOLONG
 	}
-	file, err := f.cfg.Staging.Create(staging.Spec{Target: id, Condition: backend.Condition{IfNoneMatch: !f.hidden.has(id)}})
+	n := &node{suffix: component, ino: inoOf(id.Bucket, id.Key, ""), attr: a, tagCount: 0, checked: time.Now()}
+	condition := backend.Condition{IfNoneMatch: true}
+	old, err := f.takeBack(id)
 	if err != nil {
 		return nil, err
 	}
-	n := &node{suffix: component, ino: inoOf(id.Bucket, id.Key, ""), attr: a, tagCount: 0, checked: time.Now()}
+	if old != nil { // unlinked, but still there for those who have it open: the new file replaces it
+		condition = backend.Condition{IfMatch: old.ETag}
+		if old.remote != nil {
+			n.current = &version{remote: old.remote}
+		}
+	}
+	file, err := f.cfg.Staging.Create(staging.Spec{Target: id, Condition: condition})
+	if err != nil {
+		return nil, err
+	}
 	f.tree.add(parent, name, n, false)
 	n.mu.Lock()
 	f.attachLocked(n, file)
@@ -254,7 +299,21 @@ func (f *FS) newFile(parent *node, name string, a attr) (*node, error) {
 // claim stores an empty object at once, so that O_EXCL is decided across mounts at open.
 func (f *FS) claim(ctx context.Context, n *node) error {
 	err := f.commit(ctx, n, commitOptions{wait: true})
-	if backend.IsKind(err, backend.KindExist) || backend.IsKind(err, backend.KindChanged) {
+	if err == nil {
+		return nil
+	}
+	n.mu.Lock()
+	n.doomed = true
+	file := n.staged
+	n.mu.Unlock()
+	if file != nil {
+		if _, cancelErr := f.queue.Cancel(f.ctx, file); cancelErr != nil {
+			f.log.Warn("cancel", "error", cancelErr.Error())
+		}
+		f.discard(n)
+	}
+	f.tree.detach(n)
+	if errors.Is(err, syscall.ESTALE) || backend.IsKind(err, backend.KindChanged) {
 		return syscall.EEXIST
 	}
 	return err
@@ -263,8 +322,10 @@ func (f *FS) claim(ctx context.Context, n *node) error {
 // openPassthroughLocked lets the kernel read a file of the disk tier by itself, where that is
 // allowed: read-only, complete and verified, not staged, not small, and nothing else open through the page cache.
 func (f *FS) openPassthroughLocked(n *node, h *handle, out *fuse.OpenOut) bool {
-	if !f.passthrough.Load() || h.writable || n.staged != nil || n.current == nil ||
-		n.current.remote.Size <= smallFile || n.open.cached > 0 || n.writers > 0 {
+	if h.writable || n.staged != nil || n.current == nil || n.open.cached > 0 || n.writers > 0 {
+		return false
+	}
+	if n.open.passthrough == 0 && (!f.passthrough.Load() || n.current.remote.Size <= smallFile) {
 		return false
 	}
 	if n.open.passthrough == 0 {
@@ -290,7 +351,7 @@ func (f *FS) openPassthroughLocked(n *node, h *handle, out *fuse.OpenOut) bool {
 
 func (f *FS) registerBacking(file *os.File) (int32, syscall.Errno) {
 	m := fuse.BackingMap{Fd: int32(file.Fd())}
-	return f.server.RegisterBackingFd(&m)
+	return f.server.Load().RegisterBackingFd(&m)
 }
 
 // closeModeLocked undoes register's choice.
@@ -301,7 +362,7 @@ func (f *FS) closeModeLocked(n *node, h *handle) {
 		return
 	}
 	if n.open.passthrough--; n.open.passthrough == 0 {
-		f.server.UnregisterBackingFd(n.open.backing)
+		f.server.Load().UnregisterBackingFd(n.open.backing)
 		n.open.backing = 0
 	}
 }

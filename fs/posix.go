@@ -14,6 +14,9 @@ import (
 // rootMarker is the hidden object that is the marker of the mount's root.
 const rootMarker = ".objmount-dir"
 
+// markerType is the content type of directory markers.
+const markerType = "application/x-directory"
+
 // metaSince is the marker's metadata key that says from when on attributes were kept in its
 // directory: Unix seconds. Objects that are older are not asked for theirs.
 const metaSince = "objmount-attributes-since"
@@ -39,16 +42,13 @@ func (f *FS) markerOf(dir *node) backend.ObjectID {
 // keeping tells whether attributes are kept in a directory. In auto mode it asks for the
 // marker of a directory only when the one above it keeps attributes.
 func (f *FS) keeping(ctx context.Context, dir *node) (keepState, error) {
-	switch f.cfg.Posix {
-	case PosixOff:
+	if f.cfg.Posix == PosixOff {
 		return keepState{known: true}, nil
-	case PosixOn:
-		return keepState{known: true, kept: true}, nil
 	}
 	dir.mu.RLock()
 	state := dir.keeps
 	dir.mu.RUnlock()
-	if state.known && (state.kept || time.Since(state.checked) < f.cfg.TTL) {
+	if state.known && (state.kept && f.cfg.Posix == PosixAuto || time.Since(state.checked) < f.cfg.TTL) {
 		return state, nil
 	}
 	f.tree.mu.RLock()
@@ -57,7 +57,7 @@ func (f *FS) keeping(ctx context.Context, dir *node) (keepState, error) {
 	if parent == nil && !isBucket { // the list of buckets
 		return keepState{known: true}, nil
 	}
-	if !isBucket && parent != nil {
+	if !isBucket && parent != nil && f.cfg.Posix == PosixAuto {
 		above, err := f.keeping(ctx, parent)
 		if err != nil {
 			return keepState{}, err
@@ -68,14 +68,18 @@ func (f *FS) keeping(ctx context.Context, dir *node) (keepState, error) {
 	}
 	obj, err := f.cfg.Store.Head(ctx, f.markerOf(dir), backend.GetOptions{})
 	if backend.IsKind(err, backend.KindNotExist) || backend.IsKind(err, backend.KindPermission) {
-		return f.setKeeping(dir, keepState{}, nil), nil
+		return f.setKeeping(dir, keepState{kept: f.cfg.Posix == PosixOn}, nil), nil
 	}
 	if err != nil {
 		return keepState{}, err
 	}
-	kept := attributes.Decode(obj.Metadata).Has != 0
+	props := backend.PropertiesOf(obj)
+	dir.mu.Lock()
+	dir.props = &props
+	dir.mu.Unlock()
+	kept := f.cfg.Posix == PosixOn || attributes.Decode(obj.Metadata).Has != 0
 	state = keepState{kept: kept, exists: true}
-	if seconds, err := strconv.ParseInt(obj.Metadata[metaSince], 10, 64); err == nil {
+	if seconds, err := strconv.ParseInt(obj.Metadata[metaSince], 10, 64); err == nil && f.cfg.Posix == PosixAuto {
 		state.since = time.Unix(seconds, 0)
 	}
 	return f.setKeeping(dir, state, obj.Metadata), nil
@@ -141,19 +145,33 @@ func (f *FS) markKeeping(ctx context.Context, dir *node) error {
 // now as the time from which on they are kept.
 func (f *FS) writeMarker(ctx context.Context, dir *node, withAttributes bool) error {
 	id := f.markerOf(dir)
-	props := backend.Properties{Headers: backend.Headers{ContentType: "application/x-directory"}, Metadata: map[string]string{}}
-	since := time.Now().Add(-24 * time.Hour)
-	if withAttributes {
-		dir.mu.RLock()
-		dir.attr.encode(props.Metadata)
-		dir.mu.RUnlock()
-		props.Metadata[metaSince] = strconv.FormatInt(since.Unix(), 10)
+	props := backend.Properties{Headers: backend.Headers{ContentType: markerType}}
+	dir.mu.RLock()
+	if dir.props != nil {
+		props = dir.props.Clone()
 	}
+	if props.Metadata == nil {
+		props.Metadata = make(map[string]string)
+	}
+	since := time.Now().Add(-24 * time.Hour)
+	if dir.keeps.kept { // what was kept before stays so
+		since = dir.keeps.since
+	}
+	if withAttributes {
+		dir.attr.encode(props.Metadata)
+		if !since.IsZero() {
+			props.Metadata[metaSince] = strconv.FormatInt(since.Unix(), 10)
+		}
+	}
+	dir.mu.RUnlock()
 	obj, err := f.cfg.Store.Put(ctx, backend.PutInput{Bucket: id.Bucket, Key: id.Key, Body: bytes.NewReader(nil), Properties: props})
 	if err != nil {
 		return err
 	}
 	obj.Bucket, obj.Key = id.Bucket, id.Key
+	dir.mu.Lock()
+	dir.props = &props
+	dir.mu.Unlock()
 	if dir.id != rootID && dir.bucket == "" {
 		f.cfg.Metadata.Stored(obj)
 	}

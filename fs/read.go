@@ -2,10 +2,13 @@ package fs
 
 import (
 	"context"
+	"errors"
 	"syscall"
+	"time"
 
 	"github.com/hanwen/go-fuse/v2/fuse"
 
+	"github.com/objmount/objmount/backend"
 	"github.com/objmount/objmount/cache/blocks"
 	"github.com/objmount/objmount/cache/staging"
 )
@@ -35,37 +38,72 @@ func (f *FS) Read(cancel <-chan struct{}, in *fuse.ReadIn, buf []byte) (fuse.Rea
 	}
 	r := f.request(cancel, in.Pid)
 	defer r.finish()
+	for first := true; ; first = false {
+		result, err := f.read(r, h, in, buf)
+		if err == nil {
+			return result, fuse.OK
+		}
+		gone := backend.IsKind(err, backend.KindChanged) || backend.IsKind(err, backend.KindNotExist)
+		if !gone || !first || !f.movedOn(r, h.node) {
+			return nil, f.status("read", staleIf(gone, err))
+		}
+	}
+}
+
+// staleIf makes ESTALE of the end of a version that was pinned.
+func staleIf(gone bool, err error) error {
+	if gone {
+		return errors.Join(syscall.ESTALE, err)
+	}
+	return err
+}
+
+// movedOn waits for a commit of our own that may just be taking the place of the version that a read
+// was for. It returns false where there is none.
+func (f *FS) movedOn(ctx context.Context, n *node) bool {
+	n.mu.RLock()
+	file, doomed := n.staged, n.doomed
+	recent := time.Since(n.checked) < 2*time.Second
+	n.mu.RUnlock()
+	if file != nil && !doomed {
+		return f.queue.Wait(ctx, file) == nil
+	}
+	return recent && !doomed
+}
+
+// read is one attempt with what is pinned now.
+func (f *FS) read(ctx context.Context, h *handle, in *fuse.ReadIn, buf []byte) (fuse.ReadResult, error) {
 	n := h.node
 	n.mu.RLock()
 	if n.lost {
 		n.mu.RUnlock()
-		return nil, fuse.Status(syscall.ESTALE)
+		return nil, syscall.ESTALE
 	}
 	if n.staged != nil {
-		return f.readStaged(r, h, in, buf) // gives the lock back
+		return f.readStaged(ctx, h, in, buf) // gives the lock back
 	}
 	v := n.current
 	n.mu.RUnlock()
 	if v == nil {
-		return fuse.ReadResultData(nil), fuse.OK
+		return fuse.ReadResultData(nil), nil
 	}
-	return f.readVersion(r, h, v.remote, int64(in.Offset), int(in.Size))
+	return f.readVersion(ctx, h, v.remote, int64(in.Offset), int(in.Size))
 }
 
-func (f *FS) readVersion(ctx context.Context, h *handle, v *staging.Remote, off int64, size int) (fuse.ReadResult, fuse.Status) {
+func (f *FS) readVersion(ctx context.Context, h *handle, v *staging.Remote, off int64, size int) (fuse.ReadResult, error) {
 	if off >= v.Size {
-		return fuse.ReadResultData(nil), fuse.OK
+		return fuse.ReadResultData(nil), nil
 	}
 	view, err := h.reader(f.cfg.Blocks, v).ReadAt(ctx, off, size)
 	if err != nil {
-		return nil, f.status("read", err)
+		return nil, err
 	}
-	return viewResult{view}, fuse.OK
+	return viewResult{view}, nil
 }
 
 // readStaged is called with node.mu held for reading and gives it back: local bytes are read
 // under the lock, ranges of objects without it.
-func (f *FS) readStaged(ctx context.Context, h *handle, in *fuse.ReadIn, buf []byte) (fuse.ReadResult, fuse.Status) {
+func (f *FS) readStaged(ctx context.Context, h *handle, in *fuse.ReadIn, buf []byte) (fuse.ReadResult, error) {
 	n := h.node
 	off, size := int64(in.Offset), int64(min(int(in.Size), len(buf)))
 	extents := n.staged.Extents(off, size)
@@ -83,7 +121,7 @@ func (f *FS) readStaged(ctx context.Context, h *handle, in *fuse.ReadIn, buf []b
 		case e.Local:
 			if _, err = n.staged.ReadLocal(e, part, e.Off); err != nil {
 				n.mu.RUnlock()
-				return nil, f.status("read", err)
+				return nil, err
 			}
 		case e.Object == nil:
 			clear(part)
@@ -95,10 +133,10 @@ func (f *FS) readStaged(ctx context.Context, h *handle, in *fuse.ReadIn, buf []b
 			continue
 		}
 		if err := f.readInto(ctx, h, e, buf[e.Off-off:e.Off-off+e.Len]); err != nil {
-			return nil, f.status("read", err)
+			return nil, err
 		}
 	}
-	return fuse.ReadResultData(buf[:end]), fuse.OK
+	return fuse.ReadResultData(buf[:end]), nil
 }
 
 // readInto fills p with a remote extent.

@@ -40,7 +40,9 @@ type dirHandle struct {
 	entries []dirEntry // the window
 	first   int        // index of entries[0]
 	ended   bool
+	listed  bool             // the buckets were asked for
 	local   map[string]*node // staged files when the scan began, not shown yet
+	rest    []dirEntry       // what is shown after the listing
 	piece   string           // the part of a long name that was shown last
 }
 
@@ -77,8 +79,8 @@ func (f *FS) restartLocked(d *dirHandle) {
 		d.scan.Close()
 		d.scan = nil
 	}
-	d.entries, d.first, d.ended, d.piece = nil, 0, false, ""
-	d.began = time.Now()
+	d.entries, d.first, d.ended, d.piece, d.rest = nil, 0, false, "", nil
+	d.began, d.listed = time.Now(), false
 	d.local = make(map[string]*node)
 	for _, n := range f.staged.in(f.tree, d.node) {
 		f.tree.mu.RLock()
@@ -107,30 +109,41 @@ func (f *FS) entryLocked(ctx context.Context, d *dirHandle, index int) (*dirEntr
 	return &d.entries[index-d.first], true, nil
 }
 
-// moreLocked adds the next entry of the store, or at its end the staged files.
+// moreLocked adds the next entry: of the store, then the staged files that it does not have.
 func (f *FS) moreLocked(ctx context.Context, d *dirHandle) error {
-	if f.isBucketList(d.node) {
-		return f.bucketsLocked(ctx, d)
-	}
-	e, err := d.scan.Next(ctx)
-	if errors.Is(err, io.EOF) {
-		d.ended = true
-		for name, n := range d.local {
-			if f.local(d.node, name) == n {
-				d.pushLocked(dirEntry{name: name, local: n})
-			}
+	if d.scan != nil {
+		e, err := d.scan.Next(ctx)
+		if err == nil {
+			f.pushEntryLocked(d, e)
+			return nil
 		}
-		return nil
+		if !errors.Is(err, io.EOF) {
+			return err
+		}
+		d.scan.Close()
+		d.scan = nil
+		for name, n := range d.local {
+			d.rest = append(d.rest, dirEntry{name: name, local: n})
+		}
+	} else if f.isBucketList(d.node) && !d.listed {
+		if err := f.bucketsLocked(ctx, d); err != nil {
+			return err
+		}
 	}
-	if err != nil {
-		return err
+	for len(d.rest) > 0 {
+		e := d.rest[0]
+		d.rest = d.rest[1:]
+		if e.dir || f.tree.child(d.node, e.name) == e.local {
+			d.pushLocked(e)
+			return nil
+		}
 	}
-	f.pushEntryLocked(d, e)
+	d.ended = true
 	return nil
 }
 
 func (f *FS) pushEntryLocked(d *dirHandle, e metadata.Entry) {
-	if e.Object != nil && f.hidden.has(e.Object.ID()) {
+	if e.Object != nil && f.promises.has(e.Object.ID()) {
 		e.Object = nil
 	}
 	if d.place.key == "" && names.Hidden(e.Name) {
@@ -172,9 +185,9 @@ func (f *FS) bucketsLocked(ctx context.Context, d *dirHandle) error {
 		return err
 	}
 	for _, b := range buckets {
-		d.pushLocked(dirEntry{name: b.Name, dir: true, local: f.bucketNode(d.node, b.Name)})
+		d.rest = append(d.rest, dirEntry{name: b.Name, dir: true, local: f.bucketNode(d.node, b.Name)})
 	}
-	d.ended = true
+	d.listed = true
 	return nil
 }
 
@@ -293,9 +306,6 @@ func (f *FS) entryMode(d *dirHandle, e *dirEntry) uint32 {
 }
 
 func (f *FS) keepState(dir *node) keepState {
-	if f.cfg.Posix == PosixOn {
-		return keepState{known: true, kept: true}
-	}
 	dir.mu.RLock()
 	defer dir.mu.RUnlock()
 	return dir.keeps

@@ -33,16 +33,13 @@ func (f *FS) recoverFile(file *staging.File) {
 		f.log.Warn("staged data outside this mount is kept", slog.String("bucket", spec.Target.Bucket), slog.String("key", spec.Target.Key))
 		return
 	}
-	n.mu.Lock()
-	err := file.SetProperties(spec.Properties) // due again
-	n.mu.Unlock()
-	if err == nil {
-		f.log.Info("resuming upload", slog.String("bucket", spec.Target.Bucket), slog.String("key", spec.Target.Key), slog.Int64("bytes", file.Size()))
-		err = f.commit(f.ctx, n, commitOptions{})
-	}
+	snap, err := file.Seal(false) // as it was sealed before: the same generation
 	if err != nil {
 		f.log.Warn("resuming upload", slog.String("key", spec.Target.Key), slog.String("error", err.Error()))
+		return
 	}
+	f.log.Info("resuming upload", slog.String("bucket", spec.Target.Bucket), slog.String("key", spec.Target.Key), slog.Int64("bytes", file.Size()))
+	f.queue.Enqueue(snap, 0)
 }
 
 func (f *FS) recoveredNode(spec staging.Spec, file *staging.File) *node {
@@ -84,23 +81,20 @@ func (f *FS) recoverIntent(intent staging.Intent) {
 			f.log.Warn("unreadable promise in the journal is kept", slog.String("error", err.Error()))
 			return
 		}
-		f.hidden.add(d.id())
-		if f.waitsForCommit(d.id()) {
-			f.promised[d.id()] = d
+		f.promises.add(d)
+		if !f.waitsForCommit(d.id()) {
+			f.fulfilLater(d)
+		}
+	case intentDeleteAll:
+		var sources []deferredDelete
+		if err := json.Unmarshal(intent.Payload, &sources); err != nil {
+			f.log.Warn("unreadable promise in the journal is kept", slog.String("error", err.Error()))
 			return
 		}
-		f.background(func() {
-			if err := f.fulfil(f.ctx, d); err != nil {
-				f.log.Warn("promised delete", slog.String("key", d.Key), slog.String("error", err.Error()))
-			}
-		})
+		f.background(func() { f.deleteAllLater(intent.ID, sources) })
 	case intentRenameDir:
 		f.background(func() {
-			err := f.resumeRename(f.ctx, intent.Payload)
-			if err == nil {
-				err = f.cfg.Staging.DropIntent(intent.ID)
-			}
-			if err != nil {
+			if err := f.resumeRename(f.ctx, intent.ID, intent.Payload); err != nil {
 				f.log.Warn("resuming a directory rename", slog.String("error", err.Error()))
 			}
 		})

@@ -2,6 +2,7 @@ package fs
 
 import (
 	"context"
+	"slices"
 	"syscall"
 	"time"
 
@@ -41,7 +42,8 @@ type move struct {
 	component string
 	place     place
 	noReplace bool
-	target    *node // what has the name now; nil: nothing
+	target    *node         // what has the name now; nil: nothing
+	preserved *staging.File // the target's bytes, for programs that have it open; nil: not needed
 }
 
 func (f *FS) rename(ctx context.Context, from *node, oldName string, m move) error {
@@ -55,7 +57,7 @@ func (f *FS) rename(ctx context.Context, from *node, oldName string, m move) err
 	}
 	at := f.tree.locate(m.to)
 	m.component, m.place = component, place{at.bucket, at.key + component}
-	if len(m.place.key) >= maxKey {
+	if len(m.place.key) > maxKey || n.dir && len(m.place.key) == maxKey {
 		return syscall.ENAMETOOLONG
 	}
 	m.target, err = f.lookup(ctx, m.to, m.name)
@@ -98,14 +100,20 @@ func (f *FS) renameFile(ctx context.Context, n *node, m move) error {
 	if m.noReplace && v != nil && !f.cfg.Capabilities(m.place.bucket).CopyDestination {
 		return syscall.EINVAL
 	}
+	var err error
 	if settled && v.remote.Size > f.cfg.Capabilities(m.place.bucket).Limits.MaxCopy {
 		if err := f.stage(ctx, n); err != nil {
 			return err
 		}
 		settled = false
 	}
+	if v != nil {
+		if err := f.commitReferences(ctx, n, v); err != nil {
+			return err
+		}
+	}
 	if m.target != nil {
-		if err := f.preserve(ctx, m.target); err != nil {
+		if m.preserved, err = f.preserve(ctx, m.target); err != nil {
 			return err
 		}
 	}
@@ -124,18 +132,42 @@ func (f *FS) destination(m move) backend.Condition {
 			return backend.Condition{IfMatch: v.remote.ETag}
 		}
 	}
-	if f.hidden.has(m.place.id()) {
-		return backend.Condition{}
-	}
 	return backend.Condition{IfNoneMatch: true}
+}
+
+// claimName takes the new name from what has it: an upload to it is stopped, a delete of what was
+// there is taken back. It returns the condition for storing there.
+func (f *FS) claimName(ctx context.Context, m move) (backend.Condition, error) {
+	if m.target != nil {
+		m.target.mu.RLock()
+		file := m.target.staged
+		m.target.mu.RUnlock()
+		if file != nil {
+			if _, err := f.queue.Cancel(ctx, file); err != nil {
+				return backend.Condition{}, err
+			}
+		}
+	}
+	old, err := f.takeBack(m.place.id())
+	if err != nil {
+		return backend.Condition{}, err
+	}
+	if old != nil {
+		return backend.Condition{IfMatch: old.ETag}, nil
+	}
+	return f.destination(m), nil
 }
 
 // renameStored copies the object and deletes the old key.
 func (f *FS) renameStored(ctx context.Context, n *node, v *version, m move) error {
 	caps := f.cfg.Capabilities(m.place.bucket)
 	in := backend.CopyInput{Bucket: m.place.bucket, Key: m.place.key, Source: v.remote.Source, Size: v.remote.Size}
+	condition, err := f.claimName(ctx, m)
+	if err != nil {
+		return err
+	}
 	if caps.CopyDestination {
-		in.Condition = f.destination(m)
+		in.Condition = condition
 	}
 	if caps.Classes {
 		props, err := f.classOf(ctx, n, v)
@@ -159,7 +191,7 @@ func (f *FS) renameStored(ctx context.Context, n *node, v *version, m move) erro
 	obj.Bucket, obj.Key, obj.Size = m.place.bucket, m.place.key, v.remote.Size
 	f.arrive(n, v, obj, m)
 	if err := f.fulfil(ctx, promise); err != nil {
-		f.log.Warn("delete after rename failed; it is repeated at the next mount", "key", promise.Key, "error", err.Error())
+		f.fulfilLater(promise)
 	}
 	return nil
 }
@@ -236,14 +268,20 @@ func (f *FS) replaceTarget(m move) {
 	t.mu.Lock()
 	t.doomed = true
 	file, opens := t.staged, t.opens
+	f.unsealLocked(t)
+	keep := m.preserved
+	if keep != nil && file == nil && opens > 0 {
+		f.attachLocked(t, keep)
+		keep = nil
+	}
 	t.mu.Unlock()
-	if file != nil {
-		if _, err := f.queue.Cancel(f.ctx, file); err != nil {
-			f.log.Warn("cancel", "error", err.Error())
+	if keep != nil {
+		if err := keep.Remove(); err != nil {
+			f.log.Warn("staging", "error", err.Error())
 		}
-		if opens == 0 {
-			f.discard(t)
-		}
+	}
+	if file != nil && opens == 0 {
+		f.discard(t)
 	}
 	f.tree.detach(t)
 }
@@ -257,10 +295,19 @@ func (f *FS) renameStaged(ctx context.Context, n *node, m move) error {
 	if file == nil {
 		return syscall.ESTALE
 	}
+	condition, err := f.claimName(ctx, m)
+	if err != nil {
+		return err
+	}
+	n.mu.Lock()
+	err = file.SetTarget(m.place.id(), condition) // first, so that a close meanwhile stores it there
+	n.mu.Unlock()
+	if err != nil {
+		return err
+	}
 	if _, err := f.queue.Cancel(ctx, file); err != nil {
 		return err
 	}
-	condition := f.destination(m)
 	f.replaceTarget(m)
 	n.mu.Lock()
 	if n.staged != file { // it was stored while we cancelled: as for any stored file
@@ -273,18 +320,14 @@ func (f *FS) renameStaged(ctx context.Context, n *node, m move) error {
 		return f.renameStored(ctx, n, v, m)
 	}
 	v := n.current
-	if v != nil && v.remoteID() != m.place.id() && len(n.after) == 0 {
-		promise, err := f.promiseDelete(v.remote)
-		if err != nil {
+	n.after = slices.DeleteFunc(n.after, func(r staging.Remote) bool { return r.Bucket == m.place.bucket && r.Key == m.place.key })
+	if v != nil && v.remoteID() != m.place.id() && !f.promises.has(v.remoteID()) {
+		if _, err := f.promiseDelete(v.remote); err != nil {
 			n.mu.Unlock()
 			return err
 		}
-		f.renamesMu.Lock()
-		f.promised[promise.id()] = promise
-		f.renamesMu.Unlock()
 		n.after = append(n.after, *v.remote)
 	}
-	err := file.SetTarget(m.place.id(), condition)
 	finished := file.State() == staging.StateSealed && !n.written && n.active == 0
 	stored := v != nil
 	if err == nil && finished {
@@ -308,17 +351,17 @@ func (f *FS) resealLocked(n *node, file *staging.File) error {
 
 // preserve keeps the bytes of an object that is about to be replaced, for programs that have it
 // open: by its version id where there is one, else in staging up to preserveLimit. Beyond that
-// they get ESTALE.
-func (f *FS) preserve(ctx context.Context, n *node) error {
+// they get ESTALE. The file returned is attached when the object is really replaced.
+func (f *FS) preserve(ctx context.Context, n *node) (*staging.File, error) {
 	n.mu.RLock()
 	v, needed := n.current, n.opens > 0 && n.staged == nil && n.open.passthrough == 0
 	n.mu.RUnlock()
 	if !needed || v == nil || v.remote.VersionID != "" || v.remote.Size > preserveLimit {
-		return nil
+		return nil, nil
 	}
 	file, err := f.cfg.Staging.Create(staging.Spec{Target: v.remoteID()})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	h := &handle{node: n}
 	defer h.close()
@@ -333,13 +376,9 @@ func (f *FS) preserve(ctx context.Context, n *node) error {
 			if removeErr := file.Remove(); removeErr != nil {
 				f.log.Warn("staging", "error", removeErr.Error())
 			}
-			return nil // those readers get ESTALE
+			return nil, nil // those readers get ESTALE
 		}
 		off += int64(len(part))
 	}
-	n.mu.Lock()
-	n.doomed = true
-	f.attachLocked(n, file)
-	n.mu.Unlock()
-	return nil
+	return file, nil
 }

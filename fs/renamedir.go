@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -15,6 +16,7 @@ import (
 
 const (
 	intentRenameDir = "rename-dir"
+	intentDeleteAll = "delete-all"
 	// renameParallel is how many copies or deletes of one directory rename run at once.
 	renameParallel = 16
 )
@@ -45,19 +47,18 @@ func (f *FS) renameDir(ctx context.Context, n *node, m move) error {
 	defer f.renames.Unlock()
 	at := f.tree.locate(n)
 	d := dirMove{Bucket: at.bucket, From: at.key, ToBucket: m.place.bucket, To: m.place.key + "/"}
+	f.moving.begin(n)
+	defer f.moving.end()
 	waiting, err := f.pauseBelow(ctx, n)
 	if err != nil {
 		return err
 	}
-	payload, err := json.Marshal(d)
+	intent, err := f.addIntent(intentRenameDir, d)
 	if err != nil {
+		f.resume(waiting)
 		return err
 	}
-	intent, err := f.cfg.Staging.AddIntent(intentRenameDir, payload, true)
-	if err != nil {
-		return err
-	}
-	copies, err := f.copyTree(ctx, d)
+	copies, err := f.copyTree(ctx, d, nil)
 	if err != nil {
 		f.undoCopies(copies)
 		f.resume(waiting)
@@ -74,12 +75,59 @@ func (f *FS) renameDir(ctx context.Context, n *node, m move) error {
 	f.cfg.Metadata.PrefixRemoved(d.Bucket, d.From)
 	f.cfg.Metadata.PrefixAdded(d.ToBucket, d.To)
 	f.cfg.Metadata.Invalidate(d.ToBucket, d.To)
-	err = f.deleteTree(ctx, copies)
+	f.moving.end()
 	f.resume(waiting)
+	f.dropSources(ctx, intent, copies)
+	return nil
+}
+
+// addIntent journals a promise durably.
+func (f *FS) addIntent(kind string, what any) (uint64, error) {
+	payload, err := json.Marshal(what)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	return f.cfg.Staging.DropIntent(intent)
+	return f.cfg.Staging.AddIntent(kind, payload, true)
+}
+
+// dropSources deletes what a directory rename has copied. From here on the journal promises only the
+// deletes: a copy that was made is never made again over newer content. What fails is repeated in the background.
+func (f *FS) dropSources(ctx context.Context, renaming uint64, copies []copied) {
+	sources := make([]deferredDelete, len(copies))
+	for i, c := range copies {
+		sources[i] = deferredDelete{Bucket: c.from.Bucket, Key: c.from.Key, ETag: c.from.ETag}
+	}
+	intent, err := f.addIntent(intentDeleteAll, sources)
+	if err == nil {
+		err = f.cfg.Staging.DropIntent(renaming)
+	}
+	if err != nil {
+		f.log.Warn("journal", "error", err.Error())
+	}
+	if err := f.deleteAll(ctx, sources); err == nil {
+		if err := f.cfg.Staging.DropIntent(intent); err != nil {
+			f.log.Warn("journal", "error", err.Error())
+		}
+		return
+	}
+	f.background(func() { f.deleteAllLater(intent, sources) })
+}
+
+// deleteAllLater repeats deletes until they are done or the mount ends.
+func (f *FS) deleteAllLater(intent uint64, sources []deferredDelete) {
+	for pause := time.Second; ; pause = min(2*pause, time.Minute) {
+		err := f.deleteAll(f.ctx, sources)
+		if err == nil {
+			if err := f.cfg.Staging.DropIntent(intent); err != nil {
+				f.log.Warn("journal", "error", err.Error())
+			}
+			return
+		}
+		f.log.Warn("deletes after a directory rename are repeated", "error", err.Error())
+		if !f.pause(pause) {
+			return
+		}
+	}
 }
 
 func (f *FS) parentOf(n *node) *node {
@@ -135,8 +183,8 @@ type copied struct {
 	to   backend.Object
 }
 
-// copyTree copies every object below d.From.
-func (f *FS) copyTree(ctx context.Context, d dirMove) ([]copied, error) {
+// copyTree copies every object below d.From. Those of which copiedBefore is true are only returned.
+func (f *FS) copyTree(ctx context.Context, d dirMove, copiedBefore func(key string) bool) ([]copied, error) {
 	var mu sync.Mutex
 	var done []copied
 	group, ctx := errgroup.WithContext(ctx)
@@ -152,7 +200,13 @@ func (f *FS) copyTree(ctx context.Context, d dirMove) ([]copied, error) {
 		}
 		for _, o := range page.Objects {
 			o.Bucket = d.Bucket
-			if f.hidden.has(o.ID()) {
+			if f.promises.has(o.ID()) {
+				continue
+			}
+			if copiedBefore != nil && copiedBefore(o.Key) {
+				mu.Lock()
+				done = append(done, copied{from: o})
+				mu.Unlock()
 				continue
 			}
 			group.Go(func() error {
@@ -280,13 +334,14 @@ func (f *FS) followCopies(dir *node, d dirMove, copies []copied) {
 	})
 }
 
-// deleteTree deletes the old keys, each on the condition that it is what was copied.
-func (f *FS) deleteTree(ctx context.Context, copies []copied) error {
-	group, ctx := errgroup.WithContext(ctx)
+// deleteAll deletes objects, each on the condition that it is the version named; one that fails does not
+// stop the others.
+func (f *FS) deleteAll(ctx context.Context, sources []deferredDelete) error {
+	var group errgroup.Group
 	group.SetLimit(renameParallel)
-	for _, c := range copies {
+	for i := range sources {
 		group.Go(func() error {
-			err := f.deleteObject(ctx, c.from.ID(), c.from.ETag)
+			err := f.deleteObject(ctx, sources[i].id(), sources[i].ETag)
 			if backend.IsKind(err, backend.KindNotExist) || backend.IsKind(err, backend.KindChanged) {
 				return nil // gone, or written by another client since: theirs stays
 			}
@@ -297,16 +352,40 @@ func (f *FS) deleteTree(ctx context.Context, copies []copied) error {
 }
 
 // resumeRename finishes a directory rename that a crash cut short.
-func (f *FS) resumeRename(ctx context.Context, payload []byte) error {
+func (f *FS) resumeRename(ctx context.Context, intent uint64, payload []byte) error {
 	var d dirMove
 	if err := json.Unmarshal(payload, &d); err != nil {
 		return err
 	}
-	copies, err := f.copyTree(ctx, d)
+	there, err := f.keysBelow(ctx, d.ToBucket, d.To)
+	if err != nil {
+		return err
+	}
+	copies, err := f.copyTree(ctx, d, func(key string) bool { return there[d.To+strings.TrimPrefix(key, d.From)] })
 	if err != nil {
 		return err
 	}
 	f.cfg.Metadata.PrefixRemoved(d.Bucket, d.From)
 	f.cfg.Metadata.PrefixAdded(d.ToBucket, d.To)
-	return f.deleteTree(ctx, copies)
+	f.dropSources(ctx, intent, copies)
+	return nil
+}
+
+// keysBelow lists what a rename had copied before it was cut short: it is not copied again.
+func (f *FS) keysBelow(ctx context.Context, bucket, prefix string) (map[string]bool, error) {
+	keys := make(map[string]bool)
+	in := backend.ListInput{Bucket: bucket, Prefix: prefix}
+	for {
+		page, err := f.cfg.Store.List(ctx, in)
+		if err != nil {
+			return nil, err
+		}
+		for _, o := range page.Objects {
+			keys[o.Key] = true
+		}
+		if page.Next == "" {
+			return keys, nil
+		}
+		in.Token = page.Next
+	}
 }

@@ -44,6 +44,13 @@ func (f *FS) truncate(ctx context.Context, n *node, size int64, in *fuse.SetAttr
 		if err := f.revalidate(ctx, n); err != nil {
 			return err
 		}
+		n.mu.RLock()
+		through := n.open.passthrough > 0
+		n.mu.RUnlock()
+		if through { // they keep the old content; the name gets a new inode
+			f.tree.detach(n)
+			return syscall.ESTALE
+		}
 	}
 	if err := f.change(ctx, n, func(file *staging.File) error { return file.Truncate(size) }); err != nil {
 		return err
@@ -95,23 +102,26 @@ func (f *FS) setAttributes(ctx context.Context, n *node, in *fuse.SetAttrIn) err
 	if n.dir {
 		return f.setDirAttributes(ctx, n, next)
 	}
-	if err := f.stage(ctx, n); err != nil {
-		return err
-	}
-	n.mu.Lock()
-	n.attr, _ = wanted(n.attr, in)
-	n.explicit = n.explicit || times || rights
-	file, active := n.staged, n.active
-	if file != nil {
-		// Also where nothing differs: a touch changes the object's date.
-		n.written = true
-		if err := file.SetProperties(f.propertiesLocked(n)); err != nil {
-			n.mu.Unlock()
+	for staged := false; !staged; {
+		if err := f.stage(ctx, n); err != nil {
 			return err
 		}
+		n.mu.Lock()
+		if staged = n.staged != nil; !staged { // committed and let go since
+			n.mu.Unlock()
+		}
 	}
+	n.attr, _ = wanted(n.attr, in)
+	n.explicit = n.explicit || times || rights
+	// Also where nothing differs: a touch changes the object's date.
+	n.written = true
+	err := n.staged.SetProperties(f.propertiesLocked(n))
+	active := n.active
 	n.mu.Unlock()
-	if file == nil || active > 0 {
+	if err != nil {
+		return err
+	}
+	if active > 0 {
 		return nil // travels with the commit
 	}
 	return f.commit(ctx, n, commitOptions{delay: attributeDelay})

@@ -2,8 +2,6 @@ package fs
 
 import (
 	"context"
-	"encoding/json"
-	"log/slog"
 	"syscall"
 
 	"github.com/hanwen/go-fuse/v2/fuse"
@@ -11,50 +9,6 @@ import (
 	"github.com/objmount/objmount/backend"
 	"github.com/objmount/objmount/cache/staging"
 )
-
-// deferredDelete is a promised DeleteObject; the journal keeps it until it is done.
-type deferredDelete struct {
-	Bucket string `json:"bucket"`
-	Key    string `json:"key"`
-	ETag   string `json:"etag"`
-
-	intent uint64
-}
-
-const intentDelete = "delete"
-
-func (d *deferredDelete) id() backend.ObjectID {
-	return backend.ObjectID{Bucket: d.Bucket, Key: d.Key}
-}
-
-// promiseDelete journals a delete and hides the name until it is done.
-func (f *FS) promiseDelete(r *staging.Remote) (*deferredDelete, error) {
-	d := &deferredDelete{Bucket: r.Bucket, Key: r.Key, ETag: r.ETag}
-	payload, err := json.Marshal(d)
-	if err != nil {
-		return nil, err
-	}
-	if d.intent, err = f.cfg.Staging.AddIntent(intentDelete, payload, false); err != nil {
-		return nil, err
-	}
-	f.hidden.add(d.id())
-	return d, nil
-}
-
-// fulfil carries out a promised delete. An object that is another one by now stays.
-func (f *FS) fulfil(ctx context.Context, d *deferredDelete) error {
-	err := f.deleteObject(ctx, d.id(), d.ETag)
-	switch {
-	case err == nil, backend.IsKind(err, backend.KindNotExist):
-	case backend.IsKind(err, backend.KindChanged):
-		f.log.Info("promised delete dropped: another client wrote the object", slog.String("key", d.Key))
-	default:
-		return err
-	}
-	f.cfg.Metadata.Removed(d.Bucket, d.Key)
-	f.hidden.drop(d.id())
-	return f.cfg.Staging.DropIntent(d.intent)
-}
 
 // deleteObject is a DeleteObject on the condition that the object is the one we saw. Where the
 // store has no such condition, a HEAD goes before.
@@ -117,6 +71,7 @@ func (f *FS) Unlink(cancel <-chan struct{}, h *fuse.InHeader, name string) fuse.
 		return f.status("unlink", err)
 	}
 	f.tree.detach(n)
+	f.touchDir(parent)
 	return fuse.OK
 }
 
@@ -136,8 +91,9 @@ func (f *FS) remove(ctx context.Context, n *node) error {
 	n.mu.Lock()
 	v, opens, after := n.current, n.opens, n.after
 	n.after = nil
+	f.unsealLocked(n)
 	n.mu.Unlock()
-	if v != nil {
+	if v != nil && !f.promises.has(v.remoteID()) {
 		if err := f.removeStored(ctx, n, v, opens); err != nil {
 			f.revive(n)
 			return err
@@ -154,6 +110,9 @@ func (f *FS) remove(ctx context.Context, n *node) error {
 }
 
 func (f *FS) removeStored(ctx context.Context, n *node, v *version, opens int) error {
+	if err := f.commitReferences(ctx, n, v); err != nil {
+		return err
+	}
 	if opens == 0 {
 		err := f.deleteObject(ctx, v.remoteID(), v.remote.ETag)
 		if backend.IsKind(err, backend.KindNotExist) {
@@ -176,6 +135,16 @@ func (f *FS) removeStored(ctx context.Context, n *node, v *version, opens int) e
 
 func (v *version) remoteID() backend.ObjectID {
 	return backend.ObjectID{Bucket: v.remote.Bucket, Key: v.remote.Key}
+}
+
+// unsealLocked takes back the promise that staged content is uploaded: its name is gone.
+func (f *FS) unsealLocked(n *node) {
+	if n.staged == nil || n.staged.State() != staging.StateSealed {
+		return
+	}
+	if err := n.staged.SetState(staging.StateOpen, "unlinked"); err != nil {
+		f.log.Warn("journal", "error", err.Error())
+	}
 }
 
 // revive takes back a removal that failed; content that waited is queued again.
@@ -214,25 +183,7 @@ func (f *FS) buryLast(n *node) {
 	if d == nil {
 		return
 	}
-	f.background(func() {
-		if err := f.fulfil(f.ctx, d); err != nil {
-			f.log.Warn("promised delete failed; it is repeated at the next mount", slog.String("key", d.Key), slog.String("error", err.Error()))
-		}
-	})
-}
-
-// deleteAfter deletes an object whose content was stored under another key.
-func (f *FS) deleteAfter(source staging.Remote) {
-	d := &deferredDelete{Bucket: source.Bucket, Key: source.Key, ETag: source.ETag}
-	f.renamesMu.Lock()
-	if known := f.promised[d.id()]; known != nil {
-		d = known
-		delete(f.promised, d.id())
-	}
-	f.renamesMu.Unlock()
-	if err := f.fulfil(f.ctx, d); err != nil {
-		f.log.Warn("delete after rename failed; it is repeated at the next mount", slog.String("key", source.Key), slog.String("error", err.Error()))
-	}
+	f.fulfilLater(d)
 }
 
 // keepDirectory writes a directory's marker if the entry that is about to go is its last: a

@@ -157,9 +157,11 @@ func (f *FS) detachStagedLocked(n *node) *staging.File {
 	if file == nil {
 		return nil
 	}
-	n.attr.size = file.Size()
+	if n.attr.mode&syscall.S_IFMT == syscall.S_IFREG {
+		n.attr.size = file.Size()
+	}
 	n.staged = nil
-	n.written, n.truncated = false, false
+	n.written, n.replacing = false, false
 	f.staged.drop(file)
 	f.tree.unpin(n)
 	return file

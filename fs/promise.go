@@ -1,0 +1,163 @@
+package fs
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/objmount/objmount/backend"
+	"github.com/objmount/objmount/cache/staging"
+)
+
+// deferredDelete is a promised DeleteObject: the name is gone here, the object goes when its last
+// reader has closed it, or when what replaces it is stored under another key. The journal keeps the
+// promise until it is done.
+type deferredDelete struct {
+	Bucket string `json:"bucket"`
+	Key    string `json:"key"`
+	ETag   string `json:"etag"`
+
+	intent uint64
+	remote *staging.Remote // nil after a restart
+
+	mu   sync.Mutex // held while it is carried out
+	over bool       // done, or taken back; guarded by mu
+}
+
+const intentDelete = "delete"
+
+func (d *deferredDelete) id() backend.ObjectID {
+	return backend.ObjectID{Bucket: d.Bucket, Key: d.Key}
+}
+
+// promises are the deletes that are still to be done, at most one per object. A listing still shows
+// these objects; the mount does not.
+type promises struct {
+	mu    sync.Mutex
+	byKey map[backend.ObjectID]*deferredDelete
+}
+
+func (p *promises) add(d *deferredDelete) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.byKey == nil {
+		p.byKey = make(map[backend.ObjectID]*deferredDelete)
+	}
+	p.byKey[d.id()] = d
+}
+
+// has tells whether an object's name is gone here.
+func (p *promises) has(id backend.ObjectID) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.byKey[id] != nil
+}
+
+func (p *promises) get(id backend.ObjectID) *deferredDelete {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.byKey[id]
+}
+
+func (p *promises) drop(d *deferredDelete) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.byKey[d.id()] == d {
+		delete(p.byKey, d.id())
+	}
+}
+
+// promiseDelete journals a delete and hides the name until it is done.
+func (f *FS) promiseDelete(r *staging.Remote) (*deferredDelete, error) {
+	d := &deferredDelete{Bucket: r.Bucket, Key: r.Key, ETag: r.ETag, remote: r}
+	payload, err := json.Marshal(d)
+	if err != nil {
+		return nil, err
+	}
+	if d.intent, err = f.cfg.Staging.AddIntent(intentDelete, payload, false); err != nil {
+		return nil, err
+	}
+	f.promises.add(d)
+	return d, nil
+}
+
+// takeBack ends a promise without deleting, because the key gets a new object of ours: nil when there was
+// none, or when it was carried out meanwhile.
+func (f *FS) takeBack(id backend.ObjectID) (*deferredDelete, error) {
+	d := f.promises.get(id)
+	if d == nil {
+		return nil, nil
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.over {
+		return nil, nil
+	}
+	if err := f.cfg.Staging.DropIntent(d.intent); err != nil {
+		return nil, err
+	}
+	d.over = true
+	f.promises.drop(d)
+	return d, nil
+}
+
+// fulfil carries out a promised delete. An object that is another one by now stays.
+func (f *FS) fulfil(ctx context.Context, d *deferredDelete) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.over {
+		return nil
+	}
+	err := f.deleteObject(ctx, d.id(), d.ETag)
+	switch {
+	case err == nil, backend.IsKind(err, backend.KindNotExist):
+		f.cfg.Metadata.Removed(d.Bucket, d.Key)
+	case backend.IsKind(err, backend.KindChanged):
+		f.log.Info("promised delete dropped: another client wrote the object", slog.String("key", d.Key))
+		f.cfg.Metadata.Invalidate(d.Bucket, prefixOf(d.Key))
+	default:
+		return err
+	}
+	d.over = true
+	f.promises.drop(d)
+	return f.cfg.Staging.DropIntent(d.intent)
+}
+
+// fulfilLater carries out a promise in the background and repeats it with growing pauses; the end of
+// the mount leaves it to the next one.
+func (f *FS) fulfilLater(d *deferredDelete) {
+	f.background(func() {
+		for pause := 200 * time.Millisecond; ; pause = min(2*pause, time.Minute) {
+			err := f.fulfil(f.ctx, d)
+			if err == nil || errors.Is(f.ctx.Err(), context.Canceled) {
+				return
+			}
+			f.log.Warn("promised delete failed and is repeated", slog.String("key", d.Key), slog.String("error", err.Error()))
+			if !backend.Temporary(err) || !f.pause(pause) {
+				return
+			}
+		}
+	})
+}
+
+// pause waits, and returns false when the mount ends.
+func (f *FS) pause(d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-f.closing:
+		return false
+	}
+}
+
+// deleteAfter deletes an object whose content was stored under another key.
+func (f *FS) deleteAfter(source staging.Remote) {
+	if d := f.promises.get(backend.ObjectID{Bucket: source.Bucket, Key: source.Key}); d != nil {
+		f.fulfilLater(d)
+	}
+}
