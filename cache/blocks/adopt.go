@@ -58,6 +58,7 @@ func (c *content) insert(u unit, buf buffer) {
 	b.key = c.policyKey(u)
 	b.refs.Store(1)
 	b.filled.Store(b.size())
+	b.saved.Store(true) // Adopt does that itself
 	c.mu.Lock()
 	old := c.blocks[u]
 	mine := old == nil || old.refs.Load() == 0

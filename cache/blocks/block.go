@@ -50,6 +50,7 @@ type block struct {
 	filled  atomic.Int64 // bytes from the start that are valid
 	kept    atomic.Bool  // given to the policy
 	parked  atomic.Bool  // in Cache.parking
+	saved   atomic.Bool  // queued for the disk tier, or there is none
 
 	mu      sync.Mutex // leaf
 	err     error      // why it will never be full
@@ -84,6 +85,9 @@ func (b *block) ref() bool {
 func (b *block) unref() {
 	if b.refs.Add(-1) == 0 {
 		b.content.forget(b)
+		if !b.saved.Load() && b.full() {
+			b.content.cache.stats.unsaved.Add(b.size())
+		}
 		b.content.cache.buffers.put(b.buf)
 	}
 }

@@ -136,22 +136,27 @@ func (c *Cache) file(src Source) *disk.File {
 	return c.tier.File(src.diskKey())
 }
 
-// persist queues a full block for the disk tier. The caller holds a reference.
+// persist queues a full block for the disk tier, unless the queue is full. The caller
+// holds a reference.
 func (c *Cache) persist(b *block) {
-	if c.tier == nil {
+	if !c.tier.Takes(b.size()) {
 		return
 	}
 	b.content.mu.Lock()
 	src, lost := b.content.src, b.content.lost
 	b.content.mu.Unlock()
-	if lost || !b.ref() {
+	if !b.saved.CompareAndSwap(false, true) || lost || !b.ref() {
 		return
 	}
 	f := c.file(src)
-	c.tier.Enqueue(f, b.off, b.buf.data, func() {
+	done := func() {
 		f.Release()
 		b.unref()
-	})
+	}
+	if !c.tier.Enqueue(f, b.off, b.buf.data, done) {
+		b.saved.Store(false)
+		done()
+	}
 }
 
 // Cached reports whether every byte of src is in memory or on the disk tier.

@@ -192,6 +192,7 @@ func (c *content) newBlockLocked(u unit, f *fetch) *block {
 	off, end := u.span(c.src.Size)
 	b := &block{content: c, unit: u, off: off, buf: c.cache.buffers.get(end - off), fetch: f}
 	b.key = c.policyKey(u)
+	b.saved.Store(c.cache.tier == nil)
 	b.refs.Store(2)
 	c.blocks[u] = b
 	return b

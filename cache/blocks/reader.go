@@ -162,6 +162,9 @@ func (r *Reader) served(s *stream, v *View) {
 		if b.parked.Load() {
 			c.parking.leave(b)
 		}
+		if !b.saved.Load() && b.full() {
+			c.persist(b) // the queue was full when it arrived
+		}
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -183,7 +186,7 @@ func (r *Reader) gather(ctx context.Context, v *View, off, end int64, first bool
 		if r.closed || r.cache.ctx.Err() != nil {
 			r.mu.Unlock()
 			budget.release(have)
-			return nil, r.invalid("the reader or the cache is closed")
+			return nil, c.canceled(r.cache.ctx)
 		}
 		s := r.observe(off, end, first)
 		c.mu.Lock()
@@ -199,7 +202,7 @@ func (r *Reader) gather(ctx context.Context, v *View, off, end int64, first bool
 			c.mu.Unlock()
 			r.mu.Unlock()
 			budget.release(have)
-			if have = 0; budget.demand(ctx, want) != nil {
+			if budget.demand(ctx, want) != nil {
 				return nil, c.canceled(ctx)
 			}
 			have = want

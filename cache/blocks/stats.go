@@ -7,6 +7,7 @@ type counters struct {
 	hits, misses                       atomic.Int64
 	memoryBytes, diskBytes, storeBytes atomic.Int64
 	requests, resumed, corrupt         atomic.Int64
+	unsaved                            atomic.Int64 // bytes that the disk tier's queue never took
 }
 
 // Stats are counters since Open and gauges of now. Sizes are in bytes.
@@ -43,6 +44,6 @@ func (c *Cache) Stats() Stats {
 		Requests: s.requests.Load(), Resumed: s.resumed.Load(), Corrupt: s.corrupt.Load() + d.Corrupt,
 		RequestsNow: int64(len(c.slots)),
 		MemoryUsed:  used, MemoryPeak: peak, MemoryLimit: c.buffers.budget.limit, Pinned: pinned,
-		DiskUsed: d.Used, DiskLimit: d.Limit, DiskQueued: d.Queued, DiskWritten: d.Written, DiskDropped: d.Dropped,
+		DiskUsed: d.Used, DiskLimit: d.Limit, DiskQueued: d.Queued, DiskWritten: d.Written, DiskDropped: d.Dropped + s.unsaved.Load(),
 	}
 }

@@ -111,6 +111,50 @@ func TestCorruptDisk(t *testing.T) {
 	}
 }
 
+// TestSlowDisk: a block that found the queue full is queued when it is read from memory.
+func TestSlowDisk(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, onDisk(t.TempDir()))
+	data := random(3<<20, 60)
+	src := r.put("k", data)
+	gate := make(chan struct{})
+	f := r.cache.file(src)
+	n := 0
+	for r.cache.tier.Takes(1 << 20) { // the writer is held up, and the queue fills
+		first := n == 0
+		ok := r.cache.tier.Enqueue(f, 0, data[:1<<20], func() {
+			if first {
+				<-gate
+			}
+		})
+		if !ok {
+			break
+		}
+		n++
+	}
+	rd := r.cache.NewReader(src)
+	mustRead(t, rd, data, 0, 3<<20)
+	if s := r.cache.Stats(); s.DiskQueued != int64(n)<<20 && s.DiskQueued != int64(n-1)<<20 {
+		t.Fatalf("%d jobs, %+v", n, s)
+	}
+	close(gate)
+	for r.cache.Stats().DiskQueued > 0 {
+		time.Sleep(time.Millisecond)
+	}
+	mustRead(t, rd, data, 0, 3<<20)
+	rd.Close()
+	f.Release()
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		if f, ok := r.cache.Complete(src); ok {
+			_ = f.Close()
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("not on disk: %+v", r.cache.Stats())
+		}
+	}
+}
+
 func TestCompleteForPassthrough(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -40,7 +40,7 @@ type Config struct {
 // Stats are counters since Open; Used and Limit are gauges. Bytes.
 type Stats struct {
 	Used, Limit      int64
-	Written, Dropped int64
+	Written, Dropped int64 // Dropped: queued, but there was no room on disk
 	Queued           int64 // gauge: bytes that wait to be written
 	Corrupt          int64 // pieces that did not match their hash
 }
@@ -209,13 +209,18 @@ func (f *File) Release() {
 	}
 }
 
+// Takes reports whether n more bytes have a place in the queue at the moment.
+func (t *Tier) Takes(n int64) bool {
+	return t != nil && t.queued.Load()+n <= t.maxQueue && t.writable()
+}
+
 // Enqueue writes data at off (a multiple of PieceSize, and whole pieces up to the
-// object's end) later, and calls done when data is no longer needed: at once if the queue
-// is full.
-func (t *Tier) Enqueue(f *File, off int64, data []byte, done func()) {
+// object's end) later, and calls done when data is no longer needed. It returns false, and
+// does neither, if the queue is full or writing makes no sense.
+func (t *Tier) Enqueue(f *File, off int64, data []byte, done func()) bool {
 	n := int64(len(data))
 	t.mu.Lock()
-	ok := !t.closed && t.writable() && t.queued.Load()+n <= t.maxQueue
+	ok := !t.closed && t.Takes(n)
 	if ok {
 		select {
 		case t.jobs <- job{f, off, data, done}:
@@ -225,10 +230,7 @@ func (t *Tier) Enqueue(f *File, off int64, data []byte, done func()) {
 		}
 	}
 	t.mu.Unlock()
-	if !ok {
-		t.dropped.Add(n)
-		done()
-	}
+	return ok
 }
 
 // writable reports whether writing makes sense at the moment.
