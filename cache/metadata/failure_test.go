@@ -140,6 +140,38 @@ func TestListingFailsAndGoesOn(t *testing.T) {
 	}
 }
 
+func TestReadingAheadDoesNotInsist(t *testing.T) {
+	t.Parallel()
+	var keys []string
+	for i := range 100 {
+		keys = append(keys, fmt.Sprintf("d/%02d", i))
+	}
+	_, store := open(t, nil, keys...)
+	pages(store, 50)
+	l := &failing{Lister: store, fail: map[int]bool{}}
+	for i := 1; i < 200; i++ {
+		l.fail[i] = true
+	}
+	c, err := Open(Config{Lister: l, Reader: store, TTL: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	s := c.Scan(bucket, "d/")
+	defer s.Close()
+	for range 49 { // the last one could still become a directory
+		if _, err := s.Next(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Millisecond)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.n > 3 {
+		t.Errorf("%d listings", l.n)
+	}
+}
+
 // failing fails some listings, by number.
 type failing struct {
 	backend.Lister

@@ -84,6 +84,10 @@ func (c *Cache) head(ctx context.Context, obj *backend.Object) (done chan struct
 		<-h.slots
 		return done, true
 	}
+	if _, known := c.Details(*obj); known { // since we looked
+		<-h.slots
+		return nil, true
+	}
 	done = make(chan struct{})
 	if !c.begin() {
 		<-h.slots

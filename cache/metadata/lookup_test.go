@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/objmount/objmount/backend"
+	"github.com/objmount/objmount/backend/mem"
 )
 
 func mustLookup(t *testing.T, c *Cache, prefix, name string) Entry {
@@ -160,6 +161,43 @@ func TestRefreshShowsRemovals(t *testing.T) {
 			t.Errorf("%v", store)
 		}
 	})
+}
+
+func TestTheLaterAnswerCounts(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	store := &lagging{Store: mem.New(bucket)}
+	put(t, store.Store, "d/a")
+	c, err := Open(Config{Lister: store, Reader: store, TTL: time.Hour, NegativeTTL: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	// A lookup, then a listing.
+	mustLookup(t, c, "d/", "a")
+	if err := store.Delete(ctx, backend.DeleteInput{Bucket: bucket, Key: "d/a"}); err != nil {
+		t.Fatal(err)
+	}
+	read(t, c, "d/")
+	mustMiss(t, c, "d/", "a")
+	// Two lookups, of which the first one is answered last.
+	slow := &lag{make(chan struct{}), make(chan struct{}), make(chan struct{})}
+	store.arm(slow)
+	missed := make(chan error)
+	go func() {
+		_, err := c.Refresh(ctx, bucket, "d/", "b")
+		missed <- err
+	}()
+	<-slow.entered
+	put(t, store.Store, "d/b")
+	if _, err := c.Refresh(ctx, bucket, "d/", "b"); err != nil {
+		t.Error(err)
+	}
+	close(slow.release)
+	if err := <-missed; !backend.IsKind(err, backend.KindNotExist) {
+		t.Errorf("%v", err)
+	}
+	mustLookup(t, c, "d/", "b")
 }
 
 func TestNoTTLKeepsNothing(t *testing.T) {

@@ -316,4 +316,3 @@ func TestEntriesComeBeforeTheLastPage(t *testing.T) {
 		t.Errorf("%d entries, %v", n, store)
 	}
 }
-
