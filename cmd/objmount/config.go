@@ -13,6 +13,7 @@ import (
 type config struct {
 	*options
 	src                         source
+	shownSource                 string // as given: mount -a compares it with fstab
 	mountpoint                  string
 	places                      places
 	shownFileMode, shownDirMode uint32
@@ -27,7 +28,7 @@ func (o *options) check(flags *pflag.FlagSet, args []string) (*config, error) {
 	if args[1] == "" {
 		return nil, usage("MOUNTPOINT is empty; name a directory")
 	}
-	c := &config{options: o, src: src, mountpoint: args[1]}
+	c := &config{options: o, src: src, shownSource: args[0], mountpoint: args[1]}
 	if o.memoryLimit < size(leastMemory) {
 		return nil, usage("--memory-limit=%v is too little to work with; give at least %v", &o.memoryLimit, new(size(leastMemory)))
 	}

@@ -88,7 +88,7 @@ func (d *mountDaemon) start() error {
 func (d *mountDaemon) attach() error {
 	c := d.cfg
 	var err error
-	d.mount, err = d.parts.fs.Mount(c.mountpoint, fs.MountOptions{FSName: c.src.String(), AllowOther: c.allowOther, Debug: c.debugFUSE})
+	d.mount, err = d.parts.fs.Mount(c.mountpoint, fs.MountOptions{FSName: c.shownSource, AllowOther: c.allowOther, Debug: c.debugFUSE})
 	if err != nil {
 		return explainMount(c.mountpoint, err)
 	}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -183,9 +182,4 @@ func backgroundLog(state, mountpoint string) string {
 		name = (scope{Bucket: mountpoint}).id()
 	}
 	return filepath.Join(state, "log", name+".log")
-}
-
-// indent makes a block of text readable in a log of lines.
-func indent(text []byte) string {
-	return "\n\t" + string(bytes.ReplaceAll(bytes.TrimSpace(text), []byte("\n"), []byte("\n\t")))
 }

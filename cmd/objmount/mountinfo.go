@@ -16,6 +16,7 @@ type mountEntry struct {
 	dir    string
 	fsType string
 	source string
+	uid    uint32 // who mounted it, where the filesystem says so (FUSE does)
 }
 
 // readMounts lists the mounts that this process sees, in the order of mounting: of several at
@@ -40,7 +41,15 @@ func parseMounts(text []byte) []mountEntry {
 		if !ok || len(left) <= dir || len(right) < 2 {
 			continue
 		}
-		out = append(out, mountEntry{unescape(left[dir]), unescape(right[0]), unescape(right[1])})
+		m := mountEntry{dir: unescape(left[dir]), fsType: unescape(right[0]), source: unescape(right[1])}
+		for _, option := range strings.Split(strings.TrimSpace(right[len(right)-1]), ",") {
+			if id, ok := strings.CutPrefix(option, "user_id="); ok {
+				if n, err := strconv.ParseUint(id, 10, 32); err == nil {
+					m.uid = uint32(n)
+				}
+			}
+		}
+		out = append(out, m)
 	}
 	return out
 }

@@ -54,6 +54,9 @@ func checkDirectory(abs string, nonEmpty bool) error {
 	case !st.IsDir():
 		return fail(exitMountpoint, "mountpoint %s is no directory; choose an empty directory", abs)
 	}
+	if os.Geteuid() != 0 && unix.Access(abs, unix.W_OK) != nil { // fusermount3 demands it
+		return fail(exitMountpoint, "mountpoint %s is not writable for this user; choose a directory of your own, or mount as root", abs)
+	}
 	if nonEmpty {
 		return nil
 	}

@@ -50,7 +50,7 @@ the store yet, what is kept, which promises the store cannot enforce, and how fu
 // listed is one line of the list.
 type listed struct {
 	ctl.Info
-	State        string `json:"state"` // mounted, draining, dead, silent, or of another user
+	State        string `json:"state"` // mounted, draining, dead, silent, no socket, of another user
 	Pending      int    `json:"pending"`
 	PendingBytes int64  `json:"pending_bytes"`
 	Kept         int    `json:"kept"`
@@ -83,7 +83,7 @@ func collect(ctx context.Context) ([]listed, error) {
 		if m.fsType != fsType || seen[m.dir] {
 			continue
 		}
-		l := listed{Info: ctl.Info{Source: m.source, Mountpoint: m.dir}, State: "silent"}
+		l := listed{Info: ctl.Info{Source: m.source, Mountpoint: m.dir, UID: m.uid}, State: "no socket"}
 		if isDead(m.dir) {
 			l.State = "dead"
 		}

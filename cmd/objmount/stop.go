@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"runtime/pprof"
@@ -56,23 +57,23 @@ func (d *mountDaemon) maintain(s os.Signal) {
 	}
 }
 
-// dump writes the state and the stacks of all goroutines to the log.
+// dump writes the state and the stacks of all goroutines to the log, as text that people read.
 func (d *mountDaemon) dump() {
-	var stacks bytes.Buffer
-	if err := pprof.Lookup("goroutine").WriteTo(&stacks, 2); err != nil {
-		d.log.Error("stacks", slog.String("error", err.Error()))
+	text := bytes.NewBufferString("state: ")
+	if d.control == nil {
+		text.WriteString("starting\n")
+	} else if status, err := d.control.Status(context.Background()); err != nil {
+		fmt.Fprintln(text, err)
+	} else if err := json.NewEncoder(text).Encode(status); err != nil {
+		fmt.Fprintln(text, err)
 	}
-	state := []byte("starting")
-	if d.control != nil {
-		status, err := d.control.Status(context.Background())
-		if err == nil {
-			state, err = json.Marshal(status)
-		}
-		if err != nil {
-			d.log.Error("state", slog.String("error", err.Error()))
-		}
+	if err := pprof.Lookup("goroutine").WriteTo(text, 2); err != nil {
+		fmt.Fprintln(text, err)
 	}
-	d.log.Info("state", slog.String("status", string(state)), slog.String("goroutines", indent(stacks.Bytes())))
+	d.log.Info("state and stacks follow")
+	if _, err := d.sink.Write(text.Bytes()); err != nil {
+		d.log.Error("writing state and stacks", slog.String("error", err.Error()))
+	}
 }
 
 // drain waits for uploads until ctx ends or a second signal comes.
@@ -112,7 +113,7 @@ func (d *mountDaemon) drain(ctx context.Context) {
 // all within the limit. A mount that stays busy is detached lazily: its programs get errors.
 func (d *mountDaemon) stopBySignal(s os.Signal, unmounted <-chan struct{}) bool {
 	limit := time.Duration(d.cfg.drainTimeout)
-	d.log.Info("stopping", slog.String("signal", s.String()), slog.Duration("limit", limit))
+	d.log.Info("stopping", slog.String("signal", s.String()), slog.String("limit", limit.String()))
 	d.notify.stopping("waiting for uploads")
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()

@@ -72,6 +72,9 @@ func umount(o umountOptions, path string) error {
 	if info, found := registered(ctx, dir); found {
 		return umountThrough(ctx, o, info)
 	}
+	if euid := os.Geteuid(); euid != 0 && m.uid != uint32(euid) {
+		return fail(exitCredentials, "%s was mounted by uid %d; only that user and root may unmount it", dir, m.uid)
+	}
 	return umountAlone(o, dir)
 }
 
@@ -136,7 +139,7 @@ func umountThrough(ctx context.Context, o umountOptions, info ctl.Info) error {
 	ctx, cancel := context.WithTimeout(ctx, endTimeout)
 	defer cancel()
 	if err := info.Ended(ctx); err != nil {
-		return fail(exitPending, "%s is unmounted, but its process %d has not ended yet; see objmount status, and %s", info.Mountpoint, info.PID, "its log")
+		return fail(exitPending, "%s is unmounted, but its process %d has not ended yet; see objmount status and its log", info.Mountpoint, info.PID)
 	}
 	return unstored
 }
