@@ -157,7 +157,11 @@ func (f *FS) pause(d time.Duration) bool {
 
 // deleteAfter deletes an object whose content was stored under another key.
 func (f *FS) deleteAfter(source staging.Remote) {
-	if d := f.promises.get(backend.ObjectID{Bucket: source.Bucket, Key: source.Key}); d != nil {
+	d := f.promises.get(backend.ObjectID{Bucket: source.Bucket, Key: source.Key})
+	if d == nil {
+		return
+	}
+	if err := f.fulfil(f.ctx, d); err != nil {
 		f.fulfilLater(d)
 	}
 }
