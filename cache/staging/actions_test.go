@@ -172,6 +172,7 @@ func (w *world) upload() {
 			w.t.Fatal(err)
 		}
 	}
+	m.changed = true // the journal knows the file now
 	s := m.streams[len(m.streams)-1]
 	if len(s.list) == 0 {
 		return
@@ -181,7 +182,6 @@ func (w *world) upload() {
 	if err := m.file.AddPart(p); err != nil {
 		w.t.Fatal(err)
 	}
-	m.changed = true // the journal knows the file now
 }
 
 func (w *world) seal()  { w.sealFile(false) }

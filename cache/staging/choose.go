@@ -124,7 +124,8 @@ func pieces(list []Extent) []piece {
 	return out
 }
 
-// restore makes a recorded content the file's. What it does not refer to is dead space.
+// restore makes a recorded content the file's. What it does not refer to is dead space; of a file with
+// a durable seal to fall back to, that seal may refer to it.
 func (f *File) restore(c *content, tail int64) {
 	f.m.load(pieces(c.extents))
 	f.space.tail = tail
@@ -132,6 +133,9 @@ func (f *File) restore(c *content, tail int64) {
 		return
 	}
 	f.space.held = tail
+	if f.seals > 1 {
+		f.space.sealed = tail
+	}
 	var used []span
 	for _, e := range c.extents {
 		if e.Local {
@@ -142,7 +146,7 @@ func (f *File) restore(c *content, tail int64) {
 	pos := int64(0)
 	for _, s := range append(used, span{tail, 0}) {
 		if s.off > pos {
-			f.space.kill(pos, s.off-pos, false, 0)
+			f.space.kill(pos, s.off-pos, false, f.fallback)
 		}
 		pos = max(pos, s.off+s.len)
 	}

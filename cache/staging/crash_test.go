@@ -228,10 +228,8 @@ func (w *world) adopt(m *fileModel, got *File) {
 		return
 	}
 	i := slices.IndexFunc(m.seals, func(s sealModel) bool { return s.generation == got.Generation() })
-	durable := slices.ContainsFunc(m.seals[i:], func(s sealModel) bool { return s.durable })
-	m.seals = []sealModel{m.seals[i]}
-	m.seals[0].durable = durable
-	m.file, m.data, m.promised, m.dirty, m.gone, m.goneFor = got, m.seals[0].data, true, false, false, false
+	m.seals = m.seals[:i+1]
+	m.file, m.data, m.promised, m.dirty, m.gone, m.goneFor = got, m.seals[i].data, true, false, false, false
 }
 
 // TestTornJournal cuts the segment at every byte: a prefix is what it was at some moment, and what was

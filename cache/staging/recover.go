@@ -137,6 +137,9 @@ func (r *recovery) file(h *history) {
 		f.promise, f.sealSeq, f.seals, f.durable, f.fallback = now, h.sealSeq, 1, true, 1
 	default:
 		f.promise, f.sealSeq, f.seals, f.dataDirty = now, h.sealSeq, 1, exists
+		if h.prev != nil { // until this one is synced, a power failure falls back to that one
+			f.seals, f.durable, f.fallback = 2, true, 1
+		}
 		f.dueLocked()
 	}
 	f.restore(now, max(size, tailOf(h)))
@@ -170,10 +173,8 @@ func (r *recovery) settle() error {
 	}
 	synced := a.journal.syncedSeq()
 	for _, f := range r.holes {
-		f.mu.Lock()
 		f.space.recorded(synced)
-		f.punchLocked(f.space.take(1, synced))
-		f.mu.Unlock()
+		f.reclaim(synced)
 	}
 	for _, id := range r.gone {
 		if err := a.disk.Remove(path.Join(a.dataDir, fileName(id))); err != nil && !isNotExist(err) {

@@ -302,7 +302,7 @@ func (h *history) change(f frame) error {
 			}
 		}
 		if h.upload != nil {
-			h.upload.rebase(old, now)
+			h.upload = h.upload.rebased(old, now)
 		}
 	case recordUpload:
 		up := &Upload{Target: d.object(), UploadID: d.string(), Generation: d.string()}

@@ -177,14 +177,25 @@ func (f *File) Rebase(old, now *Remote) error {
 	if err := f.usableLocked("rebase"); err != nil {
 		return err
 	}
+	upload := f.upload
+	if upload != nil {
+		upload = upload.rebased(old, now)
+	}
 	if f.recorded {
 		var e encoder
 		e.remote(old)
 		e.remote(now)
-		if err := f.journalLocked(record{kind: recordRebase, file: f.id, payload: e.b}); err != nil {
+		records := []record{{kind: recordRebase, file: f.id, payload: e.b}}
+		if upload != nil { // parts outlive the next seal, a rebase does not
+			for _, p := range upload.Parts {
+				records = append(records, f.partRecord(p))
+			}
+		}
+		if err := f.journalLocked(records...); err != nil {
 			return err
 		}
 	}
+	f.upload = upload
 	f.m.rewrite(0, f.m.size, func(p *piece) {
 		if p.Object != nil && p.Object.same(old) {
 			p.Object = now
@@ -200,9 +211,6 @@ func (f *File) Rebase(old, now *Remote) error {
 	for _, s := range f.snapshots {
 		s.Extents = rebased(s.Extents, old, now)
 		s.Spec.rebase(old, now)
-	}
-	if f.upload != nil {
-		f.upload.rebase(old, now)
 	}
 	return nil
 }

@@ -122,10 +122,13 @@ func (u *Upload) put(p DonePart) {
 	u.Parts[i] = p
 }
 
-func (u *Upload) rebase(old, now *Remote) {
+// rebased returns the upload with references to one version replaced by another.
+func (u *Upload) rebased(old, now *Remote) *Upload {
+	u = u.clone()
 	for i := range u.Parts {
 		u.Parts[i].Content = rebased(u.Parts[i].Content, old, now)
 	}
+	return u
 }
 
 // clone returns a copy whose list of parts is its own.

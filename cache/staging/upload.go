@@ -55,17 +55,21 @@ func (f *File) AddPart(p DonePart) error {
 	if f.upload == nil || f.upload.UploadID == "" {
 		return refuse(backend.KindInvalid, "upload", f.spec.Target, "no upload was begun")
 	}
+	if err := f.uploadRecordLocked(f.partRecord(p)); err != nil {
+		return err
+	}
+	f.upload.put(p)
+	return nil
+}
+
+func (f *File) partRecord(p DonePart) record {
 	var e encoder
 	e.int(int64(p.Number))
 	e.string(p.ETag)
 	e.int(p.Off)
 	e.int(p.Len)
 	e.extents(p.Content)
-	if err := f.uploadRecordLocked(record{kind: recordPart, file: f.id, payload: e.b}); err != nil {
-		return err
-	}
-	f.upload.put(p)
-	return nil
+	return record{kind: recordPart, file: f.id, payload: e.b}
 }
 
 // ForgetUpload says that the upload is over (aborted, or given up) and that nobody reads frozen
