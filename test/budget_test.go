@@ -1,6 +1,8 @@
 package test
 
 import (
+	"crypto/md5"
+	"encoding/hex"
 	"fmt"
 	"os"
 	"os/exec"
@@ -119,6 +121,7 @@ var budgetCases = []budgetCase{
 			b.write("d/first", 1) // attributes of its own put the markers
 			b.run("chmod", "600", b.dir+"/d/first")
 			b.list("d")
+			b.stat("d/file")
 			time.Sleep(2 * time.Second)
 		},
 		operate: func(b *budget) { b.attributes("d/file"); time.Sleep(2 * time.Second) },
@@ -131,6 +134,7 @@ var budgetCases = []budgetCase{
 			b.write("d/first", 1)
 			b.run("chmod", "600", b.dir+"/d/first")
 			b.list("d")
+			b.stat("d/file")
 			time.Sleep(2 * time.Second)
 		},
 		operate: func(b *budget) { b.attributes("d/file"); b.rename("d/file", "d/renamed"); time.Sleep(2 * time.Second) },
@@ -146,7 +150,7 @@ var budgetCases = []budgetCase{
 		name:    "1 MiB overwritten in the middle of 1 GiB",
 		prepare: func(b *budget) { b.seed("d/big", 1<<30); b.list("d") },
 		operate: func(b *budget) { b.patch("d/big", 512*mib+4321, mib) },
-		limit: map[string]int{"HeadObject": 1, "CreateMultipartUpload": 1, "UploadPart": 3, "UploadPartCopy": 20, "GetObject": 2,
+		limit: map[string]int{"HeadObject": 2, "CreateMultipartUpload": 1, "UploadPart": 3, "UploadPartCopy": 20, "GetObject": 2,
 			"CompleteMultipartUpload if-match": 1},
 		sent: 16*mib - 1, received: 16 * mib,
 	},
@@ -154,7 +158,7 @@ var budgetCases = []budgetCase{
 		name:    "1 byte appended to 1 GiB",
 		prepare: func(b *budget) { b.seed("d/big", 1<<30); b.list("d") },
 		operate: func(b *budget) { b.patch("d/big", 1<<30, 1) },
-		limit: map[string]int{"HeadObject": 1, "CreateMultipartUpload": 1, "UploadPart": 1, "UploadPartCopy": 20, "GetObject": 1,
+		limit: map[string]int{"HeadObject": 2, "CreateMultipartUpload": 1, "UploadPart": 1, "UploadPartCopy": 20, "GetObject": 1,
 			"CompleteMultipartUpload if-match": 1},
 		sent: 16*mib - 1, received: 16 * mib,
 	},
@@ -162,7 +166,7 @@ var budgetCases = []budgetCase{
 		name:    "cp of 1 GiB inside the mount",
 		prepare: func(b *budget) { b.seed("d/big", 1<<30); b.list("d") },
 		operate: func(b *budget) { b.run("cp", b.dir+"/d/big", b.dir+"/d/copy") },
-		limit:   map[string]int{"HeadObject": 2, "CopyObject": 1},
+		limit:   map[string]int{"HeadObject": 4, "CopyObject": 1},
 	},
 	{
 		name:    "second read of an unchanged file",
@@ -229,11 +233,21 @@ func (b *budget) seed(key string, size int) {
 		err = os.Truncate(name, int64(size))
 	}
 	if err == nil {
-		err = unix.Setxattr(name, "user.etag", []byte(digest([]byte(key))[:32]), 0)
+		err = unix.Setxattr(name, "user.etag", []byte(etagOfZeros(size)), 0)
 	}
 	if err != nil {
 		b.Fatal(err)
 	}
+}
+
+// etagOfZeros is the MD5 of so many zeros, as the mount checks what it reads; for large objects one
+// that looks as if they had been uploaded in parts, which nobody can check.
+func etagOfZeros(size int) string {
+	if size > 32*mib {
+		return digest([]byte("large"))[:32] + "-9"
+	}
+	sum := md5.Sum(make([]byte, size))
+	return hex.EncodeToString(sum[:])
 }
 
 func (b *budget) stat(name string) {

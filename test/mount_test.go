@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -189,9 +190,6 @@ func (m *mount) again(change ...func(*mountOptions)) *mount {
 func (m *mount) end() {
 	m.ended.Do(func() {
 		if m.t.Failed() { // the filesystem may hang: do not ask it for anything
-			if m.running() {
-				m.dumpGoroutines()
-			}
 			m.t.Logf("log of objmount:\n%s", m.log.tail())
 			m.sweep()
 			return
@@ -305,9 +303,13 @@ func (l *logFile) lines() []string {
 	return out
 }
 
+// tail is the end of the log; more of it when the process dumped its goroutines.
 func (l *logFile) tail() string {
-	const most = 200
+	const most = 60
 	lines := l.lines()
+	if i := slices.IndexFunc(lines, func(l string) bool { return strings.HasPrefix(l, "SIGQUIT") || strings.Contains(l, "DATA RACE") }); i >= 0 {
+		return strings.Join(lines[i:min(len(lines), i+20*most)], "\n")
+	}
 	return strings.Join(lines[max(0, len(lines)-most):], "\n")
 }
 
