@@ -35,8 +35,15 @@ func send[In, Out any](ctx context.Context, s *Store, c call,
 	if broken := c.payload.failure(); broken != nil {
 		return nil, brokenPayload(c, broken)
 	}
+	parent := ctx
 	if c.patience > 0 {
 		ctx = withPatience(ctx, c.patience)
+	}
+	if c.payload != nil { // what cannot be read is not sent again
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithCancel(ctx)
+		defer cancel()
+		c.payload.onFailure(cancel)
 	}
 	options := append(c.options, func(o *awss3.Options) {
 		o.Retryer = s.repeat[c.repeat]
@@ -55,8 +62,8 @@ func send[In, Out any](ctx context.Context, s *Store, c call,
 	if err == nil {
 		return out, nil
 	}
-	if ctx.Err() != nil {
-		return nil, &backend.Error{Kind: backend.KindCanceled, Op: c.op, Bucket: c.bucket, Key: c.key, Err: ctx.Err()}
+	if err := parent.Err(); err != nil {
+		return nil, &backend.Error{Kind: backend.KindCanceled, Op: c.op, Bucket: c.bucket, Key: c.key, Err: err}
 	}
 	if broken := c.payload.failure(); broken != nil {
 		return nil, brokenPayload(c, broken)
@@ -130,6 +137,7 @@ type payload struct {
 	size     int64
 	mustSeek bool // body is not at off
 	err      error
+	failed   func() // called when err is set; may be nil
 }
 
 func newPayload(body io.ReadSeeker, size int64) *payload {
@@ -152,8 +160,7 @@ func (p *payload) Read(b []byte) (int, error) {
 	}
 	if p.mustSeek {
 		if _, err := p.body.Seek(p.off, io.SeekStart); err != nil {
-			p.err = err
-			return 0, err
+			return 0, p.failLocked(err)
 		}
 		p.mustSeek = false
 	}
@@ -165,8 +172,21 @@ func (p *payload) Read(b []byte) (int, error) {
 	case err == io.EOF:
 		err = io.ErrUnexpectedEOF
 	}
-	p.err = err
-	return n, err
+	return n, p.failLocked(err)
+}
+
+// failLocked notes an error, if it is one.
+func (p *payload) failLocked(err error) error {
+	if p.err = err; err != nil && p.failed != nil {
+		p.failed()
+	}
+	return err
+}
+
+func (p *payload) onFailure(f func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.failed = f
 }
 
 // Seek implements io.Seeker.

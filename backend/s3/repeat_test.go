@@ -1,0 +1,236 @@
+package s3
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/objmount/objmount/backend"
+)
+
+// TestRepeats: how often a request is sent when every answer is the same failure.
+func TestRepeats(t *testing.T) {
+	t.Parallel()
+	const attempts = 3
+	const always, refusedOnly, never = "always", "refused only", "never"
+	policy := map[string]string{
+		"Head": always, "Get": always, "List": always, "ListParts": always, "ListUploads": always, "ListBuckets": always, "HeadBucket": always,
+		"UploadPart": always, "CopyPart": always, "Abort": always, "Put": always, "Delete": always, "DeleteMany": always,
+		"HeadIfMatch": always, "GetVersion": always,
+		"CreateUpload": refusedOnly, "DeleteBucket": refusedOnly, "CreateBucket": refusedOnly,
+		"PutIfMatch": never, "PutIfNoneMatch": never, "Copy": never, "DeleteIfMatch": never,
+		"Complete": never, "CompleteIfMatch": never, "CompleteIfNoneMatch": never,
+	}
+	failures := map[string]struct {
+		answer  func(http.ResponseWriter)
+		refused bool
+		kind    map[bool]backend.Kind // by whether it is a write
+	}{
+		"SlowDown": {func(w http.ResponseWriter) { fail(w, 503, "SlowDown", "Please reduce your request rate.") }, true,
+			map[bool]backend.Kind{true: backend.KindTransient, false: backend.KindTransient}},
+		"InternalError": {func(w http.ResponseWriter) { fail(w, 500, "InternalError", "") }, false,
+			map[bool]backend.Kind{true: backend.KindUnknown, false: backend.KindTransient}},
+		"lost reply": {drop, false,
+			map[bool]backend.Kind{true: backend.KindUnknown, false: backend.KindTransient}},
+	}
+	reads := map[string]bool{"UploadPart": true, "CopyPart": true, "Abort": true, "CreateUpload": true}
+	for name := range operations {
+		if policy[name] == "" {
+			t.Errorf("no policy for %s", name)
+		}
+	}
+	for op, want := range policy {
+		for name, failure := range failures {
+			t.Run(op+"/"+name, func(t *testing.T) {
+				t.Parallel()
+				store, f := newFake(t, Config{MaxAttempts: attempts}, func(_ int, w http.ResponseWriter, r *http.Request) {
+					if op == "CreateBucket" && r.Method == http.MethodHead {
+						w.WriteHeader(http.StatusNotFound)
+						return
+					}
+					failure.answer(w)
+				})
+				err := operations[op](t.Context(), store)
+				expected := 1
+				if want == always || want == refusedOnly && failure.refused {
+					expected = attempts
+				}
+				sent := 0
+				for _, r := range f.requests() {
+					if op != "CreateBucket" || r.method == http.MethodPut {
+						sent++
+					}
+				}
+				// net/http itself repeats a GET whose connection was lost while idle.
+				if sent != expected {
+					t.Errorf("sent %d times, want %d", sent, expected)
+				}
+				write := !reads[op] && !strings.HasPrefix(op, "Head") && !strings.HasPrefix(op, "Get") && !strings.HasPrefix(op, "List")
+				if got := failure.kind[write]; !backend.IsKind(err, got) {
+					t.Errorf("got %v, want %v", err, got)
+				}
+			})
+		}
+	}
+}
+
+// TestRepeatSendsAll: a repeat has the whole body again.
+func TestRepeatSendsAll(t *testing.T) {
+	t.Parallel()
+	content := strings.Repeat("0123456789", 50_000)
+	store, f := newFake(t, Config{}, func(n int, w http.ResponseWriter, r *http.Request) {
+		switch n {
+		case 1:
+			drop(w)
+		case 2:
+			fail(w, 503, "SlowDown", "")
+		default:
+			ok(n, w, r)
+		}
+	})
+	if _, err := store.Put(t.Context(), putOf(content, backend.Condition{})); err != nil {
+		t.Fatal(err)
+	}
+	all := f.requests()
+	if len(all) != 3 {
+		t.Fatalf("%d requests, want 3", len(all))
+	}
+	for i, r := range all {
+		if r.body != content {
+			t.Errorf("attempt %d had %d bytes", i+1, len(r.body))
+		}
+	}
+}
+
+// brokenBody fails after some bytes.
+type brokenBody struct{ io.ReadSeeker }
+
+var errDisk = errors.New("the disk is on fire")
+
+func (b brokenBody) Read(p []byte) (int, error) {
+	n, err := b.ReadSeeker.Read(p)
+	if err == io.EOF {
+		err = errDisk
+	}
+	return n, err
+}
+
+// TestBrokenSource: a failure of the caller's own reader is told as such and not repeated.
+func TestBrokenSource(t *testing.T) {
+	t.Parallel()
+	store, f := newFake(t, Config{}, ok)
+	in := putOf("content", backend.Condition{})
+	in.Body, in.Size = brokenBody{strings.NewReader("content")}, 100_000
+	_, err := store.Put(t.Context(), in)
+	if !errors.Is(err, errDisk) || !backend.IsKind(err, backend.KindOther) {
+		t.Errorf("got %v", err)
+	}
+	in.Body = strings.NewReader("shorter than it says")
+	if _, err := store.Put(t.Context(), in); !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("short body: %v", err)
+	}
+	if n := len(f.requests()); n > 2 { // the fake sees the beginnings
+		t.Errorf("%d requests", n)
+	}
+}
+
+// TestBodyIsLeftAlone: nothing of a body is read after the method has returned.
+func TestBodyIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	p := newPayload(strings.NewReader("0123456789"), 10)
+	var b [4]byte
+	if n, err := p.Read(b[:]); n != 4 || err != nil {
+		t.Fatal(n, err)
+	}
+	p.release()
+	if n, err := p.Read(b[:]); n != 0 || !errors.Is(err, errReleased) {
+		t.Errorf("%d bytes, %v", n, err)
+	}
+	if p.failure() != nil {
+		t.Error("the end of a request is no failure of the body")
+	}
+}
+
+// TestExplanations: requests that are made only to explain an error.
+func TestExplanations(t *testing.T) {
+	t.Parallel()
+	t.Run("HeadBucket asks a listing", func(t *testing.T) {
+		t.Parallel()
+		for status, code := range map[int]string{403: "SignatureDoesNotMatch", 404: "XAdminUserNotFound", 400: "ExpiredToken"} {
+			store, f := newFake(t, Config{}, func(_ int, w http.ResponseWriter, r *http.Request) {
+				if r.Method == http.MethodHead {
+					w.WriteHeader(status)
+				} else {
+					fail(w, status, code, "")
+				}
+			})
+			if err := store.HeadBucket(t.Context(), "bucket"); !backend.IsKind(err, backend.KindCredentials) || len(f.requests()) != 2 {
+				t.Errorf("%s: %v after %d requests", code, err, len(f.requests()))
+			}
+		}
+	})
+	t.Run("HeadBucket may be forbidden", func(t *testing.T) {
+		t.Parallel()
+		store, _ := newFake(t, Config{}, func(_ int, w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodHead {
+				w.WriteHeader(http.StatusForbidden)
+			} else {
+				io.WriteString(w, `<ListBucketResult></ListBucketResult>`)
+			}
+		})
+		if err := store.HeadBucket(t.Context(), "bucket"); err != nil {
+			t.Errorf("a bucket that can be listed: %v", err)
+		}
+	})
+	for name, c := range map[string]struct {
+		copyStatus, headStatus int
+		cond                   backend.Condition
+		want                   backend.Kind
+	}{
+		"destination exists":  {412, 200, backend.Condition{IfNoneMatch: true}, backend.KindExist},
+		"source changed":      {412, 412, backend.Condition{IfNoneMatch: true}, backend.KindChanged},
+		"destination changed": {412, 200, backend.Condition{IfMatch: "d"}, backend.KindChanged},
+		"destination gone":    {404, 200, backend.Condition{IfMatch: "d"}, backend.KindChanged},
+		"source gone":         {404, 404, backend.Condition{IfMatch: "d"}, backend.KindNotExist},
+	} {
+		t.Run("Copy, "+name, func(t *testing.T) {
+			t.Parallel()
+			store, _ := newFake(t, Config{}, func(_ int, w http.ResponseWriter, r *http.Request) {
+				if r.Method == http.MethodHead {
+					w.WriteHeader(c.headStatus)
+				} else {
+					fail(w, c.copyStatus, map[int]string{412: "PreconditionFailed", 404: "NoSuchKey"}[c.copyStatus], "")
+				}
+			})
+			_, err := store.Copy(t.Context(), backend.CopyInput{Bucket: "bucket", Key: "key", Condition: c.cond,
+				Source: backend.Source{Bucket: "bucket", Key: "from", ETag: "s"}})
+			if !backend.IsKind(err, c.want) {
+				t.Errorf("got %v, want %v", err, c.want)
+			}
+		})
+	}
+}
+
+// TestRegionIsLearned: a bucket in another region costs one refused request, once.
+func TestRegionIsLearned(t *testing.T) {
+	t.Parallel()
+	store, f := newFake(t, Config{Region: "us-east-1"}, func(n int, w http.ResponseWriter, r *http.Request) {
+		if !strings.Contains(r.Header.Get("Authorization"), "/eu-central-1/") {
+			w.Header().Set("X-Amz-Bucket-Region", "eu-central-1")
+			fail(w, http.StatusBadRequest, "AuthorizationHeaderMalformed", "the region 'us-east-1' is wrong; expecting 'eu-central-1'")
+			return
+		}
+		ok(n, w, r)
+	})
+	for range 2 {
+		if _, err := store.Put(t.Context(), putOf("content", backend.Condition{IfMatch: "e"})); err != nil {
+			t.Fatal(err)
+		}
+	}
+	all := f.requests()
+	if len(all) != 3 || all[1].body != "content" || all[2].body != "content" {
+		t.Errorf("%d requests, want 3: %+v", len(all), all)
+	}
+}
