@@ -48,7 +48,11 @@ func (s *Store) Capabilities(ctx context.Context, bucket, prefix string, probe b
 func (s *Store) versioned(ctx context.Context, bucket string) bool {
 	c := call{op: "GetBucketVersioning", bucket: bucket, repeat: repeatHarmless}
 	out, err := send(ctx, s, c, s.client.GetBucketVersioning, &awss3.GetBucketVersioningInput{Bucket: &bucket})
-	return err == nil && out.Status == types.BucketVersioningStatusEnabled
+	keeps := err == nil && out.Status == types.BucketVersioningStatusEnabled
+	if err == nil {
+		s.versions.Store(bucket, keeps)
+	}
+	return keeps
 }
 
 // locked reports whether a bucket has object lock.

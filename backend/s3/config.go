@@ -78,7 +78,8 @@ type Store struct {
 	fixed  bool                   // the endpoint's name told the vendor: answers do not change it
 	vendor atomic.Pointer[vendor] // never nil
 
-	regions sync.Map // bucket -> region (string), where it is not the client's
+	regions  sync.Map // bucket -> region (string), where it is not the client's
+	versions sync.Map // bucket -> whether it keeps versions (bool), as far as it was asked
 }
 
 var _ backend.Store = (*Store)(nil)

@@ -93,6 +93,14 @@ func (s *Store) CopyPart(ctx context.Context, in backend.CopyPartInput) (backend
 
 // CompleteUpload implements backend.Multipart. It is sent once.
 func (s *Store) CompleteUpload(ctx context.Context, in backend.CompleteInput) (backend.Object, error) {
+	return s.guarded(ctx, "CompleteMultipartUpload", backend.ObjectID{Bucket: in.Bucket, Key: in.Key}, in.Condition,
+		func(cond backend.Condition) (backend.Object, error) {
+			in.Condition = cond
+			return s.completeObject(ctx, in)
+		})
+}
+
+func (s *Store) completeObject(ctx context.Context, in backend.CompleteInput) (backend.Object, error) {
 	c, err := partCall("CompleteMultipartUpload", in.Bucket, in.Key, in.UploadID)
 	if err != nil {
 		return backend.Object{}, err

@@ -318,12 +318,21 @@ func (p *prober) clean(ctx context.Context) {
 			versions = append(versions, scratch{key: key})
 		}
 	}
+	// One key's versions one after the other: two at once may leave one of them.
+	byKey := make(map[string][]string)
+	for _, v := range versions {
+		byKey[v.key] = append(byKey[v.key], v.version)
+	}
 	var group errgroup.Group
 	group.SetLimit(8)
-	for _, s := range versions {
+	for key, ids := range byKey {
 		group.Go(func() error {
-			_, err := p.store.remove(ctx, backend.DeleteInput{Bucket: p.bucket, Key: s.key, VersionID: s.version})
-			return err
+			var failed error
+			for _, id := range ids {
+				_, err := p.store.remove(ctx, backend.DeleteInput{Bucket: p.bucket, Key: key, VersionID: id})
+				failed = errors.Join(failed, err)
+			}
+			return failed
 		})
 	}
 	if err := group.Wait(); err != nil {

@@ -38,6 +38,14 @@ func once(c backend.Condition) repeat {
 
 // Put implements backend.Writer.
 func (s *Store) Put(ctx context.Context, in backend.PutInput) (backend.Object, error) {
+	return s.guarded(ctx, "PutObject", backend.ObjectID{Bucket: in.Bucket, Key: in.Key}, in.Condition,
+		func(cond backend.Condition) (backend.Object, error) {
+			in.Condition = cond
+			return s.putObject(ctx, in)
+		})
+}
+
+func (s *Store) putObject(ctx context.Context, in backend.PutInput) (backend.Object, error) {
 	c := call{
 		op: "PutObject", bucket: in.Bucket, key: in.Key, write: true, cond: in.Condition, repeat: once(in.Condition),
 		patience: s.patience(in.Size, 32*backend.MiB), payload: newPayload(in.Body, in.Size), options: []func(*awss3.Options){unsignedPayload},
