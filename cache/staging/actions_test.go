@@ -164,7 +164,7 @@ func (w *world) upload() {
 	if len(m.streams) == 0 || m.gone {
 		w.t.Skip("nothing frozen")
 	}
-	if m.file.Upload() == nil {
+	if up := m.file.Upload(); up == nil || up.UploadID == "" {
 		if err := m.file.BeginUpload(m.target); err != nil {
 			w.t.Fatal(err)
 		}

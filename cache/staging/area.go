@@ -291,6 +291,9 @@ func (a *Area) Close() error {
 	if err == nil {
 		err = a.committer.commit()
 	}
+	if err == nil {
+		err = diskError("close staging", backend.ObjectID{}, a.journal.finish())
+	}
 	return errors.Join(err, a.release())
 }
 

@@ -48,7 +48,8 @@ const (
 	recordNoOpen     recordType = 14 // the checkpoint after the seal was moved to a file of its own
 	recordIntent     recordType = 15 // kind, payload
 	recordNoIntent   recordType = 16
-	recordEnd        recordType = 17 // first value that means nothing
+	recordClosed     recordType = 17 // everything before is durable, data too: an orderly end
+	recordEnd        recordType = 18 // first value that means nothing
 )
 
 // record is one record as it is appended.

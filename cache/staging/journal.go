@@ -92,7 +92,7 @@ func (j *journal) appendLocked(records ...record) (uint64, error) {
 // note keeps account of which frames are needed.
 func (j *journal) note(f frame) {
 	switch f.kind {
-	case recordSession:
+	case recordSession, recordClosed:
 	case recordSynced:
 		for file, seq := range syncedPairs(f.payload) {
 			if t := j.trails[file]; t != nil {
@@ -299,6 +299,14 @@ func (j *journal) fill(old DiskFile, spans []span, trails map[uint64]*trail) err
 	}
 	j.marks = nil
 	return j.file.Sync()
+}
+
+// finish notes an orderly end: everything is durable.
+func (j *journal) finish() error {
+	if _, err := j.append(record{kind: recordClosed}); err != nil {
+		return err
+	}
+	return j.sync()
 }
 
 // close closes the segment and syncs nothing.

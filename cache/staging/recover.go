@@ -118,7 +118,7 @@ func (r *recovery) file(h *history) {
 		r.gone = append(r.gone, h.file)
 		return
 	}
-	power := r.said.boot != a.disk.Boot()
+	power := r.said.boot != a.disk.Boot() && !r.said.closed
 	now, state, reason := r.choose(h, size, exists, power)
 	if now == nil {
 		a.log.Info("dropping a staged file without content", "file", name)

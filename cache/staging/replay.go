@@ -75,6 +75,7 @@ type replayed struct {
 	files   map[uint64]*history
 	intents map[uint64]Intent
 	boot    string // of the last session
+	closed  bool   // it came to an orderly end, with everything durable
 	lost    []span // ranges that are not understood
 	torn    int64  // bytes at the end that were being written
 }
@@ -213,8 +214,9 @@ func (r *replayer) apply(f frame) {
 	}
 	var err error
 	switch f.kind {
-	case recordSession:
-	case recordSynced:
+	case recordSession, recordSynced:
+	case recordClosed:
+		r.out.closed = true
 	case recordIntent:
 		d := decoder{b: f.payload}
 		in := Intent{ID: f.file, Kind: d.string(), Payload: []byte(d.string())}
