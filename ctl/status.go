@@ -6,6 +6,9 @@ import (
 	"github.com/objmount/objmount/backend"
 )
 
+// MaxListed bounds the lists in a Status.
+const MaxListed = 1000
+
 // Status is what a mount says about itself. Sizes are in bytes.
 type Status struct {
 	Mount        Info                 `json:"mount"`
@@ -15,9 +18,11 @@ type Status struct {
 	State        string               `json:"state"`         // "mounted", "draining" (unmounted, uploads go on)
 	Capabilities backend.Capabilities `json:"capabilities"`  // of the bucket; of none for "every bucket"
 	Unguarded    []string             `json:"unguarded"`     // promises that the store cannot enforce, in words
-	Pending      []Pending            `json:"pending"`       // not in the store yet
-	Kept         []Kept               `json:"kept"`          // will not be uploaded by itself
-	PendingBytes int64                `json:"pending_bytes"` // of Pending, not sent yet
+	Pending      []Pending            `json:"pending"`       // not in the store yet; the first MaxListed
+	PendingFiles int                  `json:"pending_files"` // how many in all
+	PendingBytes int64                `json:"pending_bytes"` // of all, not sent yet
+	Kept         []Kept               `json:"kept"`          // will not be uploaded by itself; the first MaxListed
+	KeptFiles    int                  `json:"kept_files"`    // how many in all
 	Staging      Staging              `json:"staging"`
 	OpenFiles    int                  `json:"open_files"`
 	Inodes       int                  `json:"inodes"`

@@ -3,6 +3,7 @@ package main
 import (
 	"net/url"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/pflag"
 
@@ -16,6 +17,7 @@ type config struct {
 	shownSource                 string // as given: mount -a compares it with fstab
 	mountpoint                  string
 	places                      places
+	stagingShare                bool // --staging-limit was not given
 	shownFileMode, shownDirMode uint32
 }
 
@@ -55,9 +57,24 @@ func (o *options) check(flags *pflag.FlagSet, args []string) (*config, error) {
 			return nil, err
 		}
 	}
+	c.stagingShare = !flags.Changed("staging-limit")
 	c.shownFileMode = shownMode(flags, "file-mode", o.fileMode, o.umask)
 	c.shownDirMode = shownMode(flags, "dir-mode", o.dirMode, o.umask)
 	return c, nil
+}
+
+// checkPlaces refuses local files below the mountpoint: the mount would wait for itself.
+func (c *config) checkPlaces() error {
+	for _, p := range []struct{ path, flag string }{{c.places.state, "--state-dir"}, {c.places.cache, "--cache-dir"}, {c.logPath(), "--log-file"}} {
+		path := p.path
+		if real, err := filepath.EvalSymlinks(path); err == nil {
+			path = real
+		}
+		if path == c.mountpoint || strings.HasPrefix(path, strings.TrimSuffix(c.mountpoint, "/")+"/") {
+			return usage("%s %s lies below the mountpoint %s, which would hide it; choose another place with %s", p.flag, p.path, c.mountpoint, p.flag)
+		}
+	}
+	return nil
 }
 
 // shownMode takes the umask off: always off the default, off a mode that was given only if the

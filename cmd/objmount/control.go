@@ -40,11 +40,14 @@ func (c *control) Status(context.Context) (ctl.Status, error) {
 			out.Unguarded = unguarded(out.Capabilities)
 		}
 	}
-	for _, q := range state.Pending {
-		out.Pending = append(out.Pending, pendingOf(q))
+	out.PendingFiles, out.KeptFiles = len(state.Pending), len(state.Kept)
+	for i, q := range state.Pending {
 		out.PendingBytes += q.Bytes - q.Done
+		if i < ctl.MaxListed {
+			out.Pending = append(out.Pending, pendingOf(q))
+		}
 	}
-	for _, k := range state.Kept {
+	for _, k := range state.Kept[:min(len(state.Kept), ctl.MaxListed)] {
 		out.Kept = append(out.Kept, ctl.Kept{ID: k.ID, Bucket: k.Bucket, Key: k.Key, State: k.State, Size: k.Size, Reason: k.Reason})
 	}
 	b := c.p.blocks.Stats()

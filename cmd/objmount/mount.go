@@ -84,6 +84,9 @@ func runMount(inv *invocation, o *options, flags *pflag.FlagSet, args []string) 
 	if c.mountpoint, err = checkMountpoint(c.mountpoint, c.nonEmpty); err != nil {
 		return ready.refuse(cannotMount(c, err))
 	}
+	if err := c.checkPlaces(); err != nil {
+		return ready.refuse(err)
+	}
 	if c.fake {
 		return nil
 	}

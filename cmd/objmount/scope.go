@@ -50,9 +50,10 @@ type slotNote struct {
 }
 
 const (
-	maxSlots = 64
-	noteName = "scope"
-	lockName = "lock"
+	maxSlots     = 64
+	slotPatience = 5 * time.Second // for the end of the mount that was at the same place
+	noteName     = "scope"
+	lockName     = "lock"
 )
 
 // takeSlot finds or makes a slot that no process holds and locks it: the one that this
@@ -83,6 +84,10 @@ func takeSlot(state string, sc scope, src source, mountpoint string, readOnly bo
 	for _, name := range names {
 		dir := filepath.Join(base, name)
 		lock, err := lockSlot(dir)
+		for end := time.Now().Add(slotPatience); errors.Is(err, unix.EWOULDBLOCK) && notes[name].Mountpoint == mountpoint && time.Now().Before(end); {
+			time.Sleep(slotPatience / 100) // nothing of ours is mounted there any more: it still uploads
+			lock, err = lockSlot(dir)
+		}
 		if errors.Is(err, unix.EWOULDBLOCK) {
 			delete(notes, name)
 			continue

@@ -70,7 +70,7 @@ func collect(ctx context.Context) ([]listed, error) {
 		c := ctl.NewClient(i)
 		s, err := c.Status(ctx)
 		c.Close()
-		l := listed{Info: i, State: s.State, Pending: len(s.Pending), PendingBytes: s.PendingBytes, Kept: len(s.Kept)}
+		l := listed{Info: i, State: s.State, Pending: s.PendingFiles, PendingBytes: s.PendingBytes, Kept: s.KeptFiles}
 		if err != nil {
 			l.State, l.Error = "silent", err.Error()
 			if ctl.KindOf(err) == ctl.KindPermission {
@@ -171,7 +171,7 @@ func writeStatus(w io.Writer, s ctl.Status) error {
 	row("endpoint", "%s (%s)", s.Mount.Endpoint, orDash(s.Capabilities.Vendor))
 	row("process", "%d, since %s", s.Mount.PID, s.Mount.Started.Local().Format(time.DateTime))
 	row("state", "%s%s", s.State, modeText(s))
-	row("to upload", "%s", uploadText(len(s.Pending), s.PendingBytes))
+	row("to upload", "%s", uploadText(s.PendingFiles, s.PendingBytes))
 	row("staged", "%s in %s, in %s", bytesText(s.Staging.Bytes), plural(s.Staging.Files, "file"), s.Staging.Dir)
 	if s.Staging.Quarantined > 0 {
 		row("quarantined", "%s that were not understood are kept there", plural(s.Staging.Quarantined, "record"))
@@ -214,12 +214,14 @@ func writeLists(w io.Writer, s ctl.Status) error {
 	for _, p := range s.Pending {
 		fmt.Fprintf(t, "  %s\t%s of %s\t%s%s\n", p.State, bytesText(p.Done), bytesText(p.Bytes), keyText(p.Bucket, p.Key), trouble(p))
 	}
+	andMore(t, s.PendingFiles-len(s.Pending))
 	if len(s.Kept) > 0 {
 		fmt.Fprint(t, "\nKept, not uploaded by itself:\n")
 	}
 	for _, k := range s.Kept {
 		fmt.Fprintf(t, "  %s\t%s\t%s: %s\n", k.State, bytesText(k.Size), keyText(k.Bucket, k.Key), k.Reason)
 	}
+	andMore(t, s.KeptFiles-len(s.Kept))
 	if len(s.Unguarded) > 0 {
 		fmt.Fprint(t, "\nUnguarded, because the store has no condition for it:\n")
 	}
@@ -227,6 +229,12 @@ func writeLists(w io.Writer, s ctl.Status) error {
 		fmt.Fprintf(t, "  %s\n", u)
 	}
 	return t.Flush()
+}
+
+func andMore(w io.Writer, n int) {
+	if n > 0 {
+		fmt.Fprintf(w, "  and %s more\n", plural(n, "file"))
+	}
 }
 
 func trouble(p ctl.Pending) string {

@@ -182,7 +182,7 @@ func flush(ctx context.Context, o umountOptions, c *ctl.Client, info ctl.Info) (
 
 func pendingFiles(ctx context.Context, c *ctl.Client) (int, error) {
 	s, err := c.Status(ctx)
-	return len(s.Pending), err
+	return s.PendingFiles, err
 }
 
 // explainControl gives an error of the control socket its exit code.

@@ -68,13 +68,11 @@ func (i *interval) Set(text string) error {
 }
 
 func (i *interval) String() string {
-	d := time.Duration(*i)
-	text := d.String()
-	if d >= time.Minute {
-		text = strings.TrimSuffix(text, "0s")
-	}
-	if d >= time.Hour {
-		text = strings.TrimSuffix(text, "0m")
+	text := time.Duration(*i).String()
+	for _, end := range []string{"m0s", "h0m"} {
+		if strings.HasSuffix(text, end) {
+			text = text[:len(text)-2]
+		}
 	}
 	return text
 }

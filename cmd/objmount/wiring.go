@@ -145,16 +145,28 @@ func (p *parts) diskShare(dir string) (int64, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return 0, err
 	}
+	free, err := freeBytes(dir)
+	if err != nil {
+		return 0, err
+	}
+	want := int64(p.cfg.cacheSize)
+	if free/2 >= want {
+		return want, nil
+	}
+	limit := min(want, max((free+usedBy(dir))/2, backend.MiB))
+	if limit < want {
+		p.log.Info("the disk cache is bounded by half of the free space", slog.Int64("bytes", limit), slog.String("dir", dir))
+	}
+	return limit, nil
+}
+
+// freeBytes is what this user can still write on the disk of dir.
+func freeBytes(dir string) (int64, error) {
 	var st unix.Statfs_t
 	if err := unix.Statfs(dir, &st); err != nil {
 		return 0, fmt.Errorf("%s: %w", dir, err)
 	}
-	free := int64(st.Bavail) * st.Bsize
-	limit := min(int64(p.cfg.cacheSize), max((free+usedBy(dir))/2, backend.MiB))
-	if limit < int64(p.cfg.cacheSize) {
-		p.log.Info("the disk cache is bounded by half of the free space", slog.Int64("bytes", limit), slog.String("dir", dir))
-	}
-	return limit, nil
+	return int64(st.Bavail) * st.Bsize, nil
 }
 
 // usedBy adds up the blocks of the files below dir. What vanishes meanwhile does not count.
@@ -192,8 +204,16 @@ func (p *parts) openMetadata(context.Context) error {
 
 func (p *parts) openStaging(context.Context) error {
 	c := p.cfg
+	limit := int64(c.stagingLimit)
+	if c.stagingShare {
+		free, err := freeBytes(p.slot.dir)
+		if err != nil {
+			return fail(exitLocal, "the state directory cannot be used: %v; choose another with --state-dir", err)
+		}
+		limit = max((free+usedBy(p.slot.staging()))/10*9, backend.MiB)
+	}
 	var err error
-	if p.staging, err = staging.Open(staging.Config{Dir: p.slot.staging(), Limit: int64(c.stagingLimit), Log: p.log}); err != nil {
+	if p.staging, err = staging.Open(staging.Config{Dir: p.slot.staging(), Limit: limit, Log: p.log}); err != nil {
 		return fail(exitLocal, "the files that are not uploaded yet cannot be opened: %v; free the disk or choose another directory with --state-dir", err)
 	}
 	p.closeLater(func(context.Context) error {
