@@ -48,7 +48,7 @@ func (c *control) Status(context.Context) (ctl.Status, error) {
 		}
 	}
 	for _, k := range state.Kept[:min(len(state.Kept), ctl.MaxListed)] {
-		out.Kept = append(out.Kept, ctl.Kept{ID: k.ID, Bucket: k.Bucket, Key: k.Key, State: k.State, Size: k.Size, Reason: k.Reason})
+		out.Kept = append(out.Kept, ctl.Kept{ID: k.ID, Bucket: k.Bucket, Key: k.Key, State: k.State, Size: k.Size, Reason: k.Reason, Path: k.Path})
 	}
 	b := c.p.blocks.Stats()
 	out.Cache = ctl.Cache{

@@ -75,7 +75,7 @@ func (d *mountDaemon) start() error {
 		case s := <-d.signals:
 			if s == unix.SIGINT || s == unix.SIGTERM {
 				cancel()
-				<-opened
+				_ = <-opened // whatever it is, the signal is why
 				return fail(exitInterrupted, "interrupted; nothing is mounted")
 			}
 			d.maintain(s)

@@ -33,7 +33,8 @@ func explainStore(src source, endpoint string, err error) error {
 	case backend.KindNoBucket, backend.KindNotExist:
 		return fail(exitNoBucket, "no such bucket: %q does not exist at %s (%s); correct the name or --endpoint-url, or create it first", src.bucket, endpoint, why)
 	case backend.KindCredentials:
-		return fail(exitCredentials, "bad credentials for %s (%s); set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or --profile, or --credentials-file, or --no-sign-request for a public bucket", endpoint, why)
+		return fail(exitCredentials, "bad credentials for %s (%s); set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or --profile, or --credentials-file, "+
+			"or --no-sign-request for a public bucket", endpoint, why)
 	case backend.KindPermission:
 		return fail(exitCredentials, "permission denied: the credentials may not list %s at %s (%s); grant s3:ListBucket, or use others with --profile", src, endpoint, why)
 	case backend.KindUnreachable:

@@ -177,7 +177,8 @@ func (o *options) promiseFlags(f *pflag.FlagSet) {
 }
 
 func (o *options) localFlags(f *pflag.FlagSet) {
-	f.StringVar(&o.stateDir, "state-dir", "", "`directory` of files that are not uploaded yet: must survive a restart (default $OBJMOUNT_STATE_DIR, $XDG_STATE_HOME/objmount, else "+defaultPlace("/var/lib/objmount", "~/.local/state/objmount")+")")
+	f.StringVar(&o.stateDir, "state-dir", "", "`directory` of files that are not uploaded yet: must survive a restart "+
+		"(default $OBJMOUNT_STATE_DIR, $XDG_STATE_HOME/objmount, else "+defaultPlace("/var/lib/objmount", "~/.local/state/objmount")+")")
 	f.StringVar(&o.cacheDir, "cache-dir", "", "`directory` of what can be fetched again (default $XDG_CACHE_HOME/objmount, else "+defaultPlace("/var/cache/objmount", "~/.cache/objmount")+")")
 	f.Var(&o.cacheSize, "cache-size", "most bytes of objects kept there, at most half of the free space; 0: none")
 	f.Var(&o.stagingLimit, "staging-limit", "most bytes of files that are not uploaded yet; 0: until the disk is full (default: 9/10 of the free space)")

@@ -56,9 +56,11 @@ func (p *progress) update(s ctl.Progress) {
 		return
 	}
 	if p.bar == nil {
-		p.bar = progressbar.NewOptions64(max(s.Total, 1), progressbar.OptionSetWriter(p.out), progressbar.OptionShowBytes(true),
+		p.bar = progressbar.NewOptions64(max(s.Total, 1),
+			progressbar.OptionSetWriter(p.out), progressbar.OptionShowBytes(true), progressbar.OptionShowCount(),
+			progressbar.OptionSetDescription("uploading "+plural(s.Files, "file")),
 			progressbar.OptionUseIECUnits(true), progressbar.OptionSetPredictTime(true), progressbar.OptionThrottle(100*time.Millisecond),
-			progressbar.OptionSetRenderBlankState(true), progressbar.OptionFullWidth(), progressbar.OptionClearOnFinish())
+			progressbar.OptionSetRenderBlankState(true), progressbar.OptionSetWidth(30), progressbar.OptionClearOnFinish())
 	}
 	p.shown = true
 	p.bar.ChangeMax64(max(s.Total, s.Done, 1))

@@ -22,7 +22,8 @@ func parseSource(s string) (source, error) {
 	}
 	bucket, prefix, _ := strings.Cut(rest, "/")
 	if strings.Contains(bucket, "@") { // not repeated: it may be a secret
-		return source{}, usage("SOURCE has an \"@\" where the bucket should be: credentials do not belong there; use the environment, --profile or --credentials-file, and --endpoint-url for the host")
+		return source{}, usage("SOURCE has an \"@\" where the bucket should be: credentials do not belong there; " +
+			"use the environment, --profile or --credentials-file, and --endpoint-url for the host")
 	}
 	if bucket == "" && prefix != "" {
 		return source{}, usage("SOURCE %q has a prefix but no bucket; write s3://BUCKET/PREFIX", s)

@@ -220,6 +220,9 @@ func writeLists(w io.Writer, s ctl.Status) error {
 	}
 	for _, k := range s.Kept {
 		fmt.Fprintf(t, "  %s\t%s\t%s: %s\n", k.State, bytesText(k.Size), keyText(k.Bucket, k.Key), k.Reason)
+		if k.Path != "" {
+			fmt.Fprintf(t, "  \t\twhat was written is in %s\n", k.Path)
+		}
 	}
 	andMore(t, s.KeptFiles-len(s.Kept))
 	if len(s.Unguarded) > 0 {

@@ -101,7 +101,7 @@ func (d *mountDaemon) drain(ctx context.Context) {
 			if s == unix.SIGINT || s == unix.SIGTERM {
 				d.log.Info("second signal; leaving uploads for the next mount", slog.String("signal", s.String()))
 				cancel()
-				<-done
+				_ = <-done // that it was ended
 				return
 			}
 			d.maintain(s)
