@@ -53,6 +53,7 @@ type Kept struct {
 	State  string `json:"state"` // "conflict", "interrupted"
 	Size   int64  `json:"size"`
 	Reason string `json:"reason"`
+	Path   string `json:"path,omitempty"` // the local file with the bytes that were written
 }
 
 // Staging is how full the local disk's share is.

@@ -173,4 +173,5 @@ type KeptFile struct {
 	State  string `json:"state"`
 	Size   int64  `json:"size"`
 	Reason string `json:"reason"`
+	Path   string `json:"path"` // the file with the bytes that were written; empty: none were
 }

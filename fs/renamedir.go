@@ -55,12 +55,14 @@ func (f *FS) renameDir(ctx context.Context, n *node, m move) error {
 	}
 	intent, err := f.addIntent(intentRenameDir, d)
 	if err != nil {
+		f.moving.end()
 		f.resume(waiting)
 		return err
 	}
 	copies, err := f.copyTree(ctx, d, nil)
 	if err != nil {
 		f.undoCopies(copies)
+		f.moving.end()
 		f.resume(waiting)
 		if dropErr := f.cfg.Staging.DropIntent(intent); dropErr != nil {
 			f.log.Warn("journal", "error", dropErr.Error())
@@ -149,6 +151,7 @@ func (f *FS) pauseBelow(ctx context.Context, dir *node) ([]*node, error) {
 			continue
 		}
 		if _, err := f.queue.Cancel(ctx, file); err != nil {
+			f.moving.end()
 			f.resume(waiting)
 			return nil, err
 		}

@@ -13,7 +13,7 @@ func (f *FS) Status() Status {
 		Staging: StagingStatus{Bytes: usage.Bytes, Limit: usage.Limit, Files: usage.Files, Quarantined: usage.Quarantined},
 	}
 	for _, file := range f.cfg.Staging.Files() {
-		kept := KeptFile{ID: file.ID(), Size: file.Size(), Reason: file.Reason()}
+		kept := KeptFile{ID: file.ID(), Size: file.Size(), Reason: file.Reason(), Path: file.DataPath()}
 		switch file.State() {
 		case staging.StateConflict:
 			kept.State = "conflict"
