@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
@@ -37,6 +38,13 @@ func (s *Store) Head(ctx context.Context, id backend.ObjectID, opt backend.GetOp
 
 // Get implements backend.Reader.
 func (s *Store) Get(ctx context.Context, id backend.ObjectID, opt backend.GetOptions) (*backend.Body, error) {
+	if s.vendor.Load().mixesReads {
+		return s.getUnmixed(ctx, id, opt)
+	}
+	return s.get(ctx, id, opt)
+}
+
+func (s *Store) get(ctx context.Context, id backend.ObjectID, opt backend.GetOptions) (*backend.Body, error) {
 	c := call{op: "GetObject", bucket: id.Bucket, key: id.Key, repeat: repeatHarmless}
 	if err := named(c.op, id.Bucket, id.Key); err != nil {
 		return nil, err
@@ -65,6 +73,29 @@ func (s *Store) Get(ctx context.Context, id backend.ObjectID, opt backend.GetOpt
 	}
 	b := &body{ReadCloser: out.Body, ctx: ctx, id: id, left: held.Len}
 	return &backend.Body{ReadCloser: b, Object: obj, Range: held}, nil
+}
+
+// getUnmixed is Get where the ETag (and with it If-Match) may be of the version before the
+// one that the bytes are of: VersityGW looks at the one, then opens the other. Everything else
+// of its answer is of the bytes. Only an object as young as that can be concerned; for those
+// a HEAD afterwards tells whether the ETag still stands.
+func (s *Store) getUnmixed(ctx context.Context, id backend.ObjectID, opt backend.GetOptions) (*backend.Body, error) {
+	const young, tries = 2 * time.Second, 20
+	for range tries {
+		body, err := s.get(ctx, id, opt)
+		if err != nil || body.Object.Fetched.Sub(body.Object.LastModified) > young {
+			return body, err
+		}
+		now, err := s.Head(ctx, id, backend.GetOptions{VersionID: opt.VersionID})
+		if err == nil && now.ETag == body.Object.ETag {
+			return body, nil
+		}
+		body.Close()
+		if err != nil && !backend.IsKind(err, backend.KindNotExist) {
+			return nil, err
+		}
+	}
+	return nil, &backend.Error{Kind: backend.KindTransient, Op: "GetObject", Bucket: id.Bucket, Key: id.Key, Message: "the object is overwritten all the time"}
 }
 
 // objectOf reads the header of the answer to a GET or HEAD; size is that of a whole object.
@@ -134,6 +165,9 @@ type body struct {
 // Read implements io.Reader. A body that ends early fails with io.ErrUnexpectedEOF, wrapped
 // in an Error of KindTransient: the rest may be asked for again.
 func (b *body) Read(p []byte) (int, error) {
+	if err := b.ctx.Err(); err != nil { // also when all has arrived
+		return 0, &backend.Error{Kind: backend.KindCanceled, Op: "GetObject", Bucket: b.id.Bucket, Key: b.id.Key, Err: err}
+	}
 	if b.left == 0 {
 		p = p[:min(len(p), 1)] // the connection is free when the end was seen
 	}

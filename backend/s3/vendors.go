@@ -42,6 +42,7 @@ type vendor struct {
 	// the request has a checksum.
 	cutsShort     bool
 	copyForgets   bool // a plain copy loses Expires
+	mixesReads    bool // a GET may tell the ETag of the version before
 	markersMatch  bool // conditions take a delete marker for the object it deleted
 	completeFakes bool // CompleteMultipartUpload of an unknown upload succeeds when the key exists
 }
@@ -97,7 +98,8 @@ var vendors = map[string]*vendor{
 		never: []string{"DeleteIfMatch", "CopyDestination", "FileAndPrefix", "AnyKey"},
 	},
 	vendorVersityGW: {
-		name: vendorVersityGW, versions: true, objectLock: true, checksums: true, tags: true, cutsShort: true, markersMatch: true, completeFakes: true,
+		name: vendorVersityGW, versions: true, objectLock: true, checksums: true, tags: true,
+		cutsShort: true, mixesReads: true, markersMatch: true, completeFakes: true,
 		caps: backend.Capabilities{GetIfMatch: true, PartCopy: true, DeleteMany: true, Tagging: true, Limits: limits(nil)},
 		// Keys become paths: "x//y" overwrites "x/y".
 		never: []string{"CopyDestination", "FileAndPrefix", "AnyKey"},
