@@ -16,7 +16,7 @@ func (w *world) actions() map[string]func(*rapid.T) {
 		"create": w.create, "write": w.write, "write2": w.write, "append": w.append, "truncate": w.truncate, "punch": w.punch,
 		"setRemote": w.setRemote, "copy": w.copy, "properties": w.properties,
 		"freeze": w.freeze, "forget": w.forget, "seal": w.seal, "fsync": w.fsync,
-		"release": w.release, "commit": w.commit, "rebase": w.rebase, "remove": w.remove,
+		"release": w.release, "commit": w.commit, "rebase": w.rebase, "remove": w.remove, "unseal": w.unseal,
 		"tick": w.tick, "compact": w.compact, "upload": w.upload,
 	}
 	out := make(map[string]func(*rapid.T))
@@ -201,7 +201,7 @@ func (w *world) sealFile(fsynced bool) {
 		m.seals = append(m.seals, sealModel{generation: s.Generation, data: m.data})
 	}
 	m.snapshots = append(m.snapshots, &snapModel{s, m.data})
-	m.dirty, m.promised, m.gone, m.goneFor = false, true, false, false
+	m.dirty, m.promised, m.withdrawn, m.gone, m.goneFor = false, true, false, false, false
 	if fsynced {
 		m.seals[len(m.seals)-1].durable = true
 		w.flushed()
@@ -286,6 +286,21 @@ func (w *world) rebase() {
 	}
 	if c := m.file.Spec().Condition; c.IfMatch != now.ETag {
 		w.t.Fatal("condition is ", c)
+	}
+}
+
+// unseal takes a promise back, as unlink does while a program has the file open.
+func (w *world) unseal() {
+	m := w.pick()
+	if !m.promised {
+		w.t.Skip("no promise")
+	}
+	if err := m.file.SetState(StateOpen, "test"); err != nil {
+		w.t.Fatal(err)
+	}
+	m.promised, m.withdrawn, m.changed, m.recorded = false, true, true, true
+	for i := range m.seals { // a later promise has to be made durable by itself
+		m.seals[i].durable = false
 	}
 }
 

@@ -85,6 +85,8 @@ func (r *recovery) chooseOpen(h *history, size int64, exists, power bool) (*cont
 		return now, StateInterrupted, reasonDamaged
 	case now.local() > max(size, 0):
 		return now, StateInterrupted, reasonMissing
+	case h.reason != "":
+		return now, StateInterrupted, h.reason
 	}
 	return now, StateInterrupted, reasonKilled
 }

@@ -195,6 +195,7 @@ func (w *world) afterPower(m *fileModel, got *File) {
 		}
 		stored = stored || durable >= 0 && m.stored[s.generation]
 	}
+	stored = stored || m.withdrawn
 	if m.goneFor && got != nil {
 		w.t.Fatalf("a file that was over came back %v", describe(got))
 	}
@@ -222,7 +223,7 @@ func (w *world) adopt(m *fileModel, got *File) {
 			w.t.Fatal(err)
 		}
 	}
-	m.snapshots, m.streams = nil, nil
+	m.snapshots, m.streams, m.withdrawn = nil, nil, false
 	if !keep {
 		m.file, m.gone, m.goneFor = nil, true, got == nil
 		return

@@ -11,6 +11,8 @@ import (
 type Disk interface {
 	// Boot names the run of the kernel: what was written but not synced in another run may be lost.
 	Boot() string
+	// MkdirAll makes a directory and its parents, mode 0700, and their names durable. One that
+	// exists is no error.
 	MkdirAll(path string) error
 	// Open opens a file for reading and writing; with create it must not exist yet (mode 0600).
 	Open(path string, create bool) (DiskFile, error)

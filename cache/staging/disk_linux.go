@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -25,8 +26,23 @@ func newOSDisk() osDisk {
 }
 
 func (d osDisk) Boot() string               { return d.boot }
-func (osDisk) MkdirAll(path string) error   { return os.MkdirAll(path, 0o700) }
 func (osDisk) Rename(from, to string) error { return os.Rename(from, to) }
+
+func (d osDisk) MkdirAll(path string) error {
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return nil
+	}
+	parent := filepath.Dir(path)
+	if parent != path {
+		if err := d.MkdirAll(parent); err != nil {
+			return err
+		}
+	}
+	if err := os.Mkdir(path, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return d.SyncDir(parent)
+}
 
 func (osDisk) Remove(path string) error {
 	return pathError("unlink", path, retry(func() error { return unix.Unlink(path) }))

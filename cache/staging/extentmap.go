@@ -203,7 +203,7 @@ func chunked(list []piece) [][]piece {
 	chunks := make([][]piece, 0, 2*len(list)/chunkMax+1)
 	for len(list) > 0 {
 		n := min(len(list), chunkMax/2)
-		chunks = append(chunks, append(make([]piece, 0, chunkMax), list[:n]...))
+		chunks = append(chunks, slices.Clone(list[:n]))
 		list = list[n:]
 	}
 	return chunks

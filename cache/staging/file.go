@@ -197,33 +197,58 @@ func (f *File) SetProperties(p backend.Properties) error {
 }
 
 // SetState records that the file lost (StateConflict), that its writer did not finish
-// (StateInterrupted), that it is written again (StateOpen), or that what it holds now is to be
-// uploaded after all (StateSealed). StateCommitted is set by Committed only.
+// (StateInterrupted), that what it holds now is to be uploaded after all (StateSealed), or that it is
+// not, which takes the promise of its last seal back (StateOpen; after a crash it is interrupted, with that
+// reason). StateCommitted is set by Committed only.
 func (f *File) SetState(state State, reason string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if err := f.usableLocked("set state"); err != nil {
 		return err
 	}
+	var records []record
 	switch state {
 	case StateSealed:
 		return f.sealLocked()
-	case StateOpen, StateConflict, StateInterrupted:
+	case StateOpen:
+		records = f.unsealLocked()
+	case StateConflict, StateInterrupted:
+		if !f.recorded || f.mapDue {
+			records = append(records, f.record(recordCheckpoint, f.contentLocked()))
+		}
 	default:
 		return refuse(backend.KindInvalid, "set state", f.spec.Target, "a staged file cannot be made "+state.String())
 	}
-	var e encoder
-	e.uint(uint64(state))
-	e.string(reason)
-	records := []record{{kind: recordState, file: f.id, payload: e.b}}
-	if !f.recorded || f.mapDue {
-		records = append([]record{f.record(recordCheckpoint, f.contentLocked())}, records...)
-	}
+	records = append(records, stateRecord(f.id, state, reason))
 	if err := f.journalLocked(records...); err != nil {
 		return err
 	}
+	if state == StateOpen {
+		f.promise, f.fallback = nil, 0
+	}
 	f.state, f.reason = state, reason
 	return nil
+}
+
+// unsealLocked returns the records of a file without a promise: its content, and its upload.
+func (f *File) unsealLocked() []record {
+	c := f.contentLocked()
+	c.state = StateOpen
+	records := []record{f.record(recordCommit, c)}
+	if f.upload != nil {
+		records = append(records, f.uploadRecord(f.upload))
+		for _, p := range f.upload.Parts {
+			records = append(records, f.partRecord(p))
+		}
+	}
+	return records
+}
+
+func stateRecord(file uint64, state State, reason string) record {
+	var e encoder
+	e.uint(uint64(state))
+	e.string(reason)
+	return record{kind: recordState, file: file, payload: e.b}
 }
 
 // usableLocked refuses changes of a removed file.

@@ -136,6 +136,33 @@ func TestStates(t *testing.T) {
 	}
 }
 
+// TestUnseal: a promise that was taken back is not kept by the next start.
+func TestUnseal(t *testing.T) {
+	t.Parallel()
+	a := simArea(t, newSimDisk(), 0)
+	f := create(t, a)
+	write(t, f, []byte("x"), 0)
+	if _, err := f.Seal(true); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.BeginUpload(f.Spec().Target); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.SetState(StateOpen, "unlinked"); err != nil {
+		t.Fatal(err)
+	}
+	if f.State() != StateOpen || f.Dirty() {
+		t.Fatal(f.State(), f.Dirty())
+	}
+	for range 2 {
+		a = reopen(t, a)
+		f = a.Files()[0]
+		if f.State() != StateInterrupted || f.Reason() != "unlinked" || text(t, f) != "x" || f.Upload() == nil {
+			t.Fatal(f.State(), f.Reason(), text(t, f), f.Upload())
+		}
+	}
+}
+
 // TestRecordsKeepEverything fills every field of what is journalled, so that a field that is added
 // to the vocabulary and not to the encoding is noticed.
 func TestRecordsKeepEverything(t *testing.T) {

@@ -149,10 +149,7 @@ func (r *recovery) file(h *history) {
 		r.holes = append(r.holes, f)
 	}
 	if state != h.state || reason != h.reason || now == h.prev && state != StateSealed {
-		var e encoder
-		e.uint(uint64(state))
-		e.string(reason)
-		r.fixes = append(r.fixes, record{kind: recordState, file: f.id, payload: e.b})
+		r.fixes = append(r.fixes, stateRecord(f.id, state, reason))
 	}
 }
 
@@ -235,10 +232,7 @@ func (r *recovery) split(l later) error {
 	f.m.load(pieces(list))
 	a.space.used += f.space.held
 	a.files[f.id] = f
-	var e encoder
-	e.uint(uint64(f.state))
-	e.string(f.reason)
-	r.fixes = append(r.fixes, f.record(recordCheckpoint, f.contentLocked()), record{kind: recordState, file: f.id, payload: e.b})
+	r.fixes = append(r.fixes, f.record(recordCheckpoint, f.contentLocked()), stateRecord(f.id, f.state, f.reason))
 	return nil
 }
 

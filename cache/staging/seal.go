@@ -118,11 +118,13 @@ func (f *File) Committed(s *Snapshot, r *Remote) (clean bool, err error) {
 	}
 	f.upload = nil
 	f.unstreamLocked(1<<64 - 1)
-	if f.promise != nil && f.promise.generation == s.Generation && f.promise.spec.Target == s.Spec.Target {
-		return f.fulfilledLocked()
-	}
-	if f.state == StateCommitted { // the same content was stored again
+	switch p := f.promise; {
+	case f.state == StateCommitted: // the same content was stored again
 		return true, nil
+	case p != nil && p.generation == s.Generation && p.spec.Target == s.Spec.Target:
+		return f.fulfilledLocked()
+	case p == nil && !f.dirty && f.generation == s.Generation && f.spec.Target == s.Spec.Target: // taken back too late
+		return f.fulfilledLocked()
 	}
 	return false, f.stillSealedLocked(now)
 }

@@ -25,15 +25,19 @@ func (f *File) setUploadLocked(up *Upload) error {
 	if err := f.usableLocked("upload"); err != nil {
 		return err
 	}
-	var e encoder
-	e.object(up.Target)
-	e.string(up.UploadID)
-	e.string(up.Generation)
-	if err := f.uploadRecordLocked(record{kind: recordUpload, file: f.id, payload: e.b}); err != nil {
+	if err := f.uploadRecordLocked(f.uploadRecord(up)); err != nil {
 		return err
 	}
 	f.upload = up
 	return nil
+}
+
+func (f *File) uploadRecord(up *Upload) record {
+	var e encoder
+	e.object(up.Target)
+	e.string(up.UploadID)
+	e.string(up.Generation)
+	return record{kind: recordUpload, file: f.id, payload: e.b}
 }
 
 // uploadRecordLocked journals what happened to the upload. The file itself must be there before.

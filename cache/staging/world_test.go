@@ -42,6 +42,7 @@ type fileModel struct {
 	snapshots []*snapModel
 	streams   []frozenModel
 	stored    map[string]bool // generations that are in the store
+	withdrawn bool            // the last promise was taken back
 
 	changed  bool // ever, since it was created or committed
 	recorded bool // the change is older than a tick
