@@ -18,6 +18,8 @@ type attempt struct {
 	props  backend.Properties // with the generation id
 	cond   backend.Condition
 	flight map[int32]*flight // parts that a stream still sends
+	looked bool              // at what is stored under the target, after a conflict
+	old    bool              // goes on with an upload of an earlier process
 }
 
 // restarts is how often one attempt begins again at once, because an upload or an object that it
@@ -31,6 +33,9 @@ func (q *Queue) attempt(j *job) (backend.Object, error) {
 	for try := 0; ; try++ {
 		a := q.newAttempt(j, flights)
 		obj, err := a.store()
+		if Conflict(err) && !a.looked {
+			obj, err = a.recognise(err)
+		}
 		if err == errAgain {
 			if try < restarts {
 				continue
@@ -47,7 +52,7 @@ var errAgain = fmt.Errorf("begin again")
 func (q *Queue) newAttempt(j *job, flights map[int32]*flight) *attempt {
 	exts, spec := j.snap.Current()
 	a := &attempt{q: q, j: j, caps: q.cfg.Capabilities(j.target.Bucket), exts: exts, cond: spec.Condition, flight: flights}
-	a.props = withGeneration(spec.Properties, j.snap.Generation)
+	a.props = tagged(spec.Properties, tagOf(j.snap.Generation, j.file))
 	q.mu.Lock()
 	if b := j.before; b != nil && a.cond == b.expected {
 		a.cond = backend.Condition{IfMatch: b.etag}
@@ -58,19 +63,38 @@ func (q *Queue) newAttempt(j *job, flights map[int32]*flight) *attempt {
 	case j.stage != nil:
 		a.cond = backend.Condition{IfMatch: j.stage.ETag}
 		a.exts = []staging.Extent{{Len: j.snap.Size, Object: j.stage}}
-	case j.localOnly:
-		a.exts = withoutObjects(exts)
+	case j.base != nil:
+		a.exts, a.cond = onBase(exts, j.target, a.cond.IfMatch, j.base), backend.Condition{IfMatch: j.base.ETag}
+	}
+	if j.localOnly {
+		a.exts = withoutObjects(a.exts)
 	}
 	return a
 }
 
-// withGeneration returns the properties of an upload. Only the metadata is copied.
-func withGeneration(p backend.Properties, generation string) backend.Properties {
+// tagOf is what an upload carries as its generation id: of the content, and of the file.
+func tagOf(generation string, f *staging.File) string { return generation + "-" + f.ID() }
+
+// tagged returns the properties of an upload. Only the metadata is copied.
+func tagged(p backend.Properties, tag string) backend.Properties {
 	meta := make(map[string]string, len(p.Metadata)+1)
 	maps.Copy(meta, p.Metadata)
-	meta[backend.MetaGeneration] = generation
+	meta[backend.MetaGeneration] = tag
 	p.Metadata = meta
 	return p
+}
+
+// onBase makes what refers to the old object of the target refer to the one that an earlier snapshot
+// of the file made of it: what both have unchanged is at the same place.
+func onBase(exts []staging.Extent, target backend.ObjectID, old string, base *staging.Remote) []staging.Extent {
+	out := make([]staging.Extent, len(exts))
+	for i, e := range exts {
+		if r := e.Object; r != nil && objectOf(r) == target && r.ETag == old && e.ObjectOff == e.Off && e.End() <= base.Size {
+			e.Object = base
+		}
+		out[i] = e
+	}
+	return out
 }
 
 // withoutObjects forgets which objects have the bytes of local extents.
@@ -85,7 +109,48 @@ func withoutObjects(exts []staging.Extent) []staging.Extent {
 	return out
 }
 
+// recognise looks whether a conflict with what the content refers to is one with itself: the object
+// was made in an earlier attempt, before a crash, and what it was made of is gone.
+func (a *attempt) recognise(conflict error) (backend.Object, error) {
+	now, err := a.look(a.q.ctx)
+	switch {
+	case err != nil:
+		return backend.Object{}, unknown(a.j.target, err)
+	case !a.ours(now):
+		return backend.Object{}, conflict
+	}
+	a.wait()
+	a.q.abandonUpload(a.j.file)
+	return a.settled(now.obj, unknownStamp)
+}
+
+// afterCrash looks at what is stored before a snapshot of an earlier process is uploaded: that
+// process may have stored it, or an older snapshot of the file, without knowing. It returns errAgain
+// when the attempt is to begin on the latter, and nil when there is nothing of ours.
+func (a *attempt) afterCrash() (*backend.Object, error) {
+	now, err := a.look(a.q.ctx)
+	switch {
+	case err != nil:
+		return nil, err
+	case a.ours(now):
+		a.q.abandonUpload(a.j.file)
+		return &now.obj, nil
+	case a.sameFile(now) && !now.meets(a.cond):
+		a.j.base = remoteOf(now.obj, now.obj.Size)
+		return nil, errAgain
+	}
+	return nil, nil
+}
+
+// store uploads the content in the way that moves the fewest bytes.
 func (a *attempt) store() (backend.Object, error) {
+	if a.j.recovered && a.j.base == nil && a.j.stage == nil {
+		if stored, err := a.afterCrash(); err != nil {
+			return backend.Object{}, err
+		} else if stored != nil {
+			return a.settled(*stored, unknownStamp)
+		}
+	}
 	up, stored, err := a.findUpload()
 	if err != nil {
 		return backend.Object{}, err
@@ -114,7 +179,7 @@ func (a *attempt) plan(up *openUpload) (Plan, error) {
 		opt.Done = up.done
 	}
 	plan, err := PlanUpload(a.j.snap.Size, a.exts, a.caps.Limits, a.caps, opt)
-	if err != nil || up == nil || plan.reuses() {
+	if err != nil || up == nil || plan.reuses() || plan.Kind == KindMultipart && up.fresh {
 		return plan, err
 	}
 	a.wait()

@@ -174,7 +174,7 @@ func (q *Queue) findOutLocked(j *job) {
 		now, err := a.look(q.ctx)
 		switch {
 		case err != nil:
-			q.drop(j, &backend.Error{Kind: backend.KindUnknown, Op: "Cancel", Bucket: j.target.Bucket, Key: j.target.Key, Err: err})
+			q.drop(j, unknown(j.target, err))
 		case a.ours(now) || staged != nil && now.exists && now.obj.ETag == staged.ETag:
 			q.stored(j, now.obj)
 		default:

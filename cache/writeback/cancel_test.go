@@ -25,7 +25,6 @@ func (r *rig) hold(op string, nth int) (entered chan struct{}, release func()) {
 	})}})
 	var once sync.Once
 	release = func() { once.Do(func() { close(gate) }) }
-	r.t.Cleanup(release)
 	return entered, release
 }
 

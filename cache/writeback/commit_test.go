@@ -19,7 +19,7 @@ func TestSmallFileIsOnePut(t *testing.T) {
 		r.write(f, data, 0)
 		r.q.Grown(f)
 		s := r.seal(f)
-		generation := s.Generation
+		generation := tagOf(s.Generation, f)
 		obj, err := r.q.Commit(context.Background(), s)
 		if err != nil {
 			t.Fatal(err)
@@ -63,6 +63,23 @@ func TestOneByteAppended(t *testing.T) {
 	// 64 KiB is the largest part here.
 	r.requests(map[string]int{"CreateMultipartUpload": 1, "UploadPartCopy": 16, "UploadPart": 1, "CompleteMultipartUpload": 1})
 	if s := r.q.Stats(); s.BytesSent != 1 || s.BytesFetched != 0 || s.BytesCopied != 1000*kib {
+		t.Errorf("%+v", s)
+	}
+}
+
+// With the limits of S3: one copied part, one sent one.
+func TestOneByteAppendedToALargeObject(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(_ *rig, c *Config, s *mem.Settings) {
+		s.Capabilities.Limits, c.PartSize = backend.S3Limits(), 0
+	})
+	size := 40 * mib
+	f := r.edit(r.put("a", make([]byte, size)))
+	r.write(f, []byte{7}, size)
+	r.q.Grown(f)
+	r.mustCommit(f)
+	r.requests(map[string]int{"CreateMultipartUpload": 1, "UploadPartCopy": 1, "UploadPart": 1, "CompleteMultipartUpload": 1})
+	if s := r.q.Stats(); s.BytesSent != 1 || s.BytesFetched != 0 || r.head("a").Size != size+1 {
 		t.Errorf("%+v", s)
 	}
 }

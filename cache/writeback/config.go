@@ -92,6 +92,9 @@ func (c Config) withDefaults() Config {
 // Conflict reports whether err means that the object, or one that the content refers to, is
 // another one now: repeating cannot help, the queue gives the snapshot up.
 func Conflict(err error) bool {
+	if err == nil {
+		return false
+	}
 	switch backend.KindOf(err) {
 	case backend.KindChanged, backend.KindExist, backend.KindNotExist:
 		return true

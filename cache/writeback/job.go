@@ -52,6 +52,8 @@ type job struct {
 	before    *ancestor         // the commit of the same key by another file just before
 	unsure    bool              // the last attempt may have stored the object
 	stage     *staging.Remote   // the content is stored as this, its properties are not yet
+	recovered bool              // sealed by an earlier process, and nothing of the file was stored since
+	base      *staging.Remote   // what that process stored of the file last
 	localOnly bool              // objects that have the same bytes as local extents are gone
 	waiting   []*outcome
 	successor *job // took over those who wait

@@ -28,8 +28,11 @@ func (a *attempt) multipart(plan Plan, up *openUpload) (backend.Object, error) {
 	if err := a.send(ctx, up, plan.Parts); err != nil {
 		return backend.Object{}, a.partError(up, err)
 	}
-	obj, err := a.complete(up, plan)
+	obj, completed, err := a.complete(up, plan)
 	switch {
+	case err == nil && !completed:
+		a.q.discard(a.j.file, up.upload()) // the object was there already, or the answer was lost
+		return a.settled(obj, unknownStamp)
 	case err == nil:
 		a.q.counts.multiparts.Add(1)
 		a.q.mu.Lock()
@@ -47,17 +50,21 @@ func (a *attempt) multipart(plan Plan, up *openUpload) (backend.Object, error) {
 	}
 }
 
-// complete makes the object of the parts.
-func (a *attempt) complete(up *openUpload, plan Plan) (backend.Object, error) {
+// complete makes the object of the parts. completed is whether the store said so; else the object was
+// found there.
+func (a *attempt) complete(up *openUpload, plan Plan) (obj backend.Object, completed bool, err error) {
 	in := backend.CompleteInput{Bucket: a.j.target.Bucket, Key: a.j.target.Key, UploadID: up.id, Size: plan.Size}
 	for _, p := range plan.Parts {
 		in.Parts = append(in.Parts, backend.Part{Number: p.Number, ETag: p.ETag, Size: p.Len})
 	}
 	guarded := a.enforced(a.caps.CompleteIfNoneMatch, a.caps.CompleteIfMatch)
-	return a.publish(guarded, func(ctx context.Context, cond backend.Condition) (backend.Object, error) {
+	obj, err = a.publish(guarded, func(ctx context.Context, cond backend.Condition) (backend.Object, error) {
 		in.Condition = cond
-		return a.q.cfg.Store.CompleteUpload(ctx, in)
+		obj, err := a.q.cfg.Store.CompleteUpload(ctx, in)
+		completed = err == nil
+		return obj, err
 	})
+	return obj, completed, err
 }
 
 // settled ends an attempt whose content is stored as obj. An upload that was begun with other

@@ -3,6 +3,7 @@ package writeback
 import (
 	"context"
 	"maps"
+	"strings"
 
 	"github.com/objmount/objmount/backend"
 )
@@ -53,9 +54,9 @@ func (a *attempt) publish(guarded bool, send func(context.Context, backend.Condi
 func (a *attempt) verify(ctx context.Context) (backend.Object, error) {
 	now, err := a.look(ctx)
 	if err != nil {
-		return backend.Object{}, &backend.Error{Kind: backend.KindUnknown, Op: "Commit", Bucket: a.j.target.Bucket, Key: a.j.target.Key, Err: err}
+		return backend.Object{}, unknown(a.j.target, err)
 	}
-	if !a.ours(now) {
+	if !a.ours(now) && !(a.old && a.sameFile(now)) {
 		return backend.Object{}, a.conflict(a.cond)
 	}
 	return now.obj, nil
@@ -64,18 +65,18 @@ func (a *attempt) verify(ctx context.Context) (backend.Object, error) {
 // resolve finds out whether a request that failed with err was done after all.
 func (a *attempt) resolve(ctx context.Context, err error) (backend.Object, error) {
 	now, lookErr := a.look(ctx)
-	unknown := backend.IsKind(err, backend.KindUnknown)
+	unsure := backend.IsKind(err, backend.KindUnknown)
 	switch {
-	case lookErr != nil && unknown:
+	case lookErr != nil && unsure:
 		return backend.Object{}, err
 	case lookErr != nil:
 		// Whether this is a conflict is not known either.
-		return backend.Object{}, &backend.Error{Kind: backend.KindUnknown, Op: "Commit", Bucket: a.j.target.Bucket, Key: a.j.target.Key, Err: lookErr}
+		return backend.Object{}, unknown(a.j.target, lookErr)
 	case a.ours(now):
 		return now.obj, nil
-	case unknown && now.meets(a.cond):
+	case unsure && now.meets(a.cond):
 		return backend.Object{}, &backend.Error{Kind: backend.KindTransient, Op: "Commit", Bucket: a.j.target.Bucket, Key: a.j.target.Key, Err: err}
-	case unknown:
+	case unsure:
 		return backend.Object{}, a.conflict(a.cond)
 	default:
 		return backend.Object{}, err
@@ -89,6 +90,7 @@ type found struct {
 }
 
 func (a *attempt) look(ctx context.Context) (found, error) {
+	a.looked = true
 	obj, err := a.q.cfg.Store.Head(ctx, a.j.target, backend.GetOptions{})
 	if backend.IsKind(err, backend.KindNotExist) {
 		return found{}, nil
@@ -97,9 +99,23 @@ func (a *attempt) look(ctx context.Context) (found, error) {
 	return found{obj: obj, exists: err == nil}, err
 }
 
-// ours tells whether the object is the one that this attempt makes.
+// unknown is the error of a commit of which it is not known whether it is stored.
+func unknown(id backend.ObjectID, cause error) error {
+	return &backend.Error{Kind: backend.KindUnknown, Op: "Commit", Bucket: id.Bucket, Key: id.Key, Err: cause}
+}
+
+// sameFile tells whether the object was made of a snapshot of the same file.
+func (a *attempt) sameFile(f found) bool {
+	return f.exists && strings.HasSuffix(f.obj.Metadata[backend.MetaGeneration], "-"+a.j.file.ID())
+}
+
+// ours tells whether the object is the one that this attempt makes. An upload that an earlier process
+// began may carry another generation of the file than the journal says.
 func (a *attempt) ours(f found) bool {
-	return f.exists && f.obj.Metadata[backend.MetaGeneration] == a.j.snap.Generation && f.obj.Size == a.j.snap.Size &&
+	if a.old && a.sameFile(f) && !a.cond.IsZero() && !f.meets(a.cond) {
+		return true
+	}
+	return f.exists && f.obj.Metadata[backend.MetaGeneration] == tagOf(a.j.snap.Generation, a.j.file) && f.obj.Size == a.j.snap.Size &&
 		(a.j.stage == nil || a.hasProperties(f.obj))
 }
 

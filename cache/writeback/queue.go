@@ -69,7 +69,7 @@ func New(cfg Config) *Queue {
 // its place, is stored. It takes over s and releases it. When ctx ends only the waiting ends, with
 // KindCanceled. A temporary failure is returned after Config.RetryTimeout; the upload goes on.
 func (q *Queue) Commit(ctx context.Context, s *staging.Snapshot) (backend.Object, error) {
-	j, result, started := q.add(s, 0, true)
+	j, result, started := q.add(s, 0, origin{urgent: true})
 	if j == nil {
 		return backend.Object{}, closedError(s.Spec.Target)
 	}
@@ -85,7 +85,15 @@ func (q *Queue) Commit(ctx context.Context, s *staging.Snapshot) (backend.Object
 // Enqueue uploads a snapshot in the background, at the earliest after delay. It takes over s. A
 // snapshot of the same file that has not been started is dropped; its time stays if it is earlier.
 func (q *Queue) Enqueue(s *staging.Snapshot, delay time.Duration) {
-	if j, _, started := q.add(s, delay, false); started {
+	if j, _, started := q.add(s, delay, origin{}); started {
+		go q.run(j)
+	}
+}
+
+// Recover is Enqueue for a snapshot that an earlier process sealed: that process may have stored
+// it, or an older one of the same file, just before it ended. So it looks before it uploads.
+func (q *Queue) Recover(s *staging.Snapshot) {
+	if j, _, started := q.add(s, 0, origin{recovered: true}); started {
 		go q.run(j)
 	}
 }
@@ -145,9 +153,15 @@ func (q *Queue) againLocked(j *job) {
 	q.goLocked(j)
 }
 
+// origin says where a snapshot comes from.
+type origin struct {
+	urgent    bool // somebody waits
+	recovered bool // an earlier process sealed it
+}
+
 // add queues a snapshot. It returns the job, nil when the queue is closed, the outcome to wait
 // for, and whether the caller has to run the job.
-func (q *Queue) add(s *staging.Snapshot, delay time.Duration, urgent bool) (*job, *outcome, bool) {
+func (q *Queue) add(s *staging.Snapshot, delay time.Duration, from origin) (*job, *outcome, bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.closed {
@@ -164,7 +178,7 @@ func (q *Queue) add(s *staging.Snapshot, delay time.Duration, urgent bool) (*job
 	e := q.entryLocked(s.File)
 	j := e.last()
 	if j != nil && j.state != jobRunning && !j.unsure {
-		q.supersedeLocked(j, s, due, urgent)
+		q.supersedeLocked(j, s, due, from.urgent)
 	} else {
 		q.seq++
 		j = &job{file: s.File, seq: q.seq, since: time.Now(), due: due}
@@ -173,7 +187,7 @@ func (q *Queue) add(s *staging.Snapshot, delay time.Duration, urgent bool) (*job
 		q.enterLocked(j)
 	}
 	result := j.outcome()
-	j.urgent = j.urgent || urgent
+	j.urgent, j.recovered = j.urgent || from.urgent, j.recovered || from.recovered
 	return j, result, q.startLocked(j)
 }
 

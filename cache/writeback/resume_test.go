@@ -13,13 +13,13 @@ import (
 // restart ends the process and starts another on the same staging area.
 func (r *rig) restart(options ...option) {
 	r.t.Helper()
-	r.faults.Clear()
 	ctx, stop := context.WithCancel(context.Background())
 	stop()
 	_ = r.q.Close(ctx) // does not wait for anything
 	if err := r.area.Close(); err != nil {
 		r.t.Fatal(err)
 	}
+	r.faults.Clear()
 	r.store.Reset()
 	r.open(options...)
 }
@@ -31,7 +31,7 @@ func (r *rig) recover() *staging.File {
 	for _, f := range r.area.Files() {
 		if f.State() == staging.StateSealed {
 			found = f
-			r.q.Enqueue(r.seal(f), 0)
+			r.q.Recover(r.seal(f))
 		}
 	}
 	if found == nil {
@@ -56,9 +56,9 @@ func TestResumeCountsParts(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.has("a", data)
-	// One part was missing; the look at the end is because the new process cannot know with
-	// which properties the upload was begun.
-	r.requests(map[string]int{"ListParts": 1, "UploadPart": 1, "CompleteMultipartUpload": 1, "HeadObject": 1})
+	// One part was missing. It looks at first whether the object is there, and in the end because it
+	// cannot know with which properties the upload was begun.
+	r.requests(map[string]int{"ListParts": 1, "UploadPart": 1, "CompleteMultipartUpload": 1, "HeadObject": 2})
 	r.noUploads("a")
 }
 
@@ -152,6 +152,58 @@ func TestResumeOfACompletedUpload(t *testing.T) {
 				t.Errorf("%v", r.failures())
 			}
 		})
+	}
+}
+
+// The crash came after an older snapshot was stored, and a newer one was sealed: that one goes on from
+// what is stored.
+func TestResumeOnAnOlderSnapshot(t *testing.T) {
+	t.Parallel()
+	for _, size := range []int64{2000, 100 * kib} {
+		for _, condition := range []bool{true, false} {
+			r := newRig(t)
+			data := random(76, size)
+			f := r.create("a")
+			if condition {
+				f = r.edit(r.put("a", data))
+			} else {
+				r.write(f, data, 0)
+			}
+			for _, op := range []string{"PutObject", "CompleteMultipartUpload"} {
+				r.faults.Add(mem.Rule{Op: op, Do: []mem.Action{mem.LoseReply()}})
+			}
+			r.faults.Add(mem.Rule{Op: "HeadObject", Do: []mem.Action{mem.Fail(backend.KindUnreachable)}})
+			r.write(f, []byte("first"), 0)
+			r.q.Enqueue(r.seal(f), 0)
+			eventually(t, "tries", func() bool { return r.q.Stats().Retries > 0 })
+			r.write(f, []byte("second"), 1000)
+			r.q.Enqueue(r.seal(f), 0)
+			copy(data, "first")
+			r.has("a", data)
+			r.restart()
+			f = r.recover()
+			if err := r.q.Wait(context.Background(), f); err != nil {
+				t.Fatal(err)
+			}
+			copy(data[1000:], "second")
+			r.has("a", data)
+			r.noUploads("a")
+		}
+	}
+}
+
+// After a crash too, what another client stored is not overwritten.
+func TestRecoveredConflict(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	f := r.edit(r.put("a", random(77, 2000)))
+	r.write(f, []byte("ours"), 0)
+	r.q.Enqueue(r.seal(f), time.Hour)
+	theirs := r.put("a", random(78, 2000))
+	r.restart()
+	wantKind(t, r.q.Wait(context.Background(), r.recover()), backend.KindChanged)
+	if r.head("a").ETag != theirs.ETag {
+		t.Error("overwritten")
 	}
 }
 

@@ -28,7 +28,7 @@ const (
 
 // rig is a queue on a store in memory and a real staging area.
 type rig struct {
-	t      *testing.T
+	t      reporter
 	dir    string
 	mem    *mem.Store
 	faults *mem.Faults
@@ -41,6 +41,15 @@ type rig struct {
 	fails   []error
 }
 
+// reporter is a *testing.T or a *rapid.T.
+type reporter interface {
+	Helper()
+	Error(args ...any)
+	Errorf(format string, args ...any)
+	Fatal(args ...any)
+	Fatalf(format string, args ...any)
+}
+
 type option func(*rig, *Config, *mem.Settings)
 
 func with(change func(*backend.Capabilities)) option {
@@ -49,11 +58,16 @@ func with(change func(*backend.Capabilities)) option {
 
 func newRig(t *testing.T, options ...option) *rig {
 	t.Helper()
-	r := &rig{t: t, dir: t.TempDir(), mem: mem.New(bucket)}
+	r := rigIn(t, t.TempDir(), options...)
+	t.Cleanup(r.close)
+	return r
+}
+
+func rigIn(t reporter, dir string, options ...option) *rig {
+	r := &rig{t: t, dir: dir, mem: mem.New(bucket)}
 	r.faults = mem.Faulty(r.mem)
 	r.store = mem.Counting(r.faults)
 	r.open(options...)
-	t.Cleanup(r.close)
 	return r
 }
 
@@ -271,4 +285,3 @@ func eventually(t *testing.T, what string, ok func() bool) {
 		}
 	}
 }
-

@@ -140,7 +140,7 @@ func (s *stream) begin(size int64) bool {
 	s.q.abandonUpload(s.file) // of an earlier time
 	s.q.cfg.BeforeStream(s.file)
 	spec = s.file.Spec()
-	props := withGeneration(spec.Properties, generation)
+	props := tagged(spec.Properties, tagOf(generation, s.file))
 	id, err := s.q.create(s.file, spec.Target, props, generation)
 	if err != nil {
 		s.fail(err)

@@ -11,7 +11,7 @@ import (
 // puts its snapshots in order under a lock of its own, and waits without it. It takes over s. The
 // returned function may be called once, or not at all.
 func (q *Queue) Submit(s *staging.Snapshot) func(context.Context) (backend.Object, error) {
-	j, result, started := q.add(s, 0, true)
+	j, result, started := q.add(s, 0, origin{urgent: true})
 	if j == nil {
 		err := closedError(s.Spec.Target)
 		return func(context.Context) (backend.Object, error) { return backend.Object{}, err }

@@ -16,6 +16,7 @@ type openUpload struct {
 	target backend.ObjectID
 	stamp  stamp
 	done   []staging.DonePart // stored, or on their way (ETag inFlight)
+	fresh  bool               // begun by this process, and no part was sent yet
 }
 
 func (u openUpload) upload() backend.Upload {
@@ -77,6 +78,7 @@ func (a *attempt) findUpload() (*openUpload, *backend.Object, error) {
 			open.done = append(open.done, staging.DonePart{Number: f.part.Number, ETag: inFlight, Off: f.part.Off, Len: f.part.Len, Content: f.part.Extents})
 		}
 	}
+	open.fresh = len(open.done) == 0 && len(a.flight) == 0
 	return open, nil, nil
 }
 
@@ -126,7 +128,7 @@ func (a *attempt) resume(u *openUpload) (*openUpload, *backend.Object, error) {
 			done = append(done, d)
 		}
 	}
-	u.done = done
+	u.done, a.old = done, true
 	a.q.mu.Lock()
 	a.q.uploads[u.id] = u.stamp
 	a.q.mu.Unlock()
@@ -136,12 +138,18 @@ func (a *attempt) resume(u *openUpload) (*openUpload, *backend.Object, error) {
 // create begins a multipart upload. It is not ended by a cancellation: an upload whose id did
 // not arrive could not be aborted.
 func (q *Queue) create(f *staging.File, target backend.ObjectID, props backend.Properties, generation string) (string, error) {
+	if q.ctx.Err() != nil { // the journal may still name an upload that could not be aborted
+		return "", canceledError(target)
+	}
 	if err := f.BeginUpload(target); err != nil {
 		return "", err
 	}
 	id, err := q.cfg.Store.CreateUpload(q.ctx, backend.CreateUploadInput{Bucket: target.Bucket, Key: target.Key, Properties: props})
 	if err != nil {
-		if backend.IsKind(err, backend.KindUnknown) || backend.IsKind(err, backend.KindTransient) {
+		switch backend.KindOf(err) {
+		case backend.KindCanceled:
+			return "", err // the intent stays for the next process
+		case backend.KindUnknown, backend.KindTransient:
 			q.lookForLost(target)
 		}
 		if forget := f.ForgetUpload(); forget != nil {
@@ -155,14 +163,10 @@ func (q *Queue) create(f *staging.File, target backend.ObjectID, props backend.P
 	return id, f.SetUpload(id)
 }
 
-// discard aborts an upload and forgets it.
+// discard aborts an upload and forgets it. At the end of the queue it is left to the next process.
 func (q *Queue) discard(f *staging.File, up backend.Upload) {
-	q.mu.Lock()
-	delete(q.uploads, up.UploadID)
-	q.mu.Unlock()
-	q.abort(up)
-	if err := f.ForgetUpload(); err != nil {
-		q.cfg.Log.Warn("journal", "error", err.Error())
+	if q.abort(up) {
+		q.forget(f, up.UploadID)
 	}
 }
 
@@ -184,15 +188,19 @@ func (q *Queue) abandonUpload(f *staging.File) {
 // abortTimeout bounds the first try of an abort, which somebody waits for.
 const abortTimeout = 10 * time.Second
 
-// abort removes an upload and its parts from the store, at least later.
-func (q *Queue) abort(up backend.Upload) {
+// abort removes an upload and its parts from the store, at least later. False: the queue ends.
+func (q *Queue) abort(up backend.Upload) bool {
 	ctx, stop := context.WithTimeout(q.ctx, abortTimeout)
 	defer stop()
 	q.counts.aborts.Add(1)
 	err := q.cfg.Store.AbortUpload(ctx, up)
 	if err == nil || backend.IsKind(err, backend.KindNotExist) || backend.IsKind(err, backend.KindNoBucket) {
-		return
+		return true
+	}
+	if q.ctx.Err() != nil {
+		return false
 	}
 	q.cfg.Log.Warn("an unfinished upload stays for now", "bucket", up.Bucket, "key", up.Key, "upload", up.UploadID, "error", err.Error())
 	q.sweepLater(orphan{upload: up, due: time.Now().Add(time.Second)})
+	return true
 }
