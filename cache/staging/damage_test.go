@@ -2,7 +2,6 @@ package staging
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -203,73 +202,5 @@ func TestMissingData(t *testing.T) {
 				t.Fatal("read of missing bytes: ", err)
 			}
 		})
-	}
-}
-
-// TestDiskErrors fails one operation after another and checks that every error is told, that no
-// promise is lost, and that the area works again afterwards.
-func TestDiskErrors(t *testing.T) {
-	t.Parallel()
-	boom := errors.New("input/output error")
-	for op := range strings.FieldsSeq("write sync open syncdir rename remove truncate punch") {
-		for nth := range 8 {
-			disk := newSimDisk()
-			a, err := open(Config{Dir: "area", Disk: disk}, idle())
-			if err != nil {
-				t.Fatal(err)
-			}
-			seen := 0
-			disk.fail = func(o, _ string) error {
-				if o == op {
-					if seen++; seen == nth+1 {
-						return boom
-					}
-				}
-				return nil
-			}
-			promised := make(map[string][]byte)
-			for i := range 4 {
-				f, err := a.Create(Spec{})
-				if err != nil {
-					t.Fatal(err)
-				}
-				data := bytes.Repeat([]byte{byte(i + 1)}, 5000)
-				if n, err := f.WriteAt(data, 0); err != nil {
-					if n != 0 || f.Size() != 0 || !backend.IsKind(err, backend.KindOther) {
-						t.Fatalf("%s %d: wrote %d of %d: %v", op, nth, n, f.Size(), err)
-					}
-					continue
-				}
-				s, err := f.Seal(i%2 == 0)
-				if err != nil {
-					continue
-				}
-				promised[f.ID()] = data
-				s.Release()
-				if i == 1 {
-					_ = a.committer.tick()
-				}
-			}
-			disk.fail = nil
-			if err := a.committer.tick(); err != nil && op != "sync" {
-				t.Fatalf("%s %d: the next sync: %v", op, nth, err)
-			}
-			if err := a.Close(); err != nil && op != "sync" {
-				t.Fatalf("%s %d: close: %v", op, nth, err)
-			}
-			b, err := open(Config{Dir: "area", Disk: disk}, idle())
-			if err != nil {
-				t.Fatal(err)
-			}
-			got := contents(t, b)
-			for id, data := range promised {
-				if !bytes.Equal(got[id], data) {
-					t.Fatalf("%s %d: the promise of %s is lost", op, nth, id)
-				}
-			}
-			if err := b.Close(); err != nil {
-				t.Fatal(err)
-			}
-		}
 	}
 }

@@ -79,21 +79,46 @@ const (
 	extentObject = 2
 )
 
+// remoteTable numbers the objects of a list. Most extents share one pointer, so the value is looked
+// at only when a pointer is new.
+type remoteTable struct {
+	list     []*Remote
+	values   map[Remote]uint64
+	pointers map[*Remote]uint64
+	last     *Remote
+	lastID   uint64
+}
+
+func (t *remoteTable) id(r *Remote) uint64 {
+	if r == t.last {
+		return t.lastID
+	}
+	id, ok := t.pointers[r]
+	if !ok {
+		if t.pointers == nil {
+			t.pointers, t.values = make(map[*Remote]uint64), make(map[Remote]uint64)
+		}
+		if id, ok = t.values[*r]; !ok {
+			id = uint64(len(t.list))
+			t.list, t.values[*r] = append(t.list, r), id
+		}
+		t.pointers[r] = id
+	}
+	t.last, t.lastID = r, id
+	return id
+}
+
 // extents writes a gapless list: a table of the objects, then the extents, each a flag byte, its
 // length, and its places.
 func (e *encoder) extents(list []Extent) {
-	var table []*Remote
-	index := make(map[Remote]uint64)
+	var table remoteTable
 	for i := range list {
 		if r := list[i].Object; r != nil {
-			if _, ok := index[*r]; !ok {
-				index[*r] = uint64(len(table))
-				table = append(table, r)
-			}
+			table.id(r)
 		}
 	}
-	e.uint(uint64(len(table)))
-	for _, r := range table {
+	e.uint(uint64(len(table.list)))
+	for _, r := range table.list {
 		e.remote(r)
 	}
 	e.uint(uint64(len(list)))
@@ -101,7 +126,8 @@ func (e *encoder) extents(list []Extent) {
 		return
 	}
 	e.int(list[0].Off)
-	for _, x := range list {
+	for i := range list {
+		x := &list[i]
 		flags := byte(0)
 		if x.Local {
 			flags |= extentLocal
@@ -115,7 +141,7 @@ func (e *encoder) extents(list []Extent) {
 			e.int(x.Pos)
 		}
 		if x.Object != nil {
-			e.uint(index[*x.Object])
+			e.uint(table.id(x.Object))
 			e.int(x.ObjectOff)
 		}
 	}

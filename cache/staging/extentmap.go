@@ -107,16 +107,42 @@ func (m *extentMap) extents(off, end int64) []Extent {
 	if off < 0 || off >= end {
 		return nil
 	}
-	list := make([]Extent, 0, 4)
-	m.each(off, end, func(p piece) bool {
-		if k := len(list) - 1; k >= 0 && list[k].joins(p.Extent) {
-			list[k].Len += p.Len
-		} else {
-			list = append(list, p.Extent)
+	lo, hi := m.find(off), m.find(end-1)
+	list := make([]Extent, 0, m.count(lo, hi))
+	for c := lo.c; c <= hi.c; c++ {
+		chunk := m.chunks[c]
+		first, last := 0, len(chunk)-1
+		if c == lo.c {
+			first = lo.i
 		}
-		return true
-	})
+		if c == hi.c {
+			last = hi.i
+		}
+		for i := first; i <= last; i++ {
+			e := chunk[i].Extent
+			if e.Off < off || e.End() > end {
+				e = e.cut(max(e.Off, off), min(e.End(), end))
+			}
+			if k := len(list) - 1; k >= 0 && list[k].joins(e) {
+				list[k].Len += e.Len
+			} else {
+				list = append(list, e)
+			}
+		}
+	}
 	return list
+}
+
+// count is the number of pieces from lo to hi, both included.
+func (m *extentMap) count(lo, hi cursor) int {
+	if lo.c == hi.c {
+		return hi.i - lo.i + 1
+	}
+	n := len(m.chunks[lo.c]) - lo.i + hi.i + 1
+	for _, chunk := range m.chunks[lo.c+1 : hi.c] {
+		n += len(chunk)
+	}
+	return n
 }
 
 // replace makes [p.Off, p.End()) that piece. It must begin inside the file or at its end, and
@@ -275,13 +301,4 @@ func (m *extentMap) freeze() {
 		clear(chunk[len(list):])
 		m.chunks[c] = list
 	}
-}
-
-// pieces counts the pieces.
-func (m *extentMap) pieces() int {
-	n := 0
-	for _, chunk := range m.chunks {
-		n += len(chunk)
-	}
-	return n
 }
