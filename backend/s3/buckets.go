@@ -61,14 +61,15 @@ func (s *Store) CreateBucket(ctx context.Context, bucket string) error {
 	if err := namedBucket(c.op, bucket); err != nil {
 		return err
 	}
-	in := &awss3.CreateBucketInput{Bucket: &bucket}
-	if region := s.client.Options().Region; region != "us-east-1" && s.vendor.Load().name == vendorAWS {
-		in.CreateBucketConfiguration = &types.CreateBucketConfiguration{LocationConstraint: types.BucketLocationConstraint(region)}
-	}
-	// Amazon answers 200 in us-east-1 when the bucket is one's own, as do MinIO's and others'
-	// imitations of it; only a look tells.
-	if s.HeadBucket(ctx, bucket) == nil {
+	// Amazon answers 200 in us-east-1 when the bucket is one's own, as do imitations of it;
+	// only a look tells.
+	look := call{op: "HeadBucket", bucket: bucket, repeat: repeatHarmless}
+	if _, err := send(ctx, s, look, s.client.HeadBucket, &awss3.HeadBucketInput{Bucket: &bucket}); err == nil {
 		return &backend.Error{Kind: backend.KindExist, Op: c.op, Bucket: bucket, Code: "BucketAlreadyOwnedByYou"}
+	}
+	in := &awss3.CreateBucketInput{Bucket: &bucket}
+	if region := s.client.Options().Region; region != "us-east-1" && s.vendor.Load().regions {
+		in.CreateBucketConfiguration = &types.CreateBucketConfiguration{LocationConstraint: types.BucketLocationConstraint(region)}
 	}
 	_, err := send(ctx, s, c, s.client.CreateBucket, in)
 	return err

@@ -4,9 +4,11 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"maps"
 	"mime"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -97,16 +99,16 @@ func parseContentRange(s string) (r backend.Range, size int64, err error) {
 	return r, size, nil
 }
 
-// encodeTags makes the x-amz-tagging header.
+// encodeTags makes the x-amz-tagging header. Blanks are "%20": Ceph keeps a "+" as it is.
 func encodeTags(tags map[string]string) *string {
 	if len(tags) == 0 {
 		return nil
 	}
-	values := make(url.Values, len(tags))
-	for k, v := range tags {
-		values.Set(k, v)
+	pairs := make([]string, 0, len(tags))
+	for _, k := range slices.Sorted(maps.Keys(tags)) {
+		pairs = append(pairs, escape(k)+"="+escape(tags[k]))
 	}
-	s := values.Encode()
+	s := strings.Join(pairs, "&")
 	return &s
 }
 

@@ -3,6 +3,7 @@ package s3
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
@@ -77,6 +78,10 @@ func (s *Store) CopyPart(ctx context.Context, in backend.CopyPartInput) (backend
 	if in.Range.Off < 0 || in.Range.Len <= 0 {
 		return backend.Part{}, &backend.Error{Kind: backend.KindInvalid, Op: c.op, Bucket: in.Bucket, Key: in.Key, Message: "bad range"}
 	}
+	if s.vendor.Load().decodesTwice && strings.Contains(in.Source.Key, "%") {
+		return backend.Part{}, &backend.Error{Kind: backend.KindUnsupported, Op: c.op, Bucket: in.Bucket, Key: in.Key,
+			Message: "the store would copy another object for a source key with a percent sign"}
+	}
 	c.patience = s.patience(in.Range.Len, 4*backend.MiB)
 	out, err := send(ctx, s, c, s.client.UploadPartCopy, &awss3.UploadPartCopyInput{
 		Bucket: &in.Bucket, Key: &in.Key, UploadId: &in.UploadID, PartNumber: &in.Number,
@@ -116,7 +121,7 @@ func (s *Store) completeObject(ctx context.Context, in backend.CompleteInput) (b
 		IfMatch: some(in.Condition.IfMatch), IfNoneMatch: none(in.Condition),
 	})
 	if err != nil {
-		return backend.Object{}, err
+		return backend.Object{}, s.explainCompletion(ctx, in, err)
 	}
 	obj := backend.Object{
 		Bucket: in.Bucket, Key: in.Key, ETag: unquote(aws.ToString(out.ETag)), VersionID: versionID(aws.ToString(out.VersionId)), Size: in.Size,
@@ -126,6 +131,19 @@ func (s *Store) completeObject(ctx context.Context, in backend.CompleteInput) (b
 		return obj, s.completed(ctx, c, obj)
 	}
 	return obj, nil
+}
+
+// explainCompletion asks whether an upload is still there when the store answers an unknown one
+// with a server error (Ceph: "already in progress").
+func (s *Store) explainCompletion(ctx context.Context, in backend.CompleteInput, err error) error {
+	var e *backend.Error
+	if !s.vendor.Load().unclearCompletion || !errors.As(err, &e) || e.Kind != backend.KindUnknown || e.Status == 0 {
+		return err
+	}
+	if _, listed := s.ListParts(ctx, backend.Upload{Bucket: in.Bucket, Key: in.Key, UploadID: in.UploadID}); backend.IsKind(listed, backend.KindNotExist) {
+		e.Kind = backend.KindNotExist
+	}
+	return e
 }
 
 // completed looks whether a success was one. The server in question computes the ETag of its
@@ -189,7 +207,10 @@ func (s *Store) ListUploads(ctx context.Context, id backend.ObjectID) ([]backend
 	if err := named(c.op, id.Bucket, id.Key); err != nil {
 		return nil, err
 	}
-	in := &awss3.ListMultipartUploadsInput{Bucket: &id.Bucket, Prefix: &id.Key, EncodingType: types.EncodingTypeUrl}
+	in := &awss3.ListMultipartUploadsInput{Bucket: &id.Bucket, Prefix: &id.Key}
+	if !xmlSafe(id.Key) { // not always: Ceph encodes keys here in a way of its own
+		in.EncodingType = types.EncodingTypeUrl
+	}
 	var uploads []backend.Upload
 	for {
 		out, err := send(ctx, s, c, s.client.ListMultipartUploads, in)

@@ -154,3 +154,46 @@ func TestExpiresSurvivesACopy(t *testing.T) {
 		})
 	}
 }
+
+// TestCeph: what RGW would do wrong is not sent, or asked about.
+func TestCeph(t *testing.T) {
+	t.Parallel()
+	store, f := newFake(t, Config{MaxAttempts: 1}, func(_ int, w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Amz-Request-Id", "tx00000a3bdf0a1b2c3d4e5-0065f1e2d3-1038-default")
+		switch {
+		case r.Method == http.MethodPost:
+			fail(w, http.StatusInternalServerError, "InternalError", "This multipart completion is already in progress")
+		case r.Method == http.MethodGet:
+			fail(w, http.StatusNotFound, "NoSuchUpload", "")
+		case r.Header.Get("X-Amz-Copy-Source") != "":
+			io.WriteString(w, `<CopyObjectResult><ETag>"e"</ETag></CopyObjectResult>`)
+		}
+	})
+	if err := store.HeadBucket(t.Context(), "bucket"); err != nil {
+		t.Fatal(err)
+	}
+	if err := operations["Complete"](t.Context(), store); !backend.IsKind(err, backend.KindNotExist) {
+		t.Errorf("completing an upload that is gone: %v", err)
+	}
+	before := len(f.requests())
+	_, err := store.CopyPart(t.Context(), backend.CopyPartInput{Bucket: "bucket", Key: "key", UploadID: "u", Number: 1,
+		Source: backend.Source{Bucket: "bucket", Key: "100%"}, Range: backend.Range{Len: 1}})
+	if !backend.IsKind(err, backend.KindUnsupported) {
+		t.Errorf("part copy of a key with a percent sign: %v", err)
+	}
+	in := putOf("x", backend.Condition{})
+	in.Properties.Metadata = map[string]string{"with_underscore": "1"}
+	if _, err := store.Put(t.Context(), in); !backend.IsKind(err, backend.KindInvalid) {
+		t.Errorf("metadata that would be changed: %v", err)
+	}
+	if n := len(f.requests()) - before; n != 0 {
+		t.Errorf("%d requests were sent", n)
+	}
+	if _, err := store.Copy(t.Context(), backend.CopyInput{Bucket: "bucket", Key: "key", Source: backend.Source{Bucket: "bucket", Key: "from"},
+		Replace: &backend.Properties{Tags: map[string]string{"a": "b"}}}); err != nil {
+		t.Fatal(err)
+	}
+	if last := f.requests()[before+1]; last.query != "tagging=" && last.query != "tagging" || !strings.Contains(last.body, "<Key>a</Key><Value>b</Value>") {
+		t.Errorf("tags after a copy: %s %s", last.query, last.body)
+	}
+}

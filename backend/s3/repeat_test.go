@@ -213,6 +213,28 @@ func TestExplanations(t *testing.T) {
 	}
 }
 
+func TestCreateBucketOnTheWire(t *testing.T) {
+	t.Parallel()
+	for region, want := range map[string]string{"us-east-1": "", "eu-west-3": "<LocationConstraint>eu-west-3</LocationConstraint>"} {
+		store, f := newFake(t, Config{Region: region}, func(_ int, w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodHead {
+				w.WriteHeader(http.StatusNotFound)
+			}
+		})
+		if err := store.CreateBucket(t.Context(), "bucket"); err != nil {
+			t.Fatal(err)
+		}
+		all := f.requests()
+		if len(all) != 2 || all[1].method != http.MethodPut || want == "" && all[1].body != "" || !strings.Contains(all[1].body, want) {
+			t.Errorf("%s: %+v", region, all)
+		}
+	}
+	store, f := newFake(t, Config{}, func(int, http.ResponseWriter, *http.Request) {})
+	if err := store.CreateBucket(t.Context(), "bucket"); !backend.IsKind(err, backend.KindExist) || len(f.requests()) != 1 {
+		t.Errorf("a bucket of one's own: %v after %d requests", err, len(f.requests()))
+	}
+}
+
 // TestRegionIsLearned: a bucket in another region costs one refused request, once.
 func TestRegionIsLearned(t *testing.T) {
 	t.Parallel()

@@ -40,6 +40,9 @@ func TestVersionedConformance(t *testing.T) {
 // TestServerErrors: the kinds that real servers' refusals come out as.
 func TestServerErrors(t *testing.T) {
 	eachServer(t, func(t *testing.T, srv server, store *Store, bucket string) {
+		if srv.name == vendorCeph {
+			t.Skip("Ceph says AccessDenied to everything")
+		}
 		ctx := t.Context()
 		wrongSecret, wrongKey := srv, srv
 		wrongSecret.secret, wrongKey.key = "wrong secret", "wrongkey"
@@ -108,6 +111,9 @@ func TestNamesThatExcludeEachOther(t *testing.T) {
 func TestAfterADelete(t *testing.T) {
 	eachServer(t, func(t *testing.T, _ server, store *Store, bucket string) {
 		enableVersions(t, store, bucket)
+		if caps, err := store.Capabilities(t.Context(), bucket, "", true); err != nil || !caps.PutIfMatch || !caps.PutIfNoneMatch {
+			t.Skipf("no conditions in buckets that keep versions: %v", err)
+		}
 		put := func(content string, cond backend.Condition) (backend.Object, error) {
 			return store.Put(t.Context(), backend.PutInput{Bucket: bucket, Key: "a", Body: strings.NewReader(content), Size: int64(len(content)), Condition: cond})
 		}
@@ -233,7 +239,7 @@ func TestUnknownVendorIsProbed(t *testing.T) {
 			},
 			ModifyResponse: func(r *http.Response) error {
 				for name := range r.Header {
-					if name == "Server" || strings.HasPrefix(name, "X-Minio") {
+					if name == "Server" || name == "X-Amz-Request-Id" || strings.HasPrefix(name, "X-Minio") {
 						r.Header.Del(name)
 					}
 				}
@@ -286,7 +292,10 @@ func TestProbeRemovesVersions(t *testing.T) {
 
 // TestChecksumComesBack: what was sent with a CRC64NVME has it when it is read as a whole.
 func TestChecksumComesBack(t *testing.T) {
-	eachServer(t, func(t *testing.T, _ server, store *Store, bucket string) {
+	eachServer(t, func(t *testing.T, srv server, store *Store, bucket string) {
+		if known := vendors[srv.name]; known == nil || !known.checksums {
+			t.Skip("the store is not known to keep checksums")
+		}
 		const content = "some content"
 		sum, err := Checksum(strings.NewReader(content))
 		if err != nil {

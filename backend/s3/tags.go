@@ -6,6 +6,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"github.com/objmount/objmount/backend"
 )
@@ -33,4 +34,15 @@ func (s *Store) Tags(ctx context.Context, id backend.ObjectID) (map[string]strin
 		tags[aws.ToString(t.Key)] = aws.ToString(t.Value)
 	}
 	return tags, nil
+}
+
+// putTags sets the tags of an object that was just written.
+func (s *Store) putTags(ctx context.Context, obj backend.Object, tags map[string]string) error {
+	c := call{op: "PutObjectTagging", bucket: obj.Bucket, key: obj.Key, write: true, repeat: repeatHarmless, options: []func(*awss3.Options){contentMD5}}
+	in := &awss3.PutObjectTaggingInput{Bucket: &obj.Bucket, Key: &obj.Key, VersionId: some(obj.VersionID), Tagging: &types.Tagging{}}
+	for k, v := range tags {
+		in.Tagging.TagSet = append(in.Tagging.TagSet, types.Tag{Key: &k, Value: &v})
+	}
+	_, err := send(ctx, s, c, s.client.PutObjectTagging, in)
+	return err
 }

@@ -37,14 +37,22 @@ type vendor struct {
 	checksums  bool // x-amz-checksum-mode gives the CRC64NVME of an object back
 	tags       bool // x-amz-tagging is understood and answers have the number of tags
 	md5        bool // DeleteObjects needs, or does not mind, a Content-MD5
+	regions    bool // CreateBucket takes the client's region as a LocationConstraint
 
 	// cutsShort: the body of a PUT that breaks off is stored as if it had been whole, unless
 	// the request has a checksum.
-	cutsShort     bool
-	copyForgets   bool // a plain copy loses Expires
-	mixesReads    bool // a GET may tell the ETag of the version before
-	markersMatch  bool // conditions take a delete marker for the object it deleted
-	completeFakes bool // CompleteMultipartUpload of an unknown upload succeeds when the key exists
+	cutsShort    bool
+	copyForgets  bool // a plain copy loses Expires
+	mixesReads   bool // a GET may tell the ETag of the version before
+	markersMatch bool // conditions take a delete marker for the object it deleted
+	// decodesTwice: UploadPartCopy decodes the key of its source twice, so that "%25" copies
+	// "%" (and what is no escape then ends the server). Newer releases may not, so nothing
+	// that is sent would be right for both.
+	decodesTwice      bool
+	dashes            bool // "_" in the keys of user metadata becomes "-"
+	copyForgetsTags   bool // a copy takes no tags
+	unclearCompletion bool // completing an unknown upload is a server error
+	completeFakes     bool // CompleteMultipartUpload of an unknown upload succeeds when the key exists
 }
 
 // limits returns S3's with some of them changed.
@@ -59,7 +67,7 @@ func limits(change func(*backend.Limits)) backend.Limits {
 
 // unknownVendor keeps to what nearly all can: a thousand parts, not ten thousand.
 var unknownVendor = &vendor{
-	name: vendorUnknown, md5: true,
+	name: vendorUnknown, md5: true, regions: true,
 	caps: backend.Capabilities{Limits: limits(func(l *backend.Limits) { l.MaxParts = 1000 })},
 }
 
@@ -67,7 +75,7 @@ var unknownVendor = &vendor{
 // them; those of services are their own documents'.
 var vendors = map[string]*vendor{
 	vendorAWS: {
-		name: vendorAWS, versions: true, objectLock: true, checksums: true, tags: true,
+		name: vendorAWS, versions: true, regions: true, objectLock: true, checksums: true, tags: true,
 		caps: backend.Capabilities{
 			PutIfNoneMatch: true, PutIfMatch: true, CompleteIfNoneMatch: true, CompleteIfMatch: true,
 			CopySourceIfMatch: true, CopyPartIfMatch: true, DeleteIfMatch: true, GetIfMatch: true,
@@ -89,7 +97,7 @@ var vendors = map[string]*vendor{
 		},
 	},
 	vendorMinIO: {
-		name: vendorMinIO, versions: true, objectLock: true, checksums: true, tags: true, copyForgets: true,
+		name: vendorMinIO, versions: true, regions: true, objectLock: true, checksums: true, tags: true, copyForgets: true,
 		caps: backend.Capabilities{
 			GetIfMatch: true, PartCopy: true, DeleteMany: true, Tagging: true, Classes: true,
 			Limits: limits(func(l *backend.Limits) { l.MaxPut = 5 * backend.TiB; l.MaxCopy = 5 * backend.GiB }),
@@ -98,7 +106,7 @@ var vendors = map[string]*vendor{
 		never: []string{"DeleteIfMatch", "CopyDestination", "FileAndPrefix", "AnyKey"},
 	},
 	vendorVersityGW: {
-		name: vendorVersityGW, versions: true, objectLock: true, checksums: true, tags: true,
+		name: vendorVersityGW, versions: true, regions: true, objectLock: true, checksums: true, tags: true,
 		cutsShort: true, mixesReads: true, markersMatch: true, completeFakes: true,
 		caps: backend.Capabilities{GetIfMatch: true, PartCopy: true, DeleteMany: true, Tagging: true, Limits: limits(nil)},
 		// Keys become paths: "x//y" overwrites "x/y".
@@ -106,6 +114,7 @@ var vendors = map[string]*vendor{
 	},
 	vendorCeph: {
 		name: vendorCeph, versions: true, objectLock: true, tags: true, md5: true,
+		decodesTwice: true, dashes: true, copyForgetsTags: true, unclearCompletion: true,
 		caps: backend.Capabilities{
 			GetIfMatch: true, PartCopy: true, DeleteMany: true, Tagging: true, Classes: true, FileAndPrefix: true, AnyKey: true,
 			Limits: limits(nil),

@@ -71,7 +71,7 @@ func TestPutOnTheWire(t *testing.T) {
 	wantHeaders(t, r.header, map[string]string{
 		"If-Match": "fedcba", "If-None-Match": "", "X-Amz-Checksum-Crc64nvme": sum, "Content-Type": "text/plain", "Cache-Control": "no-cache",
 		"Content-Disposition": "inline", "Content-Language": "de", "Expires": "never", "X-Amz-Website-Redirect-Location": "/x",
-		"X-Amz-Meta-Plain": "value", "X-Amz-Meta-Text": "=?UTF-8?b?Z3LDvMOfZQ==?=", "X-Amz-Meta-Blanks": "=?UTF-8?B?IHgg?=", "X-Amz-Tagging": "a+b=c%2Bd",
+		"X-Amz-Meta-Plain": "value", "X-Amz-Meta-Text": "=?UTF-8?b?Z3LDvMOfZQ==?=", "X-Amz-Meta-Blanks": "=?UTF-8?B?IHgg?=", "X-Amz-Tagging": "a%20b=c%2Bd",
 		"X-Amz-Storage-Class": "STANDARD_IA", "X-Amz-Server-Side-Encryption": "aws:kms", "X-Amz-Server-Side-Encryption-Aws-Kms-Key-Id": "key",
 		"X-Amz-Server-Side-Encryption-Bucket-Key-Enabled": "true",
 	})

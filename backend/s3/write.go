@@ -3,6 +3,7 @@ package s3
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -81,6 +82,13 @@ func (s *Store) writable(c *call, p backend.Properties) (map[string]string, erro
 		return nil, err
 	}
 	meta, err := encodeMetadata(p.Metadata)
+	if s.vendor.Load().dashes {
+		for key := range meta {
+			if strings.Contains(key, "_") {
+				err = fmt.Errorf("metadata key %q: the store would change it", key)
+			}
+		}
+	}
 	if err != nil {
 		return nil, &backend.Error{Kind: backend.KindInvalid, Op: c.op, Bucket: c.bucket, Key: c.key, Err: err}
 	}
@@ -138,6 +146,9 @@ func (s *Store) copyObject(ctx context.Context, in backend.CopyInput, keepTags b
 	obj := backend.Object{Bucket: in.Bucket, Key: in.Key, VersionID: versionID(aws.ToString(out.VersionId)), Size: in.Size, TagCount: -1}
 	if r := out.CopyObjectResult; r != nil {
 		obj.ETag, obj.LastModified, obj.CRC64NVME = unquote(aws.ToString(r.ETag)), aws.ToTime(r.LastModified), wholeChecksum(aws.ToString(r.ChecksumCRC64NVME))
+	}
+	if in.Replace != nil && len(in.Replace.Tags) > 0 && s.vendor.Load().copyForgetsTags {
+		return obj, s.putTags(ctx, obj, in.Replace.Tags)
 	}
 	return obj, nil
 }
