@@ -37,9 +37,9 @@ func (r *recovery) choose(h *history, size int64, exists, power bool) (*content,
 		}
 	}
 	switch {
-	case state != StateSealed:
-	case h.damaged:
+	case h.damaged && (state == StateSealed || state == StateOpen):
 		state, reason = StateInterrupted, reasonDamaged
+	case state != StateSealed:
 	case now.local() > max(size, 0):
 		state, reason = StateInterrupted, reasonMissing
 	}

@@ -203,6 +203,9 @@ func (w *world) afterPower(m *fileModel, got *File) {
 		if durable >= 0 && !stored && m.file != nil {
 			w.t.Fatalf("seal %d of %d is lost: %v", durable, len(m.seals), describe(got))
 		}
+		if m.file == nil && durable >= 0 && !stored && got != nil && got.Reason() == reasonMissing {
+			w.t.Fatal("the data of a promise was removed before its record was durable")
+		}
 		if got != nil && got.State() != StateInterrupted {
 			w.t.Fatalf("recovered %v", describe(got))
 		}

@@ -43,6 +43,9 @@ func runModel(t *rapid.T, limit int64) {
 	if use := w.area.Usage(); use.Bytes != 0 || use.Files != 0 {
 		t.Fatalf("after the last remove: %+v", use)
 	}
+	if n := len(w.area.journal.trails); n != 0 {
+		t.Fatalf("the journal keeps records of %d files that are gone", n)
+	}
 	if left := w.disk.files("data"); len(left) != 0 {
 		t.Fatalf("data files left: %v", left)
 	}

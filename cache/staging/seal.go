@@ -107,7 +107,8 @@ func (f *File) Committed(s *Snapshot, r *Remote) (clean bool, err error) {
 		return f.state == StateCommitted, nil
 	}
 	f.stored = s.number
-	now := newReplacement(s, r)
+	waits := f.promise != nil && f.promise.generation != s.Generation
+	now := newReplacement(s, r, waits || slices.ContainsFunc(f.snapshots, func(t *Snapshot) bool { return t.number > s.number }))
 	now.apply(&f.m)
 	now.spec(&f.spec)
 	for _, later := range f.snapshots {
