@@ -15,9 +15,10 @@ import (
 )
 
 const (
-	statusTimeout = 10 * time.Second
-	silentTimeout = 60 * time.Second // between two lines of a flush
-	maxAnswer     = 16 << 20
+	statusTimeout  = 10 * time.Second
+	unmountTimeout = 30 * time.Second
+	silentTimeout  = 60 * time.Second // between two lines of a flush
+	maxAnswer      = 16 << 20
 )
 
 // Client talks to one mount. It is safe for concurrent use.
@@ -100,6 +101,8 @@ func cause(ctx context.Context, err error) error {
 // Unmount detaches the mount. The process ends by itself after the answer; Info.Ended waits
 // for that.
 func (c *Client) Unmount(ctx context.Context, o UnmountOptions) error {
+	ctx, cancel := context.WithTimeout(ctx, unmountTimeout)
+	defer cancel()
 	body, err := c.send(ctx, http.MethodPost, "/v1/unmount", o)
 	if err != nil {
 		return err

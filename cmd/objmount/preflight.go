@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -71,10 +72,23 @@ func checkDirectory(abs string, nonEmpty bool) error {
 	return nil
 }
 
-// isDead reports whether the process behind a mount is gone.
+// answerTimeout is how long a mount may think about a question that needs no store.
+const answerTimeout = 2 * time.Second
+
+// isDead reports whether the process behind a mount is gone. One that hangs is not; the call to
+// it is left behind then.
 func isDead(dir string) bool {
-	var st unix.Statfs_t
-	return errors.Is(unix.Statfs(dir, &st), unix.ENOTCONN)
+	answer := make(chan error, 1)
+	go func() {
+		var st unix.Statfs_t
+		answer <- unix.Statfs(dir, &st)
+	}()
+	select {
+	case err := <-answer:
+		return errors.Is(err, unix.ENOTCONN)
+	case <-time.After(answerTimeout):
+		return false
+	}
 }
 
 // checkFUSE finds out whether this user may mount at all.

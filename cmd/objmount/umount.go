@@ -18,8 +18,9 @@ import (
 )
 
 const (
-	endTimeout = time.Minute // for the process to end once everything is stored and unmounted
-	noTimeout  = interval(-1)
+	lazyTimeout = 5 * time.Second // for the answer to --lazy, which needs no store
+	endTimeout  = time.Minute     // for the process to end once everything is stored and unmounted
+	noTimeout   = interval(-1)
 )
 
 type umountOptions struct {
@@ -126,7 +127,7 @@ func umountThrough(ctx context.Context, o umountOptions, info ctl.Info) error {
 	c := ctl.NewClient(info)
 	defer c.Close()
 	if o.lazy {
-		return explainControl(info, c.Unmount(ctx, ctl.UnmountOptions{Lazy: true}))
+		return umountLazily(ctx, c, info)
 	}
 	unstored, err := flush(ctx, o, c, info)
 	if err != nil {
@@ -142,6 +143,21 @@ func umountThrough(ctx context.Context, o umountOptions, info ctl.Info) error {
 		return fail(exitPending, "%s is unmounted, but its process %d has not ended yet; see objmount status and its log", info.Mountpoint, info.PID)
 	}
 	return unstored
+}
+
+// umountLazily also works when the process hangs.
+func umountLazily(ctx context.Context, c *ctl.Client, info ctl.Info) error {
+	ctx, cancel := context.WithTimeout(ctx, lazyTimeout)
+	defer cancel()
+	err := c.Unmount(ctx, ctl.UnmountOptions{Lazy: true})
+	if k := ctl.KindOf(err); err == nil || k != ctl.KindTimeout && k != ctl.KindGone {
+		return explainControl(info, err)
+	}
+	if derr := detach(info.Mountpoint, true); derr != nil {
+		return fail(exitFailed, "%v, and %s cannot be detached: %v", err, info.Mountpoint, derr)
+	}
+	fmt.Fprintf(os.Stderr, "objmount: %v; its mount was taken away, and what it has not uploaded is uploaded by the next mount\n", err)
+	return nil
 }
 
 // flush waits for uploads and shows them. unstored is what umount returns in the end when it may

@@ -119,6 +119,16 @@ func TestInterruptedUmount(t *testing.T) {
 	}
 }
 
+// TestLazyOfAHangingProcess does not wait for it.
+func TestLazyOfAHangingProcess(t *testing.T) {
+	t.Parallel()
+	info := ctl.Info{PID: 1 << 30, Mountpoint: t.TempDir(), Socket: t.TempDir() + "/1.sock"}
+	err := umountThrough(t.Context(), umountOptions{lazy: true, timeout: noTimeout}, info)
+	if codeOf(err) != exitFailed || !strings.Contains(err.Error(), "is gone, and "+info.Mountpoint+" cannot be detached") {
+		t.Errorf("nothing is mounted there, but: %v", err)
+	}
+}
+
 // TestLeftSocket: the mount was killed between looking and asking.
 func TestLeftSocket(t *testing.T) {
 	t.Parallel()
