@@ -57,7 +57,7 @@ func (f *FS) status(op string, err error) fuse.Status {
 		no = syscall.ESTALE
 	}
 	switch no {
-	case syscall.EIO, syscall.EACCES, syscall.ENOSPC, syscall.EFBIG:
+	case syscall.EIO, syscall.EACCES, syscall.ENOSPC, syscall.EFBIG, syscall.EINVAL, syscall.EOPNOTSUPP:
 		f.log.Warn("request failed", slog.String("op", op), slog.String("errno", no.Error()), slog.String("error", err.Error()))
 	case syscall.ESTALE:
 		f.log.Info("changed by another client", slog.String("op", op), slog.String("error", err.Error()))

@@ -1,6 +1,7 @@
 package fs
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"strings"
@@ -238,6 +239,9 @@ func (f *FS) copyOne(ctx context.Context, o backend.Object, to backend.ObjectID)
 	if len(to.Key) > maxKey {
 		return backend.Object{}, syscall.ENAMETOOLONG
 	}
+	if o.Size == 0 && strings.HasSuffix(o.Key, "/") {
+		return f.copyMarker(ctx, o, to)
+	}
 	var props *backend.Properties
 	if caps.Classes || o.Size > caps.Limits.MaxCopy {
 		own, err := f.carried(ctx, o)
@@ -260,6 +264,21 @@ func (f *FS) copyOne(ctx context.Context, o backend.Object, to backend.ObjectID)
 	if obj.ETag == "" {
 		obj.ETag = o.ETag
 	}
+	return obj, err
+}
+
+// copyMarker stores a directory's marker anew: VersityGW refuses to copy one.
+func (f *FS) copyMarker(ctx context.Context, o backend.Object, to backend.ObjectID) (backend.Object, error) {
+	props, err := f.carried(ctx, o)
+	if err != nil {
+		return backend.Object{}, err
+	}
+	in := backend.PutInput{Bucket: to.Bucket, Key: to.Key, Body: bytes.NewReader(nil), Properties: props}
+	obj, err := f.cfg.Store.Put(ctx, in)
+	if backend.IsKind(err, backend.KindUnknown) {
+		obj, err = f.cfg.Store.Put(ctx, in)
+	}
+	obj.Bucket, obj.Key = to.Bucket, to.Key
 	return obj, err
 }
 
