@@ -16,7 +16,7 @@ func (w *world) actions() map[string]func(*rapid.T) {
 		"create": w.create, "write": w.write, "write2": w.write, "append": w.append, "truncate": w.truncate, "punch": w.punch,
 		"setRemote": w.setRemote, "copy": w.copy, "properties": w.properties,
 		"freeze": w.freeze, "forget": w.forget, "seal": w.seal, "fsync": w.fsync,
-		"release": w.release, "commit": w.commit, "rebase": w.rebase, "remove": w.remove, "unseal": w.unseal,
+		"release": w.release, "commit": w.commit, "rebase": w.rebase, "remove": w.remove, "unseal": w.unseal, "drop": w.drop,
 		"tick": w.tick, "compact": w.compact, "upload": w.upload,
 	}
 	out := make(map[string]func(*rapid.T))
@@ -286,6 +286,18 @@ func (w *world) rebase() {
 	}
 	if c := m.file.Spec().Condition; c.IfMatch != now.ETag {
 		w.t.Fatal("condition is ", c)
+	}
+}
+
+func (w *world) drop() {
+	m := w.pick()
+	if err := m.file.DropStored(); err != nil {
+		w.t.Fatal(err)
+	}
+	for _, e := range m.file.Extents(0, 1<<40) {
+		if e.Local && e.Object != nil {
+			w.t.Fatal("stored bytes are still here")
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package staging
 import (
 	"bytes"
 	"context"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -188,6 +189,43 @@ func TestLimit(t *testing.T) {
 	write(t, second, make([]byte, 3000), 5)
 	if use := a.Usage(); use.Bytes != 3100 || use.Files != 2 || use.Limit != 10_000 {
 		t.Fatalf("%+v", use)
+	}
+}
+
+// TestDropStored: a file that stays open and is committed now and then needs no more room than what is
+// not stored yet.
+func TestDropStored(t *testing.T) {
+	t.Parallel()
+	a := openReal(t, t.TempDir(), 100_000)
+	f := create(t, a)
+	for i := range 20 {
+		off := int64(i) * 30_000
+		for {
+			_, err := f.WriteAt(make([]byte, 30_000), off)
+			if err == nil {
+				break
+			}
+			if !backend.IsKind(err, backend.KindNoSpace) {
+				t.Fatal(err)
+			}
+			if err := f.DropStored(); err != nil {
+				t.Fatal(err)
+			}
+			if err := a.WaitSpace(t.Context(), 30_000); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s, err := f.Seal(false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if clean, err := f.Committed(s, version("k", strconv.Itoa(i), s.Size)); !clean || err != nil {
+			t.Fatal(clean, err)
+		}
+		s.Release()
+	}
+	if f.Size() != 600_000 {
+		t.Fatal(f.Size())
 	}
 }
 

@@ -65,6 +65,35 @@ func (f *File) sealLocked() error {
 	return nil
 }
 
+// DropStored lets go of local bytes that an object has too, to make room: a file that stays open for
+// writing would keep all it ever committed. They are read from the object afterwards. The content
+// does not change. The caller makes sure that nobody uses extents that were taken before, but for
+// snapshots and frozen ones.
+func (f *File) DropStored() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := f.usableLocked("drop"); err != nil {
+		return err
+	}
+	dropped := false
+	f.m.rewrite(0, f.m.size, func(p *piece) {
+		if p.Local && p.Object != nil {
+			f.space.kill(p.Pos, p.Len, p.frozen, f.seals)
+			p.Local, p.Pos, p.frozen, dropped = false, 0, false, true
+		}
+	})
+	switch {
+	case !dropped:
+		return nil
+	case f.recorded:
+		f.mapDue = true
+	default: // committed: no record refers to any of its bytes
+		f.space.recorded(f.area.journal.lastSeq())
+	}
+	f.dueLocked()
+	return nil
+}
+
 // Sync makes the data and the journal's record of the file durable, in one sync with others that wait.
 func (f *File) Sync() error {
 	f.mu.Lock()
