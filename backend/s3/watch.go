@@ -94,7 +94,7 @@ type watch struct {
 	connected bool
 	sent      bool // the whole request was handed to the kernel
 	done      bool // the answer began
-	unsent    int  // bytes in the kernel's send queue when the timer last expired
+	unsent    int  // bytes in the kernel's send queue when the timer expired; 0: it has not, since bytes moved
 }
 
 func (w *watch) armLocked(d time.Duration) {
@@ -119,7 +119,7 @@ func (w *watch) gotConn(info httptrace.GotConnInfo) {
 func (w *watch) wroteRequest(httptrace.WroteRequestInfo) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.sent = true
+	w.sent, w.unsent = true, 0
 	if !w.done {
 		w.armLocked(w.first)
 	}
@@ -130,6 +130,7 @@ func (w *watch) moved() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if !w.done && !w.sent && w.connected {
+		w.unsent = 0 // the queue grows again
 		w.armLocked(w.stall)
 	}
 }
@@ -172,8 +173,12 @@ func (w *watch) expired() {
 	case w.done:
 		cause = fmt.Errorf("%w for %v", errStalled, w.after)
 	case w.conn != nil && w.drainingLocked():
-		w.armLocked(w.stall)
 		cause = nil
+		if w.sent && w.unsent == 0 {
+			w.armLocked(w.first) // the last byte has only just arrived there
+		} else {
+			w.armLocked(w.stall)
+		}
 	case w.sent:
 		cause = fmt.Errorf("%w within %v", errNoAnswer, w.first)
 	}
@@ -183,11 +188,12 @@ func (w *watch) expired() {
 	}
 }
 
-// drainingLocked reports whether the send queue got shorter since it was last asked.
+// drainingLocked reports whether the send queue got shorter since it was last asked, or is
+// seen for the first time.
 func (w *watch) drainingLocked() bool {
 	queued, was := unsentBytes(w.conn), w.unsent
 	w.unsent = queued
-	return queued > 0 && (was == 0 || queued < was)
+	return queued < was || was == 0 && queued > 0
 }
 
 // unsentBytes is how many bytes the peer has not acknowledged; 0 when unknown.

@@ -40,7 +40,7 @@ func rawServer(t *testing.T, serve func(net.Conn)) string {
 
 func quick(t *testing.T, endpoint string) *Store {
 	t.Helper()
-	store, err := Open(t.Context(), Config{Endpoint: endpoint, MaxAttempts: 1, StallTimeout: 200 * time.Millisecond, FirstByteTimeout: 300 * time.Millisecond})
+	store, err := Open(t.Context(), Config{Endpoint: endpoint, MaxAttempts: 1, StallTimeout: 500 * time.Millisecond, FirstByteTimeout: 700 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,7 +105,7 @@ func TestStalledDownload(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer body.Close()
-	time.Sleep(400 * time.Millisecond) // a reader that takes its time stalls nothing
+	time.Sleep(700 * time.Millisecond) // a reader that takes its time stalls nothing
 	var data []byte
 	within(t, 5*time.Second, func() { data, err = io.ReadAll(body) })
 	if string(data) != "0123456789" || !errors.Is(err, errStalled) || !backend.IsKind(err, backend.KindTransient) {
@@ -125,7 +125,7 @@ func TestSlowIsNotStalled(t *testing.T) {
 		if req.Method == http.MethodPut {
 			c.(*net.TCPConn).SetReadBuffer(64 << 10)
 			buf := make([]byte, 64<<10)
-			for left := req.ContentLength; left > 0; time.Sleep(5 * time.Millisecond) {
+			for left := req.ContentLength; left > 0; time.Sleep(7 * time.Millisecond) {
 				n, err := req.Body.Read(buf)
 				if left -= int64(n); err != nil && left > 0 {
 					return
@@ -136,11 +136,12 @@ func TestSlowIsNotStalled(t *testing.T) {
 		}
 		io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\nConnection: close\r\n\r\n")
 		for range 10 {
-			time.Sleep(80 * time.Millisecond)
+			time.Sleep(120 * time.Millisecond)
 			io.WriteString(c, "x")
 		}
 	})
 	store := quick(t, endpoint)
+	store.conn.first = 3 * time.Second // the other end's receive buffer takes its time, too
 	if _, err := store.Put(t.Context(), backend.PutInput{Bucket: "bucket", Key: "key", Body: newZeros(16 << 20), Size: 16 << 20}); err != nil {
 		t.Errorf("slow upload: %v", err)
 	}
@@ -158,12 +159,12 @@ func TestSlowIsNotStalled(t *testing.T) {
 // answer begins and while it goes on (Amazon sends blanks).
 func TestPatienceGrows(t *testing.T) {
 	t.Parallel()
-	store, _ := newFake(t, Config{MaxAttempts: 1, StallTimeout: 100 * time.Millisecond, FirstByteTimeout: 100 * time.Millisecond},
+	store, _ := newFake(t, Config{MaxAttempts: 1, StallTimeout: 500 * time.Millisecond, FirstByteTimeout: 500 * time.Millisecond},
 		func(_ int, w http.ResponseWriter, r *http.Request) {
-			time.Sleep(300 * time.Millisecond)
+			time.Sleep(900 * time.Millisecond)
 			io.WriteString(w, " ")
 			w.(http.Flusher).Flush()
-			time.Sleep(300 * time.Millisecond)
+			time.Sleep(900 * time.Millisecond)
 			if r.Method == http.MethodPost {
 				io.WriteString(w, `<CompleteMultipartUploadResult><ETag>"e"</ETag></CompleteMultipartUploadResult>`)
 			} else {
