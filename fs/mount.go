@@ -69,6 +69,12 @@ func (f *FS) Mount(dir string, o MountOptions) (*Mount, error) {
 		f.log.Debug("read-ahead of the mount stays at the kernel's default", slog.String("reason", err.Error()))
 	}
 	f.passthrough.Store(f.probePassthrough())
+	if f.cfg.Bucket != "" {
+		// Asked now, so that no first stat has to; a failure is met again there.
+		if _, err := f.keeping(f.ctx, f.tree.root()); err != nil {
+			f.log.Debug("marker of the root", slog.String("error", err.Error()))
+		}
+	}
 	return m, nil
 }
 

@@ -27,7 +27,7 @@ func (f *FS) Open(cancel <-chan struct{}, in *fuse.OpenIn, out *fuse.OpenOut) fu
 	if writable && f.cfg.ReadOnly {
 		return fuse.EROFS
 	}
-	if err := f.revalidate(r, n); err != nil {
+	if err := f.revalidate(r, n, in.Flags&syscall.O_TRUNC == 0); err != nil {
 		return f.status("open", err)
 	}
 	h := &handle{node: n, writable: writable, opener: threadGroup(in.Pid)}
@@ -99,8 +99,8 @@ func (f *FS) register(ctx context.Context, n *node, h *handle, out *fuse.OpenOut
 }
 
 // revalidate asks the store whether the version that a node pins is the current one. A small
-// file's bytes come with the answer.
-func (f *FS) revalidate(ctx context.Context, n *node) error {
+// file's bytes come with the answer, if they are wanted.
+func (f *FS) revalidate(ctx context.Context, n *node, bytesToo bool) error {
 	n.mu.RLock()
 	v, staged, doomed, lost := n.current, n.staged != nil, n.doomed, n.lost
 	recent := time.Since(n.checked) < f.cfg.TTL
@@ -115,7 +115,7 @@ func (f *FS) revalidate(ctx context.Context, n *node) error {
 	}
 	began := time.Now()
 	id := f.tree.locate(n).id()
-	obj, err := f.currentObject(ctx, id, v)
+	obj, err := f.currentObject(ctx, id, v, bytesToo)
 	if err != nil {
 		if backend.IsKind(err, backend.KindNotExist) {
 			n.mu.RLock()
@@ -150,8 +150,8 @@ func (f *FS) revalidate(ctx context.Context, n *node) error {
 }
 
 // currentObject is one request: a GET of a small file (304 when its bytes are cached), a HEAD of a large one.
-func (f *FS) currentObject(ctx context.Context, id backend.ObjectID, v *version) (backend.Object, error) {
-	if v.remote.Size > smallFile {
+func (f *FS) currentObject(ctx context.Context, id backend.ObjectID, v *version, bytesToo bool) (backend.Object, error) {
+	if v.remote.Size > smallFile || !bytesToo {
 		obj, err := f.cfg.Store.Head(ctx, id, backend.GetOptions{})
 		if err == nil {
 			f.cfg.Metadata.Remember(obj)

@@ -14,6 +14,9 @@ import (
 // rootMarker is the hidden object that is the marker of the mount's root.
 const rootMarker = ".objmount-dir"
 
+// unmarkedFor is how long a directory without a marker is not asked for one again.
+const unmarkedFor = 2 * time.Minute
+
 // markerType is the content type of directory markers.
 const markerType = "application/x-directory"
 
@@ -48,7 +51,7 @@ func (f *FS) keeping(ctx context.Context, dir *node) (keepState, error) {
 	dir.mu.RLock()
 	state := dir.keeps
 	dir.mu.RUnlock()
-	if state.known && (state.kept && f.cfg.Posix == PosixAuto || time.Since(state.checked) < f.cfg.TTL) {
+	if state.known && (state.kept && f.cfg.Posix == PosixAuto || time.Since(state.checked) < max(f.cfg.TTL, unmarkedFor)) {
 		return state, nil
 	}
 	f.tree.mu.RLock()

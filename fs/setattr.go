@@ -41,7 +41,7 @@ func (f *FS) truncate(ctx context.Context, n *node, size int64, in *fuse.SetAttr
 	}
 	_, byHandle := in.GetFh()
 	if !byHandle {
-		if err := f.revalidate(ctx, n); err != nil {
+		if err := f.revalidate(ctx, n, size > 0); err != nil {
 			return err
 		}
 		n.mu.RLock()

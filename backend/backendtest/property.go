@@ -132,7 +132,7 @@ func directoryMarker(e *env) {
 
 func tagCount(e *env) {
 	in := e.input("a", []byte("x"))
-	in.Properties.Tags = map[string]string{"key one": "value & = ü", "two": ""}
+	in.Properties.Tags = map[string]string{"key one": "value = @:+", "two": ""}
 	e.putInput(in)
 	e.put("b", []byte("x"))
 	for name, want := range map[string]int{"a": 2, "b": 0} {
