@@ -135,7 +135,6 @@ func TestRefusedWrite(t *testing.T) {
 	}
 	p := &pair{T: t, store: f.store, bucket: f.bucket}
 	p.showsFile(f.m, "file", data)
-	p.kept(f.m, data)
 	f.m.kill()
 	f.proxy.clear()
 	m := f.m.again()

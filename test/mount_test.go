@@ -151,6 +151,8 @@ func (m *mount) unmountOnce() {
 	m.t.Helper()
 	if _, err := m.command("umount", m.dir); err != nil {
 		m.t.Errorf("%v\n%s", err, m.log.tail())
+		m.sweep()
+		return
 	}
 	select {
 	case <-m.exited:

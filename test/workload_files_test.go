@@ -116,8 +116,7 @@ func followFile(w *workspace) {
 	      timeout 60 tail -n +1 -f log > "$SRC/seen" & TAIL=$!
 	      for i in $(seq 1 20); do echo "line $i" >> log; sleep 0.02; done
 	      exec 3>>log; for i in $(seq 21 40); do echo "line $i" >&3; sleep 0.02; done; exec 3>&-
-	      for i in $(seq 100); do grep -qx 'line 40' "$SRC/seen"
-	      break; sleep 0.1; done
+	      for i in $(seq 100); do if grep -qx 'line 40' "$SRC/seen"; then break; fi; sleep 0.1; done
 	      kill $TAIL; wait $TAIL || true
 	      seq 0 40 | sed 's/^/line /' | diff - "$SRC/seen"
 	      diff log "$SRC/seen"`)

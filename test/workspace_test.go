@@ -67,6 +67,7 @@ func (w *workspace) try(script string) (string, error) {
 	err := startChild(cmd, syscall.SIGKILL)
 	if err == nil {
 		err = cmd.Wait()
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // what a failed script left in the background
 	}
 	if err != nil {
 		err = fmt.Errorf("%w\n%s%s", err, &out, &problems)
