@@ -103,6 +103,9 @@ func (f *FS) fillLocked(n *node, out *fuse.Attr) {
 		Ino: n.ino, Size: uint64(size), Blocks: uint64(size+511) / 512, Blksize: 1 << 20,
 		Mode: a.mode, Nlink: 1, Owner: fuse.Owner{Uid: a.uid, Gid: a.gid}, Rdev: a.rdev,
 	}
+	if n.doomed {
+		out.Nlink = 0
+	}
 	out.SetTimes(&atime, &a.mtime, &a.mtime)
 }
 

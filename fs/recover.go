@@ -39,7 +39,7 @@ func (f *FS) recoverFile(file *staging.File) {
 		return
 	}
 	f.log.Info("resuming upload", slog.String("bucket", spec.Target.Bucket), slog.String("key", spec.Target.Key), slog.Int64("bytes", file.Size()))
-	f.queue.Enqueue(snap, 0)
+	f.queue.Recover(snap)
 }
 
 func (f *FS) recoveredNode(spec staging.Spec, file *staging.File) *node {
