@@ -1,13 +1,12 @@
 # Everything a developer types. `make help` lists it.
 #
 # OBJMOUNT_TOOLS  where servers and linters are built to, once (default ~/.cache/objmount-tools)
-# DESTDIR PREFIX  where `make install` puts things
+# DESTDIR PREFIX  where `make install` puts things; also SBINDIR and SYSTEMD
 # BENCH_SCALE     1 is the full benchmark, 0.05 a quick look
 
 SHELL   := /bin/bash
 GO      ?= go
 PREFIX  ?= /usr/local
-SYSTEMD ?= $(PREFIX)/lib/systemd/system
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
 export OBJMOUNT_TOOLS ?= $(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME),$(HOME)/.cache)/objmount-tools
@@ -48,8 +47,8 @@ bench: tools build ## compare with s3fs, rclone and a bare client (BENCH_SCALE=0
 	test/tools.sh s3fs rclone
 	test/run.sh $(GO) run ./test/bench -objmount bin/objmount
 
-install: ## bin/objmount, mount helper and units, under DESTDIR and PREFIX (run `make build` first)
-	install -D -m 0755 bin/objmount '$(DESTDIR)$(PREFIX)/bin/objmount'
+install: ## binary, mount helpers, units and examples, under DESTDIR and PREFIX (run `make build` first)
+	DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' packaging/install.sh bin/objmount
 
 tools: ## what the tests need: servers into OBJMOUNT_TOOLS, programs by apt-get; only what is missing
 	test/tools.sh test

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"go/ast"
 	"path"
+	"regexp"
 	"slices"
 	"sort"
 	"strings"
@@ -256,8 +257,7 @@ func matchesErrorText(n ast.Node) bool {
 		if !ok || !slices.ContainsFunc(n.Args, isErrorText) {
 			return false
 		}
-		pkg, ok := fun.X.(*ast.Ident)
-		return ok && (pkg.Name == "strings" || pkg.Name == "regexp") || strings.HasPrefix(fun.Sel.Name, "Match")
+		return textQuestion.MatchString(fun.Sel.Name)
 	case *ast.BinaryExpr:
 		return (n.Op.String() == "==" || n.Op.String() == "!=") && (isErrorText(n.X) || isErrorText(n.Y))
 	case *ast.SwitchStmt:
@@ -265,6 +265,9 @@ func matchesErrorText(n ast.Node) bool {
 	}
 	return false
 }
+
+// textQuestion matches the functions of strings, bytes and regexp that look for something in a text.
+var textQuestion = regexp.MustCompile(`^(Contains|HasPrefix|HasSuffix|EqualFold|Index|LastIndex|Cut|Match|Find|Compare|Count)`)
 
 // isErrorText says whether e is a call of a method Error without arguments.
 func isErrorText(e ast.Expr) bool {

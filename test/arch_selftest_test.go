@@ -42,6 +42,7 @@ func TestArchitectureChecksFail(t *testing.T) {
 		{"bad word", "b/README.md", "a forbidden word\n", "another word"},
 		{"error text compared", "b/c.go", "package b\nfunc f(err error) bool { return err.Error() == \"x\" }\n", "backend.KindOf"},
 		{"error text searched", "b/c.go", "package b\nimport \"strings\"\nfunc f(err error) bool { return strings.Contains(err.Error(), \"x\") }\n", "backend.KindOf"},
+		{"error text printed", "b/c.go", "package b\nimport \"strings\"\nfunc f(err error) string { return strings.ReplaceAll(err.Error(), \"x\", \"\") }\n", ""},
 		{"error text switched", "b/c.go", "package b\nfunc f(err error) { switch err.Error() {} }\n", "backend.KindOf"},
 		{"no package comment", "b/b.go", "package b\nimport _ \"" + module + "/a\"\n", "has no comment"},
 		{"another module may import what it likes", "c/c.go", "// Package c is.\npackage c\nimport _ \"example.com/other\"\n", ""},

@@ -30,6 +30,8 @@ var layers = []layer{
 		why: "the inode layer joins the caches and does not know who starts it; it reaches a store only through backend's roles"},
 	{folder: "fs/names", why: "pure functions", noStd: []string{"os", "net", "net/http"}},
 	{folder: "fs/attributes", why: "pure functions", noStd: []string{"os", "net", "net/http"}},
+	{folder: "ctl", may: []string{"backend"}, why: "a transport of verbs: it declares the few methods it needs of a mount, and fs does not know it"},
+	{folder: "packaging", why: "checks the files beside it"},
 	{folder: "cmd/objmount", may: []string{"*"}, why: "the only place that joins things"},
 	{folder: "test", may: []string{"*"}, why: "sees the whole"},
 }
