@@ -336,7 +336,10 @@ func (f *FS) lose(n *node, cause error) {
 	n.after = nil
 	n.mu.Unlock()
 	for _, source := range after { // the object under the old name stays
-		if _, err := f.takeBack(backend.ObjectID{Bucket: source.Bucket, Key: source.Key}); err != nil {
+		if f.promises.get(source.id()) != source {
+			continue
+		}
+		if _, err := f.takeBack(source.id()); err != nil {
 			f.log.Warn("journal", slog.String("error", err.Error()))
 		}
 		f.cfg.Metadata.Invalidate(source.Bucket, prefixOf(source.Key))

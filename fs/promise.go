@@ -156,11 +156,7 @@ func (f *FS) pause(d time.Duration) bool {
 }
 
 // deleteAfter deletes an object whose content was stored under another key.
-func (f *FS) deleteAfter(source staging.Remote) {
-	d := f.promises.get(backend.ObjectID{Bucket: source.Bucket, Key: source.Key})
-	if d == nil {
-		return
-	}
+func (f *FS) deleteAfter(d *deferredDelete) {
 	if err := f.fulfil(f.ctx, d); err != nil {
 		f.fulfilLater(d)
 	}

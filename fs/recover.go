@@ -7,7 +7,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/objmount/objmount/backend"
 	"github.com/objmount/objmount/cache/staging"
 	"github.com/objmount/objmount/fs/names"
 )
@@ -82,7 +81,7 @@ func (f *FS) recoverIntent(intent staging.Intent) {
 			return
 		}
 		f.promises.add(d)
-		if !f.waitsForCommit(d.id()) {
+		if !f.waitsForCommit(d) {
 			f.fulfilLater(d)
 		}
 	case intentDeleteAll:
@@ -105,8 +104,8 @@ func (f *FS) recoverIntent(intent staging.Intent) {
 
 // waitsForCommit tells whether staged content under another key still refers to an object, and
 // makes its delete follow that commit.
-func (f *FS) waitsForCommit(id backend.ObjectID) bool {
-	waits := false
+func (f *FS) waitsForCommit(d *deferredDelete) bool {
+	waits, id := false, d.id()
 	f.tree.below(f.tree.root(), func(n *node) {
 		n.mu.Lock()
 		defer n.mu.Unlock()
@@ -115,7 +114,7 @@ func (f *FS) waitsForCommit(id backend.ObjectID) bool {
 		}
 		for _, e := range n.staged.Extents(0, n.staged.Size()) {
 			if e.Object != nil && e.Object.Bucket == id.Bucket && e.Object.Key == id.Key {
-				n.after = append(n.after, *e.Object)
+				n.after = append(n.after, d)
 				waits = true
 				return
 			}

@@ -320,13 +320,14 @@ func (f *FS) renameStaged(ctx context.Context, n *node, m move) error {
 		return f.renameStored(ctx, n, v, m)
 	}
 	v := n.current
-	n.after = slices.DeleteFunc(n.after, func(r staging.Remote) bool { return r.Bucket == m.place.bucket && r.Key == m.place.key })
+	n.after = slices.DeleteFunc(n.after, func(d *deferredDelete) bool { return d.id() == m.place.id() })
 	if v != nil && v.remoteID() != m.place.id() && !f.promises.has(v.remoteID()) {
-		if _, err := f.promiseDelete(v.remote); err != nil {
+		promise, err := f.promiseDelete(v.remote)
+		if err != nil {
 			n.mu.Unlock()
 			return err
 		}
-		n.after = append(n.after, *v.remote)
+		n.after = append(n.after, promise)
 	}
 	finished := file.State() == staging.StateSealed && !n.written && n.active == 0
 	stored := v != nil
