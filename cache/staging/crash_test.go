@@ -246,7 +246,7 @@ func TestTornJournal(t *testing.T) {
 		t.Fatal(err)
 	}
 	ends := make(map[string]int64) // id of a file -> size of the journal with its seal
-	for i := range 5 {
+	for i := range 3 {
 		f, err := a.Create(Spec{})
 		if err != nil {
 			t.Fatal(err)

@@ -63,7 +63,7 @@ func contents(t *testing.T, a *Area) map[string][]byte {
 // different, and what is not understood is in quarantine.
 func TestDamage(t *testing.T) {
 	t.Parallel()
-	disk, want := seededDisk(t, 6)
+	disk, want := seededDisk(t, 4)
 	segment := disk.dirs["area"].names["journal"].data
 	size, last := len(segment), len(segment)-frameSize // the last record may as well have been torn
 	for _, boot := range []int{1, 2} {
