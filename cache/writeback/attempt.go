@@ -59,6 +59,8 @@ func (q *Queue) newAttempt(j *job, flights map[int32]*flight) *attempt {
 	}
 	j.expected, j.publishing = a.cond, false
 	q.mu.Unlock()
+	j.looked = false
+	j.sent.Store(0)
 	switch {
 	case j.stage != nil:
 		a.cond = backend.Condition{IfMatch: j.stage.ETag}

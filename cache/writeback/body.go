@@ -1,6 +1,7 @@
 package writeback
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -12,6 +13,10 @@ import (
 
 // bridge is the longest run of bytes that are fetched for nothing to save a request.
 const bridge = 256 * backend.KiB
+
+// small is the largest file that is read into memory to be sent: its bytes are read more than once,
+// for checksum, signature and request.
+const small = 128 * backend.KiB
 
 // fetch is a range of an object that a body needs, and its bytes when they are here.
 type fetch struct {
@@ -26,7 +31,15 @@ type fetch struct {
 func (q *Queue) body(ctx context.Context, f *staging.File, exts []staging.Extent) (body io.ReadSeeker, release func(), err error) {
 	fetches := fetchesOf(exts)
 	if len(fetches) == 0 {
-		return f.Reader(exts), func() {}, nil
+		local := f.Reader(exts)
+		if size := endOf(exts); size > small || size == 0 || exts[0].Off > 0 {
+			return local, func() {}, nil
+		}
+		data := make([]byte, endOf(exts))
+		if _, err := io.ReadFull(local, data); err != nil {
+			return nil, nil, err
+		}
+		return bytes.NewReader(data), func() {}, nil
 	}
 	var need int64
 	for _, x := range fetches {

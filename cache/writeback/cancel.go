@@ -176,7 +176,7 @@ func (q *Queue) findOutLocked(j *job) {
 		case err != nil:
 			q.drop(j, unknown(j.target, err))
 		case a.ours(now) || staged != nil && now.exists && now.obj.ETag == staged.ETag:
-			q.stored(j, now.obj)
+			q.finish(j, now.obj)
 		default:
 			q.drop(j, canceledError(j.target))
 		}

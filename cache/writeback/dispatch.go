@@ -115,7 +115,7 @@ func (q *Queue) run(j *job) {
 	defer q.work.Done()
 	obj, err := q.attempt(j)
 	if err == nil {
-		q.stored(j, obj)
+		q.finish(j, obj)
 		return
 	}
 	q.mu.Lock()
@@ -138,16 +138,16 @@ func (q *Queue) temporary(j *job, err error) bool {
 	return backend.Temporary(err) || backend.IsKind(err, backend.KindCanceled) || backend.IsKind(err, backend.KindCorrupt) && j.attempts < damages
 }
 
-// stored ends a job whose content is in the store.
-func (q *Queue) stored(j *job, obj backend.Object) {
+// finish ends a job whose content is in the store.
+func (q *Queue) finish(j *job, obj backend.Object) {
 	q.counts.commits.Add(1)
-	q.counts.bytesCommitted.Add(j.snap.Size)
 	q.cfg.OnCommit(j.file, j.snap, obj)
 	j.snap.Release()
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	e := q.files[j.file]
 	e.lastErr = nil
+	q.stored += j.snap.Size
 	for _, later := range q.lanes[j.target] {
 		if later.seq > j.seq && later.file != j.file {
 			later.inherit(j.expected, obj.ETag)
@@ -177,7 +177,7 @@ func (q *Queue) postpone(j *job, err error) {
 	}
 	j.attempts++
 	q.cfg.Log.Debug("upload failed, will be repeated", "bucket", j.target.Bucket, "key", j.target.Key, "attempts", j.attempts, "error", err.Error())
-	j.unsure = backend.IsKind(err, backend.KindUnknown) || j.stage != nil
+	j.doubtLocked(err)
 	q.backLocked(j, err, jobWaiting, q.backoff(j.attempts))
 }
 
@@ -213,7 +213,7 @@ func (q *Queue) park(j *job, err error) {
 	defer q.mu.Unlock()
 	j.attempts++
 	q.files[j.file].lastErr = err
-	j.unsure = j.stage != nil
+	j.doubtLocked(err)
 	if q.files[j.file].last() == j {
 		j.settle(backend.Object{}, err)
 	}

@@ -50,7 +50,8 @@ type job struct {
 
 	expected  backend.Condition // of the running attempt
 	before    *ancestor         // the commit of the same key by another file just before
-	unsure    bool              // the last attempt may have stored the object
+	unsure    bool              // an attempt may have stored the object
+	looked    bool              // the running attempt saw that nothing before it did
 	stage     *staging.Remote   // the content is stored as this, its properties are not yet
 	recovered bool              // sealed by an earlier process, and nothing of the file was stored since
 	base      *staging.Remote   // what that process stored of the file last
@@ -80,6 +81,11 @@ type outcome struct {
 	done chan struct{}
 	obj  backend.Object
 	err  error
+}
+
+// doubtLocked notes after a failed attempt whether it is known that the object was not stored.
+func (j *job) doubtLocked(err error) {
+	j.unsure = backend.IsKind(err, backend.KindUnknown) || j.stage != nil || j.unsure && !j.looked
 }
 
 // outcome returns what a new waiter of the job waits for. Guarded by Queue.mu.

@@ -93,8 +93,10 @@ func (a *attempt) look(ctx context.Context) (found, error) {
 	a.looked = true
 	obj, err := a.q.cfg.Store.Head(ctx, a.j.target, backend.GetOptions{})
 	if backend.IsKind(err, backend.KindNotExist) {
+		a.j.looked = true
 		return found{}, nil
 	}
+	a.j.looked = err == nil
 	obj.Bucket, obj.Key = a.j.target.Bucket, a.j.target.Key
 	return found{obj: obj, exists: err == nil}, err
 }

@@ -30,6 +30,7 @@ type Queue struct {
 	readers  map[backend.ObjectID]map[*job]struct{} // unfinished jobs whose content is in that object
 	ready    [2][]*job                              // wait for a place among Config.Files; urgent ones in 1
 	running  int
+	stored   int64 // bytes of files stored so far
 	flushing int
 	changed  chan struct{}    // closed and replaced when a job ends or fails
 	uploads  map[string]stamp // multipart uploads that this process began, by id

@@ -100,7 +100,7 @@ type Stats struct {
 type counters struct {
 	commits, conflicts, failures, retries, unguarded, puts, copies, multiparts, restamps, streams, aborts atomic.Int64
 	partsSent, partsCopied, partsMerged, partsReused                                                      atomic.Int64
-	bytesCommitted, bytesSent, bytesFetched, bytesCopied                                                  atomic.Int64
+	bytesSent, bytesFetched, bytesCopied                                                                  atomic.Int64
 }
 
 func (c *counters) part(p Part) {
@@ -120,7 +120,7 @@ func (q *Queue) Stats() Stats {
 	for _, e := range q.files {
 		queued += len(e.jobs)
 	}
-	running := q.running
+	running, stored := q.running, q.stored
 	q.mu.Unlock()
 	c := &q.counts
 	return Stats{
@@ -129,7 +129,7 @@ func (q *Queue) Stats() Stats {
 		Unguarded: c.unguarded.Load(), Puts: c.puts.Load(), Copies: c.copies.Load(), Multiparts: c.multiparts.Load(),
 		Restamps: c.restamps.Load(), Streams: c.streams.Load(), Aborts: c.aborts.Load(),
 		PartsSent: c.partsSent.Load(), PartsCopied: c.partsCopied.Load(), PartsMerged: c.partsMerged.Load(), PartsReused: c.partsReused.Load(),
-		BytesCommitted: c.bytesCommitted.Load(), BytesSent: c.bytesSent.Load(), BytesFetched: c.bytesFetched.Load(), BytesCopied: c.bytesCopied.Load(),
+		BytesCommitted: stored, BytesSent: c.bytesSent.Load(), BytesFetched: c.bytesFetched.Load(), BytesCopied: c.bytesCopied.Load(),
 	}
 }
 
@@ -146,7 +146,8 @@ func (q *Queue) Flush(ctx context.Context, progress func(doneBytes, totalBytes i
 	}
 	q.mu.Lock()
 	q.flushing++
-	start, conflicts := q.counts.bytesCommitted.Load(), q.counts.conflicts.Load()
+	start, conflicts := q.stored, q.counts.conflicts.Load()
+	var most int64
 	for _, e := range q.files {
 		for _, j := range e.jobs {
 			q.againLocked(j)
@@ -163,10 +164,10 @@ func (q *Queue) Flush(ctx context.Context, progress func(doneBytes, totalBytes i
 	for {
 		q.mu.Lock()
 		left, sent, total, parked := q.loadLocked()
-		changed := q.changed
+		changed, stored := q.changed, q.stored-start
 		q.mu.Unlock()
-		stored := q.counts.bytesCommitted.Load() - start
-		progress(stored+sent, stored+total, left)
+		most = max(most, stored+sent) // parts of an attempt that failed may be sent again
+		progress(min(most, stored+total), stored+total, left)
 		if left == len(parked) {
 			return flushError(parked, q.counts.conflicts.Load()-conflicts)
 		}

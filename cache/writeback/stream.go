@@ -96,46 +96,54 @@ func (q *Queue) newStream(f *staging.File) *stream {
 // run starts parts as long as there are complete ones.
 func (s *stream) run() {
 	defer s.q.work.Done()
-	defer func() {
+	for {
+		next, err := s.step()
 		s.q.mu.Lock()
-		defer s.q.mu.Unlock()
-		s.busy = false
-		close(s.idle)
-	}()
-	for s.turn.Err() == nil && !s.pausing() {
-		size := s.file.Size()
-		if s.upload == nil && !s.begin(size) {
-			return
-		}
-		part, next, ok := s.part(size)
-		if !ok {
-			s.q.mu.Lock()
-			s.next = next
+		// Grown does nothing while busy, so the size counts that it has now.
+		if err == nil && s.turn.Err() == nil && !s.restsLocked() && s.file.Size() >= next {
 			s.q.mu.Unlock()
-			if s.file.Size() >= next {
-				continue // it grew just now, and Grown saw a busy runner
-			}
-			return
+			continue
 		}
-		if s.q.parts.Acquire(s.turn, 1) != nil {
-			return
-		}
-		s.launch(part)
+		s.next, s.busy = next, false
+		close(s.idle)
+		s.q.mu.Unlock()
+		return
 	}
 }
 
-// begin makes the upload if the file is one that is written at its end.
-func (s *stream) begin(size int64) bool {
-	tail, ok := s.tail(size)
-	if !ok {
-		return false
+// step starts the next part, or makes the upload. It returns the size of the file at which there is
+// more to do.
+func (s *stream) step() (int64, error) {
+	size := s.file.Size()
+	if s.upload == nil {
+		if next, err := s.begin(size); s.upload == nil {
+			return next, err
+		}
+	}
+	part, next := s.part(size)
+	if next > 0 {
+		return next, nil
+	}
+	if err := s.q.parts.Acquire(s.turn, 1); err != nil {
+		return 0, err
+	}
+	s.launch(part)
+	return 0, nil
+}
+
+// begin makes the upload if the file is one that is written at its end; else it returns the
+// size at which to look again.
+func (s *stream) begin(size int64) (int64, error) {
+	tail, next := s.tail(size)
+	if next > 0 {
+		return next, nil
 	}
 	spec, generation := s.file.Spec(), s.file.Generation()
 	s.caps = s.q.cfg.Capabilities(spec.Target.Bucket)
 	lim := fillLimits(s.caps.Limits)
 	s.opt = Options{PartSize: s.q.cfg.PartSize}.withDefaults(lim)
 	if !s.plan(tail, lim, size) {
-		return false
+		return math.MaxInt64, nil
 	}
 	s.q.abandonUpload(s.file) // of an earlier time
 	s.q.cfg.BeforeStream(s.file)
@@ -144,36 +152,34 @@ func (s *stream) begin(size int64) bool {
 	id, err := s.q.create(s.file, spec.Target, props, generation)
 	if err != nil {
 		s.fail(err)
-		return false
+		return 0, err
 	}
 	s.q.counts.streams.Add(1)
 	s.upload = &openUpload{id: id, target: spec.Target, stamp: stampOf(generation, props)}
-	return true
+	return 0, nil
 }
 
-// tail returns where the bytes at the end of the file begin that are only local, if there are enough. A
-// file with holes is not written from the start to the end.
-func (s *stream) tail(size int64) (int64, bool) {
+// tail returns where the bytes at the end of the file begin that are only local, or the size at which there may be
+// enough of them. A file with holes is not written from the start to the end.
+func (s *stream) tail(size int64) (tail, next int64) {
 	exts := s.file.Extents(0, size)
-	tail := size
+	tail = size
 	for i := len(exts) - 1; i >= 0; i-- {
 		e := exts[i]
 		if !e.Local && e.Object == nil {
-			s.wait(size + s.q.cfg.PartSize)
-			return 0, false
+			return 0, size + s.q.cfg.PartSize
 		}
 		if e.Local && e.Object == nil && e.End() == tail {
 			tail = e.Off
 		}
 	}
 	if enough := tail + 2*s.q.cfg.PartSize; size < enough {
-		s.wait(enough)
-		return 0, false
+		return 0, enough
 	}
-	return tail, true
+	return tail, 0
 }
 
-// plan lays out what comes before the tail.
+// plan lays out what comes before the tail. False: this file is better not streamed.
 func (s *stream) plan(tail int64, lim backend.Limits, size int64) bool {
 	s.base, s.pos, s.number = nil, 0, 0
 	if tail < lim.MinPart {
@@ -186,45 +192,38 @@ func (s *stream) plan(tail int64, lim backend.Limits, size int64) bool {
 	}
 	base, ok := p.fresh(0, tail, 1, lim.MaxParts/2, false)
 	if !ok || lim.EqualParts || moved(base) > size-tail {
-		s.wait(math.MaxInt64)
 		return false
 	}
 	s.base, s.pos, s.number = base, tail, int32(len(base))
 	return true
 }
 
-func (s *stream) wait(next int64) {
-	s.q.mu.Lock()
-	defer s.q.mu.Unlock()
-	s.next = next
-}
-
-// part returns the next part that is complete, or the size of the file at which to ask again.
-func (s *stream) part(size int64) (Part, int64, bool) {
+// part returns the next part that is complete, or the size of the file at which to look again.
+func (s *stream) part(size int64) (Part, int64) {
 	if len(s.base) > 0 {
 		part := s.base[0]
 		s.base = s.base[1:]
-		return part, 0, true
+		return part, 0
 	}
 	lim := fillLimits(s.caps.Limits)
 	number := s.number + 1
 	length := streamSize(number, s.opt.PartSize, lim)
 	if length == 0 {
-		return Part{}, math.MaxInt64, false
+		return Part{}, math.MaxInt64
 	}
 	if size < s.pos+length {
-		return Part{}, s.pos + length, false
+		return Part{}, s.pos + length
 	}
 	for _, e := range s.file.Extents(s.pos, length) {
 		if !e.Local && (e.Object == nil || s.pos > 0) {
-			return Part{}, size + s.q.cfg.PartSize, false
+			return Part{}, size + s.q.cfg.PartSize
 		}
 	}
 	exts := s.file.Freeze(s.pos, length)
 	p := planner{lim: lim, opt: s.opt, cost: newCosts(exts)}
 	part := p.part(number, s.pos, length)
 	s.pos, s.number = s.pos+length, number
-	return part, 0, true
+	return part, 0
 }
 
 // streamSize is the length of a part of a file whose final size is not known: the usual size for a
@@ -269,13 +268,7 @@ func (s *stream) launch(part Part) {
 	}()
 }
 
-// pausing tells whether the stream has to rest after a failure.
-func (s *stream) pausing() bool {
-	s.q.mu.Lock()
-	defer s.q.mu.Unlock()
-	return s.restsLocked()
-}
-
+// restsLocked tells whether the stream has to rest after a failure.
 func (s *stream) restsLocked() bool { return !s.retryAt.IsZero() && time.Now().Before(s.retryAt) }
 
 // fail pauses the stream. What failed is sent by the commit.

@@ -64,6 +64,12 @@ func (a *attempt) findUpload() (*openUpload, *backend.Object, error) {
 	if !mine {
 		open.stamp = stamp{generation: up.Generation}
 	}
+	for _, f := range flying {
+		known := slices.ContainsFunc(up.Parts, func(d staging.DonePart) bool { return d.Number == f.part.Number })
+		if f.uploadID == open.id && !known {
+			open.done = append(open.done, staging.DonePart{Number: f.part.Number, ETag: inFlight, Off: f.part.Off, Len: f.part.Len, Content: f.part.Extents})
+		}
+	}
 	if up.Target != a.j.target || open.stamp.generation != a.j.snap.Generation || !a.worthKeeping(open) {
 		a.wait()
 		a.q.discard(a.j.file, open.upload())
@@ -71,12 +77,6 @@ func (a *attempt) findUpload() (*openUpload, *backend.Object, error) {
 	}
 	if !mine {
 		return a.resume(open)
-	}
-	for _, f := range flying {
-		known := slices.ContainsFunc(up.Parts, func(d staging.DonePart) bool { return d.Number == f.part.Number })
-		if f.uploadID == open.id && !known {
-			open.done = append(open.done, staging.DonePart{Number: f.part.Number, ETag: inFlight, Off: f.part.Off, Len: f.part.Len, Content: f.part.Extents})
-		}
 	}
 	open.fresh = len(open.done) == 0 && len(a.flight) == 0
 	return open, nil, nil
@@ -94,9 +94,6 @@ func (a *attempt) worthKeeping(u *openUpload) bool {
 	var stored int64
 	for _, d := range u.done {
 		stored += d.Len
-	}
-	for _, f := range a.flight {
-		stored += f.part.Len
 	}
 	return stored >= keepParts*a.q.cfg.PartSize
 }
