@@ -4,6 +4,7 @@
 # directory, processes that have its name in their environment.
 set -uo pipefail
 RUN=$(mktemp -d "${TMPDIR:-/tmp}/om.XXXXXX") || exit 1 # short: it is a prefix of socket paths
+chmod 0755 "$RUN" # some tests become another user
 export TMPDIR=$RUN OBJMOUNT_TEST_RUN=$RUN
 
 mounts() { awk -v d="$RUN/" 'index($5, d) == 1 { print $5 }' /proc/self/mountinfo; }
