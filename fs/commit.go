@@ -221,8 +221,15 @@ func (f *FS) committed(file *staging.File, snap *staging.Snapshot, obj backend.O
 	props := spec.Properties.Clone()
 	n.props = &props
 	n.checked = time.Now()
-	after := n.after
-	n.after = nil
+	var after, later []*deferredDelete
+	for _, d := range n.after { // what newer content still refers to is deleted after its commit
+		if !clean && file.References(d.Bucket, d.Key) {
+			later = append(later, d)
+		} else {
+			after = append(after, d)
+		}
+	}
+	n.after = later
 	settled := clean && !n.written && n.writers == 0
 	shown := obj
 	if shown.LastModified.IsZero() {

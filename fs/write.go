@@ -69,6 +69,9 @@ func (f *FS) change(ctx context.Context, n *node, fn func(*staging.File) error) 
 		if !backend.IsKind(err, backend.KindNoSpace) || time.Now().After(deadline) {
 			return err
 		}
+		if err := file.DropStored(); err != nil {
+			f.log.Warn("staging", "error", err.Error())
+		}
 		wait, stop := context.WithTimeout(ctx, time.Until(deadline))
 		roomErr := f.cfg.Staging.WaitSpace(wait, 1<<20)
 		stop()
