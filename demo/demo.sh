@@ -49,6 +49,8 @@ trap 'exit 143' TERM HUP
 
 mkdir -p "$DATA"
 chmod 700 "$DATA" # everything the server holds, keys too
+# The demo stores source files: this keeps "go test ./..." of the repository from looking at them.
+[ -e "$DATA/go.mod" ] || echo 'module demodata' >"$DATA/go.mod"
 if [ -d "$MNT" ] && mounted; then
 	echo "$MNT is mounted: does another demo run? If not: bin/objmount umount $MNT" >&2
 	trap - EXIT
