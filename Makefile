@@ -37,6 +37,7 @@ test: tools build ## tests under the race detector, on VersityGW and MinIO
 	test/run.sh $(GO) test -race -timeout 15m $$($(GO) list ./... | grep -v /objmount/test$$)
 	test/run.sh $(GO) test -race -timeout 9m -run '$(SETTLED)' ./test/
 	cd demo && $(GO) vet ./... && ../test/run.sh $(GO) test -race -timeout 3m ./...
+	test/run.sh bash -c 'OBJMOUNT_DEMO_DATA=$$TMPDIR/demo $(MAKE) demo </dev/null && rm -r "$$TMPDIR/demo"'
 
 e2e: tools build ## every end-to-end test, also those that do not hold yet
 	test/run.sh $(GO) test -race -timeout 30m -v ./test/
