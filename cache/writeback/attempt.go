@@ -36,6 +36,10 @@ func (q *Queue) attempt(j *job) (backend.Object, error) {
 		if Conflict(err) && !a.looked {
 			obj, err = a.recognise(err)
 		}
+		if j.stage != nil && err != nil && err != errAgain && !Conflict(err) && !q.temporary(j, err) {
+			// The store does not copy the object onto itself: all of it goes up again.
+			j.base, j.stage, err = j.stage, nil, errAgain
+		}
 		if err == errAgain {
 			if try < restarts {
 				continue

@@ -158,7 +158,7 @@ func (j *job) cancelLocked() {
 	}
 }
 
-// findOutLocked ends a cancelled job of which it is not known whether it is stored, by looking.
+// findOutLocked ends a cancelled job that does not run, and of which it is not known whether it is stored.
 func (q *Queue) findOutLocked(j *job) {
 	if j.timer != nil {
 		j.timer.Stop()
@@ -168,17 +168,22 @@ func (q *Queue) findOutLocked(j *job) {
 	q.work.Add(1)
 	go func() {
 		defer q.work.Done()
-		a := q.newAttempt(j, nil)
-		staged := j.stage
-		j.stage = nil // stored, whatever its properties
-		now, err := a.look(q.ctx)
-		switch {
-		case err != nil:
-			q.drop(j, unknown(j.target, err))
-		case a.ours(now) || staged != nil && now.exists && now.obj.ETag == staged.ETag:
-			q.finish(j, now.obj)
-		default:
-			q.drop(j, canceledError(j.target))
-		}
+		q.findOut(j)
 	}()
+}
+
+// findOut ends a cancelled job by looking whether it is stored.
+func (q *Queue) findOut(j *job) {
+	a := q.newAttempt(j, nil)
+	staged := j.stage
+	j.stage = nil // stored, whatever its properties
+	now, err := a.look(q.ctx)
+	switch {
+	case err != nil:
+		q.drop(j, unknown(j.target, err))
+	case a.ours(now) || staged != nil && now.exists && now.obj.ETag == staged.ETag:
+		q.finish(j, now.obj)
+	default:
+		q.drop(j, canceledError(j.target))
+	}
 }

@@ -165,6 +165,30 @@ func TestCancelUnsure(t *testing.T) {
 	}
 }
 
+// The same while the next try runs.
+func TestCancelUnsureWhileTrying(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, with(liar))
+	r.faults.Add(mem.Rule{Op: "HeadObject", Nth: 2, Times: 1, Do: []mem.Action{mem.LoseReply()}})
+	entered, gate := make(chan struct{}), make(chan struct{})
+	r.faults.Add(mem.Rule{Op: "HeadObject", Nth: 3, Times: 1, Do: []mem.Action{
+		mem.Before(func(context.Context, mem.Call) {
+			close(entered)
+			<-gate
+		}),
+		mem.Fail(backend.KindTransient),
+	}})
+	f := r.create("a")
+	r.write(f, []byte("data"), 0)
+	r.q.Enqueue(r.seal(f), 0)
+	<-entered
+	time.AfterFunc(10*time.Millisecond, func() { close(gate) })
+	stored, err := r.q.Cancel(context.Background(), f)
+	if err != nil || stored == nil || stored.ETag != r.head("a").ETag {
+		t.Errorf("%v, %v", stored, err)
+	}
+}
+
 // Detach keeps the parts for a later commit.
 func TestDetachKeepsParts(t *testing.T) {
 	t.Parallel()

@@ -120,10 +120,13 @@ func (q *Queue) run(j *job) {
 	}
 	q.mu.Lock()
 	gone := j.canceled || q.closed && backend.IsKind(err, backend.KindCanceled)
+	unsure := j.unsure || j.stage != nil || backend.IsKind(err, backend.KindUnknown)
 	q.mu.Unlock()
 	switch {
+	case gone && unsure:
+		q.findOut(j)
 	case gone:
-		q.drop(j, err)
+		q.drop(j, canceledError(j.target))
 	case q.temporary(j, err):
 		q.postpone(j, err)
 	default:
@@ -158,9 +161,6 @@ func (q *Queue) finish(j *job, obj backend.Object) {
 
 // drop ends a job that was cancelled.
 func (q *Queue) drop(j *job, err error) {
-	if !backend.IsKind(err, backend.KindUnknown) {
-		err = canceledError(j.target)
-	}
 	j.snap.Release()
 	q.mu.Lock()
 	defer q.mu.Unlock()

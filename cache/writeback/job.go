@@ -54,7 +54,7 @@ type job struct {
 	looked    bool              // the running attempt saw that nothing before it did
 	stage     *staging.Remote   // the content is stored as this, its properties are not yet
 	recovered bool              // sealed by an earlier process, and nothing of the file was stored since
-	base      *staging.Remote   // what that process stored of the file last
+	base      *staging.Remote   // the object that the file's content is stored as, older or without its properties
 	localOnly bool              // objects that have the same bytes as local extents are gone
 	waiting   []*outcome
 	successor *job // took over those who wait

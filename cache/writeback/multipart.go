@@ -109,14 +109,14 @@ func (a *attempt) send(ctx context.Context, up *openUpload, parts []Part) error 
 		defer mu.Unlock()
 		return failed != nil
 	}
-	var late []int // parts that a stream has on its way
+	var late []int // parts that a stream has on its way, with the same content or an older one
 	for i := range parts {
-		switch parts[i].ETag {
-		case "":
-		case inFlight:
+		f := a.flight[parts[i].Number]
+		switch {
+		case f != nil && (parts[i].ETag == inFlight || !f.ended()):
 			late = append(late, i)
 			continue
-		default:
+		case parts[i].ETag != "":
 			a.j.sent.Add(parts[i].Len)
 			a.q.counts.partsReused.Add(1)
 			continue
@@ -129,7 +129,12 @@ func (a *attempt) send(ctx context.Context, up *openUpload, parts []Part) error 
 	for _, i := range late {
 		f := a.flight[parts[i].Number]
 		<-f.done
-		if parts[i].ETag = f.etag; f.err != nil && !broken() {
+		switch same := parts[i].ETag == inFlight; {
+		case same && f.err == nil:
+			parts[i].ETag = f.etag
+			a.j.sent.Add(parts[i].Len)
+		case !broken():
+			parts[i].ETag = ""
 			a.launch(ctx, up, &parts[i], &sending, fail)
 		}
 	}

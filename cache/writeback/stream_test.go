@@ -71,6 +71,35 @@ func TestCommitTakesOverPartsOnTheirWay(t *testing.T) {
 	}
 }
 
+// A part that is written again while it is on its way is sent again when it has arrived.
+func TestRewrittenWhileOnItsWay(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	entered, release := r.hold("UploadPart", 1)
+	f := r.create("a")
+	data := random(57, 40*kib)
+	r.grow(f, data)
+	<-entered
+	eventually(t, "the other parts", func() bool { return f.Upload() != nil && len(f.Upload().Parts) == 4 })
+	for off := int64(0); off < 40*kib; off += partSize {
+		r.write(f, []byte("new"), off)
+		copy(data[off:], "new")
+	}
+	s := r.seal(f)
+	done := make(chan error, 1)
+	go func() {
+		_, err := r.q.Commit(context.Background(), s)
+		done <- err
+	}()
+	time.Sleep(10 * time.Millisecond)
+	release()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	r.has("a", data)
+	r.noUploads("a")
+}
+
 // A part that was written again after it was sent is sent again, under its number.
 func TestRewrittenPart(t *testing.T) {
 	t.Parallel()
@@ -216,6 +245,33 @@ func TestRestampAfterOutage(t *testing.T) {
 	if fails := r.failures(); len(fails) > 0 {
 		t.Error(fails)
 	}
+}
+
+// With credentials that may not copy, everything goes up again.
+func TestRestampDenied(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	base := random(55, 60*kib)
+	f := r.edit(r.put("a", base))
+	data := random(56, 60*kib)
+	r.grow(f, data)
+	eventually(t, "streamed", func() bool { up := f.Upload(); return up != nil && len(up.Parts) == 8 })
+	if err := f.SetProperties(backend.Properties{Metadata: map[string]string{"mtime": "now"}}); err != nil {
+		t.Fatal(err)
+	}
+	r.faults.Add(mem.Rule{Op: "CopyObject", Do: []mem.Action{mem.Fail(backend.KindPermission)}})
+	r.faults.Add(mem.Rule{Op: "UploadPartCopy", Do: []mem.Action{mem.Fail(backend.KindPermission)}})
+	_, err := r.commit(f)
+	wantKind(t, err, backend.KindPermission) // what is only in the store cannot be copied either
+	r.faults.Clear()
+	r.faults.Add(mem.Rule{Op: "CopyObject", Do: []mem.Action{mem.Fail(backend.KindPermission)}})
+	r.q.Retry(f)
+	eventually(t, "stored", func() bool { return len(r.q.Pending()) == 0 })
+	r.has("a", append(base, data...))
+	if r.head("a").Metadata["mtime"] != "now" {
+		t.Errorf("%+v", r.head("a"))
+	}
+	r.noUploads("a")
 }
 
 func TestBeforeStreamSetsProperties(t *testing.T) {
