@@ -79,14 +79,14 @@ func (f *FS) commit(ctx context.Context, n *node, o commitOptions) error {
 
 // commitReferences stores the content of other files that still refers to an object which is about to go
 // or to be replaced (copy_file_range), before that happens.
-func (f *FS) commitReferences(ctx context.Context, n *node, v *version) error {
+func (f *FS) commitReferences(ctx context.Context, n *node, id backend.ObjectID) error {
 	for _, other := range f.staged.all() {
 		if other == n {
 			continue
 		}
 		other.mu.RLock()
-		refers := other.staged != nil && !other.doomed && other.staged.References(v.remote.Bucket, v.remote.Key) &&
-			(other.current == nil || other.current.remoteID() != v.remoteID())
+		refers := other.staged != nil && !other.doomed && other.staged.References(id.Bucket, id.Key) &&
+			(other.current == nil || other.current.remoteID() != id)
 		other.mu.RUnlock()
 		if !refers {
 			continue
@@ -141,11 +141,14 @@ func (f *FS) commitError(ctx context.Context, n *node, file *staging.File, err e
 // prepareCommit writes the markers that a file with attributes of its own needs.
 func (f *FS) prepareCommit(ctx context.Context, n *node, o commitOptions) error {
 	f.inheritType(ctx, n)
+	var replaces *staging.Remote
 	n.mu.RLock()
-	v, due := n.current, n.staged != nil && !n.doomed && changed(n.staged)
+	if n.staged != nil && !n.doomed && changed(n.staged) {
+		replaces = covered(n.staged.Spec())
+	}
 	n.mu.RUnlock()
-	if due && v != nil && !o.nested {
-		if err := f.commitReferences(ctx, n, v); err != nil {
+	if replaces != nil && !o.nested {
+		if err := f.commitReferences(ctx, n, backend.ObjectID{Bucket: replaces.Bucket, Key: replaces.Key}); err != nil {
 			return err
 		}
 	}
@@ -258,9 +261,7 @@ func (f *FS) committedOrphan(file *staging.File, snap *staging.Snapshot, obj bac
 		f.log.Warn("journal", "key", obj.Key, "error", err.Error())
 	}
 	f.cfg.Metadata.Invalidate(obj.Bucket, prefixOf(obj.Key))
-	if err := file.Remove(); err != nil {
-		f.log.Warn("staging", "key", obj.Key, "error", err.Error())
-	}
+	f.removeStaged(file)
 }
 
 // keepBlocks carries cached bytes over to the new version, or drops those of the old one.
@@ -302,8 +303,13 @@ func (f *FS) settle(n *node, file *staging.File) {
 	}
 	f.detachStagedLocked(n)
 	n.mu.Unlock()
+	f.removeStaged(file)
+}
+
+// removeStaged ends a staged file that no node needs.
+func (f *FS) removeStaged(file *staging.File) {
 	if err := file.Remove(); err != nil {
-		f.log.Warn("staging", slog.String("error", err.Error()))
+		f.log.Warn("staging", slog.String("key", file.Spec().Target.Key), slog.String("error", err.Error()))
 	}
 }
 

@@ -281,9 +281,6 @@ func (f *FS) newFile(parent *node, name string, a attr) (*node, error) {
 	}
 	if old != nil { // unlinked, but still there for those who have it open: the new file replaces it
 		condition = backend.Condition{IfMatch: old.ETag}
-		if old.remote != nil {
-			n.current = &version{remote: old.remote}
-		}
 	}
 	file, err := f.cfg.Staging.Create(staging.Spec{Target: id, Condition: condition})
 	if err != nil {

@@ -108,7 +108,7 @@ func (f *FS) renameFile(ctx context.Context, n *node, m move) error {
 		settled = false
 	}
 	if v != nil {
-		if err := f.commitReferences(ctx, n, v); err != nil {
+		if err := f.commitReferences(ctx, n, v.remoteID()); err != nil {
 			return err
 		}
 	}
@@ -117,55 +117,24 @@ func (f *FS) renameFile(ctx context.Context, n *node, m move) error {
 			return err
 		}
 	}
-	if settled {
-		return f.renameStored(ctx, n, v, m)
+	condition, err := f.claimName(ctx, m)
+	switch {
+	case err != nil:
+	case settled:
+		err = f.renameStored(ctx, n, v, m, condition)
+	default:
+		err = f.renameStaged(ctx, n, m, condition)
 	}
-	return f.renameStaged(ctx, n, m)
-}
-
-// destination is the condition on what has the name now, where the store can check it.
-func (f *FS) destination(m move) backend.Condition {
-	if m.target != nil {
-		m.target.mu.RLock()
-		defer m.target.mu.RUnlock()
-		if v := m.target.current; v != nil {
-			return backend.Condition{IfMatch: v.remote.ETag}
-		}
-	}
-	return backend.Condition{IfNoneMatch: true}
-}
-
-// claimName takes the new name from what has it: an upload to it is stopped, a delete of what was
-// there is taken back. It returns the condition for storing there.
-func (f *FS) claimName(ctx context.Context, m move) (backend.Condition, error) {
-	if m.target != nil {
-		m.target.mu.RLock()
-		file := m.target.staged
-		m.target.mu.RUnlock()
-		if file != nil {
-			if _, err := f.queue.Cancel(ctx, file); err != nil {
-				return backend.Condition{}, err
-			}
-		}
-	}
-	old, err := f.takeBack(m.place.id())
 	if err != nil {
-		return backend.Condition{}, err
+		f.leaveTarget(m)
 	}
-	if old != nil {
-		return backend.Condition{IfMatch: old.ETag}, nil
-	}
-	return f.destination(m), nil
+	return err
 }
 
 // renameStored copies the object and deletes the old key.
-func (f *FS) renameStored(ctx context.Context, n *node, v *version, m move) error {
+func (f *FS) renameStored(ctx context.Context, n *node, v *version, m move, condition backend.Condition) error {
 	caps := f.cfg.Capabilities(m.place.bucket)
 	in := backend.CopyInput{Bucket: m.place.bucket, Key: m.place.key, Source: v.remote.Source, Size: v.remote.Size}
-	condition, err := f.claimName(ctx, m)
-	if err != nil {
-		return err
-	}
 	if caps.CopyDestination {
 		in.Condition = condition
 	}
@@ -259,127 +228,76 @@ func (f *FS) arrive(n *node, old *version, obj backend.Object, m move) {
 	f.cfg.Blocks.Move(old.blocks(), v.blocks())
 }
 
-// replaceTarget takes the name from what had it.
-func (f *FS) replaceTarget(m move) {
-	if m.target == nil {
-		return
-	}
-	t := m.target
-	t.mu.Lock()
-	t.doomed = true
-	file, opens := t.staged, t.opens
-	f.unsealLocked(t)
-	keep := m.preserved
-	if keep != nil && file == nil && opens > 0 {
-		f.attachLocked(t, keep)
-		keep = nil
-	}
-	t.mu.Unlock()
-	if keep != nil {
-		if err := keep.Remove(); err != nil {
-			f.log.Warn("staging", "error", err.Error())
-		}
-	}
-	if file != nil && opens == 0 {
-		f.discard(t)
-	}
-	f.tree.detach(t)
-}
-
 // renameStaged changes the key of content that is not stored under the new name yet. What is
 // stored under the old one is deleted after the commit.
-func (f *FS) renameStaged(ctx context.Context, n *node, m move) error {
-	n.mu.RLock()
-	file := n.staged
-	n.mu.RUnlock()
-	if file == nil {
-		return syscall.ESTALE
-	}
-	condition, err := f.claimName(ctx, m)
-	if err != nil {
-		return err
-	}
+func (f *FS) renameStaged(ctx context.Context, n *node, m move, condition backend.Condition) error {
 	n.mu.Lock()
-	err = file.SetTarget(m.place.id(), condition) // first, so that a close meanwhile stores it there
-	n.mu.Unlock()
-	if err != nil {
-		return err
-	}
-	if _, err := f.queue.Cancel(ctx, file); err != nil {
-		return err
-	}
-	f.replaceTarget(m)
-	n.mu.Lock()
-	if n.staged != file { // it was stored while we cancelled: as for any stored file
-		v := n.current
+	file, v := n.staged, n.current
+	if file == nil || file.State() == staging.StateCommitted && !file.Dirty() && !n.written { // stored since
 		n.mu.Unlock()
 		if v == nil {
 			return syscall.ESTALE
 		}
-		m.target = nil
-		return f.renameStored(ctx, n, v, m)
+		return f.renameStored(ctx, n, v, m, condition)
 	}
-	v := n.current
-	n.after = slices.DeleteFunc(n.after, func(d *deferredDelete) bool { return d.id() == m.place.id() })
-	if v != nil && v.remoteID() != m.place.id() && !f.promises.has(v.remoteID()) {
-		promise, err := f.promiseDelete(v.remote)
-		if err != nil {
-			n.mu.Unlock()
-			return err
-		}
-		n.after = append(n.after, promise)
-	}
-	finished := file.State() == staging.StateSealed && !n.written && n.active == 0
-	stored := v != nil
-	if err == nil && finished {
-		err = f.resealLocked(n, file)
-	}
+	before := file.Spec()
+	err := file.SetTarget(m.place.id(), condition) // first, so that a close meanwhile stores it there
 	n.mu.Unlock()
 	if err != nil {
 		return err
 	}
+	if _, err = f.queue.Cancel(ctx, file); err == nil {
+		err = f.promiseOldName(n, before, m.place.id())
+	}
+	if err != nil {
+		if targetErr := file.SetTarget(before.Target, before.Condition); targetErr != nil {
+			f.log.Warn("journal", "error", targetErr.Error())
+		}
+		f.revive(n)
+		return err
+	}
+	f.replaceTarget(m)
 	f.tree.move(n, m.to, m.name, m.component)
-	if !finished {
-		return nil
+	n.mu.Lock()
+	finished := n.staged == file && file.State() == staging.StateSealed && !n.written && n.active == 0
+	stored := n.current != nil
+	if finished {
+		err = f.resealLocked(n, file)
+	}
+	n.mu.Unlock()
+	if err != nil || !finished {
+		return err
 	}
 	return f.commit(ctx, n, commitOptions{wait: stored || f.cfg.Commit == CommitClose})
+}
+
+// promiseOldName makes what is stored under the old name of a staged file go after its commit: the
+// object that it was, and the object that it was about to replace.
+func (f *FS) promiseOldName(n *node, before staging.Spec, now backend.ObjectID) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.after = slices.DeleteFunc(n.after, func(d *deferredDelete) bool { return d.id() == now })
+	var old []*staging.Remote
+	if v := n.current; v != nil {
+		old = append(old, v.remote)
+	}
+	if r := covered(before); r != nil && (n.current == nil || n.current.remoteID() != before.Target) {
+		old = append(old, r)
+	}
+	for _, r := range old {
+		if id := (backend.ObjectID{Bucket: r.Bucket, Key: r.Key}); id == now || f.promises.has(id) {
+			continue
+		}
+		promise, err := f.promiseDelete(r)
+		if err != nil {
+			return err
+		}
+		n.after = append(n.after, promise)
+	}
+	return nil
 }
 
 // resealLocked makes content that was sealed for another key due again.
 func (f *FS) resealLocked(n *node, file *staging.File) error {
 	return file.SetProperties(f.propertiesLocked(n))
-}
-
-// preserve keeps the bytes of an object that is about to be replaced, for programs that have it
-// open: by its version id where there is one, else in staging up to preserveLimit. Beyond that
-// they get ESTALE. The file returned is attached when the object is really replaced.
-func (f *FS) preserve(ctx context.Context, n *node) (*staging.File, error) {
-	n.mu.RLock()
-	v, needed := n.current, n.opens > 0 && n.staged == nil && n.open.passthrough == 0
-	n.mu.RUnlock()
-	if !needed || v == nil || v.remote.VersionID != "" || v.remote.Size > preserveLimit {
-		return nil, nil
-	}
-	file, err := f.cfg.Staging.Create(staging.Spec{Target: v.remoteID()})
-	if err != nil {
-		return nil, err
-	}
-	h := &handle{node: n}
-	defer h.close()
-	buf := make([]byte, 1<<20)
-	for off := int64(0); off < v.remote.Size; {
-		part := buf[:min(int64(len(buf)), v.remote.Size-off)]
-		e := staging.Extent{Off: off, Len: int64(len(part)), Object: v.remote, ObjectOff: off}
-		if err = f.readInto(ctx, h, e, part); err == nil {
-			_, err = file.WriteAt(part, off)
-		}
-		if err != nil {
-			if removeErr := file.Remove(); removeErr != nil {
-				f.log.Warn("staging", "error", removeErr.Error())
-			}
-			return nil, nil // those readers get ESTALE
-		}
-		off += int64(len(part))
-	}
-	return file, nil
 }

@@ -192,27 +192,28 @@ func (f *FS) followCopies(dir *node, d dirMove, copies []copied) {
 		}
 		n.mu.Lock()
 		defer n.mu.Unlock()
-		target := backend.ObjectID{Bucket: d.ToBucket, Key: f.tree.locate(n).key}
-		condition := backend.Condition{IfNoneMatch: true}
 		if old := n.current; old != nil {
-			c, ok := byKey[old.remote.Key]
-			if !ok || c.from.ETag != old.remote.ETag {
-				return
-			}
-			v := newVersion(c.to)
-			if n.staged != nil {
-				if err := n.staged.Rebase(old.remote, v.remote); err != nil {
-					f.log.Warn("journal", "error", err.Error())
+			if c, ok := byKey[old.remote.Key]; ok && d.Bucket == old.remote.Bucket && c.from.ETag == old.remote.ETag {
+				v := newVersion(c.to)
+				if n.staged != nil {
+					if err := n.staged.Rebase(old.remote, v.remote); err != nil {
+						f.log.Warn("journal", "error", err.Error())
+					}
 				}
+				f.cfg.Blocks.Move(old.blocks(), v.blocks())
+				n.current = v
 			}
-			condition = backend.Condition{IfMatch: v.remote.ETag}
-			f.cfg.Blocks.Move(old.blocks(), v.blocks())
-			n.current = v
 		}
-		if n.staged != nil {
-			if err := n.staged.SetTarget(target, condition); err != nil {
-				f.log.Warn("journal", "error", err.Error())
-			}
+		if n.staged == nil {
+			return
+		}
+		condition := backend.Condition{IfNoneMatch: true}
+		if c, ok := byKey[n.staged.Spec().Target.Key]; ok {
+			condition = backend.Condition{IfMatch: c.to.ETag}
+		}
+		target := backend.ObjectID{Bucket: d.ToBucket, Key: f.tree.locate(n).key}
+		if err := n.staged.SetTarget(target, condition); err != nil {
+			f.log.Warn("journal", "error", err.Error())
 		}
 	})
 }

@@ -91,14 +91,27 @@ func (f *FS) remove(ctx context.Context, n *node) error {
 	n.mu.Lock()
 	v, opens, after := n.current, n.opens, n.after
 	n.after = nil
+	var replaces *staging.Remote // not stored yet: the name has another object, which goes with it
+	if file != nil && n.staged == file {
+		if replaces = covered(file.Spec()); replaces != nil && v != nil && v.remoteID() == file.Spec().Target {
+			replaces = nil
+		}
+	}
 	f.unsealLocked(n)
 	n.mu.Unlock()
+	var err error
 	if v != nil && !f.promises.has(v.remoteID()) {
-		if err := f.removeStored(ctx, n, v, opens); err != nil {
-			f.revive(n)
-			return err
-		}
-		f.cfg.Metadata.Removed(v.remote.Bucket, v.remote.Key)
+		err = f.removeStored(ctx, n, v, opens)
+	}
+	if err == nil && replaces != nil {
+		err = f.removeReplaced(ctx, n, replaces)
+	}
+	if err != nil {
+		n.mu.Lock()
+		n.after = after
+		n.mu.Unlock()
+		f.revive(n)
+		return err
 	}
 	for _, source := range after {
 		f.deleteAfter(source)
@@ -109,19 +122,33 @@ func (f *FS) remove(ctx context.Context, n *node) error {
 	return nil
 }
 
+// removeReplaced deletes the object that staged content was to replace.
+func (f *FS) removeReplaced(ctx context.Context, n *node, r *staging.Remote) error {
+	id := backend.ObjectID{Bucket: r.Bucket, Key: r.Key}
+	if f.promises.has(id) {
+		return nil
+	}
+	if err := f.commitReferences(ctx, n, id); err != nil {
+		return err
+	}
+	if err := f.deleteObject(ctx, id, r.ETag); err != nil && !backend.IsKind(err, backend.KindNotExist) {
+		return err
+	}
+	f.cfg.Metadata.Removed(r.Bucket, r.Key)
+	return nil
+}
+
 func (f *FS) removeStored(ctx context.Context, n *node, v *version, opens int) error {
-	if err := f.commitReferences(ctx, n, v); err != nil {
+	if err := f.commitReferences(ctx, n, v.remoteID()); err != nil {
 		return err
 	}
 	if opens == 0 {
-		err := f.deleteObject(ctx, v.remoteID(), v.remote.ETag)
-		if backend.IsKind(err, backend.KindNotExist) {
-			return nil
+		if err := f.deleteObject(ctx, v.remoteID(), v.remote.ETag); err != nil && !backend.IsKind(err, backend.KindNotExist) {
+			return err
 		}
-		if err == nil {
-			f.cfg.Blocks.Drop(v.remote.Bucket, v.remote.Key)
-		}
-		return err
+		f.cfg.Blocks.Drop(v.remote.Bucket, v.remote.Key)
+		f.cfg.Metadata.Removed(v.remote.Bucket, v.remote.Key)
+		return nil
 	}
 	d, err := f.promiseDelete(v.remote)
 	if err != nil {
@@ -130,6 +157,7 @@ func (f *FS) removeStored(ctx context.Context, n *node, v *version, opens int) e
 	n.mu.Lock()
 	n.doomedID = d
 	n.mu.Unlock()
+	f.cfg.Metadata.Removed(v.remote.Bucket, v.remote.Key)
 	return nil
 }
 
@@ -151,9 +179,14 @@ func (f *FS) unsealLocked(n *node) {
 func (f *FS) revive(n *node) {
 	n.mu.Lock()
 	n.doomed = false
-	file, writers := n.staged, n.writers
+	due := n.staged != nil && n.writers == 0
+	if due && n.staged.State() == staging.StateSealed {
+		if err := f.resealLocked(n, n.staged); err != nil {
+			f.log.Warn("journal", "error", err.Error())
+		}
+	}
 	n.mu.Unlock()
-	if file != nil && writers == 0 {
+	if due {
 		if err := f.commit(f.ctx, n, commitOptions{}); err != nil {
 			f.log.Warn("upload", "error", err.Error())
 		}
@@ -165,11 +198,8 @@ func (f *FS) discard(n *node) {
 	n.mu.Lock()
 	file := f.detachStagedLocked(n)
 	n.mu.Unlock()
-	if file == nil {
-		return
-	}
-	if err := file.Remove(); err != nil {
-		f.log.Warn("staging", "error", err.Error())
+	if file != nil {
+		f.removeStaged(file)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -13,9 +14,22 @@ import (
 // errBusy is the answer of the kernel while programs use a mount.
 var errBusy = errors.New("programs use it")
 
+// busyPatience is how long detach tries again while a mount is in use: objmount itself opens a file
+// in a fresh mount for a moment, and desktops look into one that appears.
+const busyPatience = time.Second
+
 // detach takes a mount away from its place; lazily also while programs use it. It does not wait
 // for the process behind it.
 func detach(dir string, lazy bool) error {
+	err := tryDetach(dir, lazy)
+	for end := time.Now().Add(busyPatience); errors.Is(err, errBusy) && time.Now().Before(end); {
+		time.Sleep(busyPatience / 20)
+		err = tryDetach(dir, lazy)
+	}
+	return err
+}
+
+func tryDetach(dir string, lazy bool) error {
 	flags := unix.UMOUNT_NOFOLLOW
 	if lazy {
 		flags |= unix.MNT_DETACH

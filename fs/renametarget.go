@@ -1,0 +1,127 @@
+package fs
+
+import (
+	"context"
+
+	"github.com/objmount/objmount/backend"
+	"github.com/objmount/objmount/cache/staging"
+)
+
+// What has the name that a rename takes: its uploads are stopped, its bytes kept for programs
+// that have it open, and all of it taken back if the rename fails.
+
+// destination is the condition on what has the name now, where the store can check it.
+func (f *FS) destination(m move) backend.Condition {
+	if m.target != nil {
+		m.target.mu.RLock()
+		defer m.target.mu.RUnlock()
+		if file := m.target.staged; file != nil {
+			return file.Spec().Condition // not stored: what its own commit would have met
+		}
+		if v := m.target.current; v != nil {
+			return backend.Condition{IfMatch: v.remote.ETag}
+		}
+	}
+	return backend.Condition{IfNoneMatch: true}
+}
+
+// claimName takes the new name from what has it: an upload to it is stopped, a delete of what was
+// there is taken back. It returns the condition for storing there. If the rename fails after all,
+// the target must be revived.
+func (f *FS) claimName(ctx context.Context, m move) (backend.Condition, error) {
+	if m.target != nil {
+		m.target.mu.Lock()
+		m.target.doomed = true // no commit begins any more
+		file := m.target.staged
+		m.target.mu.Unlock()
+		if file != nil {
+			if _, err := f.queue.Cancel(ctx, file); err != nil {
+				return backend.Condition{}, err
+			}
+		}
+	}
+	old, err := f.takeBack(m.place.id())
+	if err != nil {
+		return backend.Condition{}, err
+	}
+	if old != nil {
+		return backend.Condition{IfMatch: old.ETag}, nil
+	}
+	return f.destination(m), nil
+}
+
+// covered is the object that a commit would replace; nil: the name is free in the store.
+func covered(spec staging.Spec) *staging.Remote {
+	if spec.Condition.IfMatch == "" {
+		return nil
+	}
+	return &staging.Remote{Source: backend.Source{Bucket: spec.Target.Bucket, Key: spec.Target.Key, ETag: spec.Condition.IfMatch}}
+}
+
+// leaveTarget gives the target of a failed rename its name back.
+func (f *FS) leaveTarget(m move) {
+	if m.target == nil || f.tree.child(m.to, m.name) != m.target {
+		return
+	}
+	if m.preserved != nil {
+		f.removeStaged(m.preserved)
+	}
+	f.revive(m.target)
+}
+
+// replaceTarget takes the name from what had it.
+func (f *FS) replaceTarget(m move) {
+	if m.target == nil {
+		return
+	}
+	t := m.target
+	t.mu.Lock()
+	t.doomed = true
+	file, opens := t.staged, t.opens
+	f.unsealLocked(t)
+	keep := m.preserved
+	if keep != nil && file == nil && opens > 0 {
+		f.attachLocked(t, keep)
+		keep = nil
+	}
+	t.mu.Unlock()
+	if keep != nil {
+		f.removeStaged(keep)
+	}
+	if file != nil && opens == 0 {
+		f.discard(t)
+	}
+	f.tree.detach(t)
+}
+
+// preserve keeps the bytes of an object that is about to be replaced, for programs that have it
+// open: by its version id where there is one, else in staging up to preserveLimit. Beyond that
+// they get ESTALE. The file returned is attached when the object is really replaced.
+func (f *FS) preserve(ctx context.Context, n *node) (*staging.File, error) {
+	n.mu.RLock()
+	v, needed := n.current, n.opens > 0 && n.staged == nil && n.open.passthrough == 0
+	n.mu.RUnlock()
+	if !needed || v == nil || v.remote.VersionID != "" || v.remote.Size > preserveLimit {
+		return nil, nil
+	}
+	file, err := f.cfg.Staging.Create(staging.Spec{Target: v.remoteID()})
+	if err != nil {
+		return nil, err
+	}
+	h := &handle{node: n}
+	defer h.close()
+	buf := make([]byte, 1<<20)
+	for off := int64(0); off < v.remote.Size; {
+		part := buf[:min(int64(len(buf)), v.remote.Size-off)]
+		e := staging.Extent{Off: off, Len: int64(len(part)), Object: v.remote, ObjectOff: off}
+		if err = f.readInto(ctx, h, e, part); err == nil {
+			_, err = file.WriteAt(part, off)
+		}
+		if err != nil {
+			f.removeStaged(file)
+			return nil, nil // those readers get ESTALE
+		}
+		off += int64(len(part))
+	}
+	return file, nil
+}
