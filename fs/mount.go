@@ -16,6 +16,7 @@ import (
 type MountOptions struct {
 	FSName     string // shown as the source in /proc/mounts
 	AllowOther bool
+	NoExec     bool // no program on it can be started
 	Debug      bool // log every request
 }
 
@@ -39,7 +40,7 @@ func (f *FS) Mount(dir string, o MountOptions) (*Mount, error) {
 		Options:  []string{"default_permissions"},
 		MaxWrite: maxRequest, MaxBackground: 256, CongestionThreshold: 192,
 		MaxReadAhead: readAheadKB << 10, DisableSplice: true, ExplicitDataCacheControl: true,
-		DirectMount:          os.Geteuid() == 0,
+		DirectMountStrict:    os.Geteuid() == 0, // the kernel's own answer; fusermount3 can do no more for root
 		EnableSymlinkCaching: true,
 		MaxStackDepth:        2, // the disk tier may lie on an overlay
 		ExtraCapabilities:    fuse.CAP_READDIRPLUS_AUTO | fuse.CAP_ATOMIC_O_TRUNC,
@@ -50,6 +51,9 @@ func (f *FS) Mount(dir string, o MountOptions) (*Mount, error) {
 	}
 	if f.cfg.ReadOnly {
 		options.Options = append(options.Options, "ro")
+	}
+	if o.NoExec {
+		options.Options = append(options.Options, "noexec")
 	}
 	server, err := fuse.NewServer(f, dir, options)
 	if err != nil {

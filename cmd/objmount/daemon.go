@@ -88,18 +88,15 @@ func (d *mountDaemon) start() error {
 func (d *mountDaemon) attach() error {
 	c := d.cfg
 	var err error
-	d.mount, err = d.parts.fs.Mount(c.mountpoint, fs.MountOptions{FSName: c.shownSource, AllowOther: c.allowOther, Debug: c.debugFUSE})
+	d.mount, err = d.parts.fs.Mount(c.mountpoint, fs.MountOptions{FSName: c.shownSource, AllowOther: c.allowOther, NoExec: c.noExec, Debug: c.debugFUSE})
 	if err != nil {
-		return explainMount(c.mountpoint, err)
+		return d.explainMount(err)
 	}
 	var st unix.Statfs_t
 	err = unix.Statfs(c.mountpoint, &st)
 	if err == nil {
 		var root unix.Stat_t
 		err = unix.Lstat(c.mountpoint, &root)
-	}
-	if err == nil && c.noExec {
-		err = unix.Mount("", c.mountpoint, "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_NOEXEC|unix.MS_NOSUID|unix.MS_NODEV, "")
 	}
 	if err != nil {
 		err = fail(exitFailed, "%s is mounted at %s but does not answer: %v", c.src, c.mountpoint, err)
@@ -128,14 +125,29 @@ func (d *mountDaemon) openControl() error {
 	return nil
 }
 
-// explainMount says why the kernel did not mount.
-func explainMount(dir string, err error) error {
+// explainMount says why the kernel or fusermount3 did not mount.
+func (d *mountDaemon) explainMount(err error) error {
+	dir := d.cfg.mountpoint
 	switch {
+	case os.Geteuid() != 0:
+		where := "above"
+		if d.sink.name != "" {
+			where = "in the log " + d.sink.name
+		}
+		return fail(exitNoFUSE, "mounting at %s failed (%v); what fusermount3 said is %s", dir, err, where)
 	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES):
-		return fail(exitNoFUSE, "mounting at %s is not allowed (%v); run as root, or in the container give --device /dev/fuse --cap-add SYS_ADMIN", dir, err)
+		return fail(exitNoFUSE, "mounting at %s is not allowed (%v); run as root, or start the container with --device /dev/fuse --cap-add SYS_ADMIN", dir, innermostErrno(err))
 	case errors.Is(err, unix.EBUSY):
-		return fail(exitMountpoint, "mountpoint %s is in use (%v); choose another directory", dir, err)
+		return fail(exitMountpoint, "mountpoint %s is in use (%v); choose another directory", dir, innermostErrno(err))
 	default:
-		return fail(exitNoFUSE, "mounting at %s failed (%v); the kernel log may say more: dmesg | tail", dir, err)
+		return fail(exitNoFUSE, "mounting at %s failed (%v); the kernel log may say more: dmesg | tail", dir, innermostErrno(err))
 	}
+}
+
+// innermostErrno cuts what is wrapped around the kernel's answer.
+func innermostErrno(err error) error {
+	if no, ok := errors.AsType[unix.Errno](err); ok {
+		return no
+	}
+	return err
 }

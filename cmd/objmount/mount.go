@@ -77,7 +77,7 @@ func runMount(inv *invocation, o *options, flags *pflag.FlagSet, args []string) 
 	}
 	inv.child = ready != nil
 	if ready == nil { // the process in the background has been checked by its parent
-		if err := checkFUSE(c.allowOther, c.noExec); err != nil {
+		if err := checkFUSE(c.allowOther); err != nil {
 			return cannotMount(c, err)
 		}
 	}

@@ -92,7 +92,7 @@ func isDead(dir string) bool {
 }
 
 // checkFUSE finds out whether this user may mount at all.
-func checkFUSE(allowOther, noExec bool) error {
+func checkFUSE(allowOther bool) error {
 	f, err := os.OpenFile("/dev/fuse", os.O_RDWR, 0)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -111,9 +111,6 @@ func checkFUSE(allowOther, noExec bool) error {
 	}
 	if allowOther && !mayAllowOther() {
 		return fail(exitNoFUSE, "--allow-other is not allowed to users; add the line user_allow_other to /etc/fuse.conf, or run as root")
-	}
-	if noExec {
-		return usage("option %q works for root only; leave it out, or mount as root", "-o noexec")
 	}
 	return nil
 }

@@ -97,7 +97,7 @@ func TestScripts(t *testing.T) {
 		Condition: func(name string) (bool, error) {
 			switch name {
 			case "fuse":
-				return checkFUSE(false, false) == nil, nil
+				return checkFUSE(false) == nil, nil
 			case "root":
 				return os.Geteuid() == 0, nil
 			}
