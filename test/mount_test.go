@@ -23,7 +23,6 @@ import (
 const (
 	mountTimeout   = 30 * time.Second
 	unmountTimeout = 2 * time.Minute
-	fuseMagic      = 0x65735546 // f_type of a FUSE filesystem
 )
 
 // mountOptions says what to mount and how. The zero values are good for most tests.
@@ -100,7 +99,7 @@ func (m *mount) start() {
 		m.t.Fatal(err)
 	}
 	go func() { m.waitErr = m.cmd.Wait(); close(m.exited) }()
-	for deadline := time.Now().Add(mountTimeout); !isFUSE(m.dir); {
+	for deadline := time.Now().Add(mountTimeout); !m.ready(); {
 		select {
 		case <-m.exited:
 			m.t.Fatalf("objmount ended at once: %v\n%s", m.waitErr, m.log.tail())
@@ -113,17 +112,17 @@ func (m *mount) start() {
 	}
 }
 
+// ready says that the mount answers, and objmount's commands for it as well.
+func (m *mount) ready() bool {
+	return slices.ContainsFunc(m.log.lines(), func(line string) bool { return strings.Contains(line, "msg=mounted ") })
+}
+
 // environment gives objmount a home of its own and credentials.
 func (m *mount) environment() []string {
 	s := m.options.state
 	return append(os.Environ(), "AWS_ACCESS_KEY_ID="+accessKey, "AWS_SECRET_ACCESS_KEY="+secretKey,
 		"AWS_CONFIG_FILE="+os.DevNull, "AWS_SHARED_CREDENTIALS_FILE="+os.DevNull, "AWS_EC2_METADATA_DISABLED=true",
 		"HOME="+s, "XDG_STATE_HOME="+s+"/state", "XDG_CACHE_HOME="+s+"/cache", "XDG_RUNTIME_DIR="+s, "XDG_CONFIG_HOME="+s+"/config")
-}
-
-func isFUSE(dir string) bool {
-	var st unix.Statfs_t
-	return unix.Statfs(dir, &st) == nil && int64(st.Type) == fuseMagic
 }
 
 // command runs another objmount command in the environment of the mount.

@@ -13,17 +13,21 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // settings are the command line.
 type settings struct {
-	objmount, tools string
-	scale           float64
-	repeat          int
-	budget, limit   time.Duration
-	latencies       []time.Duration
-	clients         []string
-	only            *regexp.Regexp
+	objmount, tools      string
+	scale                float64
+	repeat               int
+	budget, limit, total time.Duration
+	latencies            []time.Duration
+	clients              []string
+	only                 *regexp.Regexp
+	profile              string // where profiles of objmount go; empty: none
+	requests             bool
 }
 
 func main() {
@@ -32,7 +36,7 @@ func main() {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(2)
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	if err := run(ctx, s); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -53,11 +57,14 @@ func parse() (settings, error) {
 	flag.StringVar(&s.objmount, "objmount", "bin/objmount", "the `binary` to measure")
 	flag.Float64Var(&s.scale, "scale", s.scale, "size of the work, 1 is full; also BENCH_SCALE")
 	flag.IntVar(&s.repeat, "repeat", 3, "measurements of each cell; the median is printed")
-	flag.DurationVar(&s.budget, "budget", 2*time.Minute, "no further repetition of a cell that has taken this long")
-	flag.DurationVar(&s.limit, "limit", 15*time.Minute, "a measurement that takes longer has failed")
+	flag.DurationVar(&s.budget, "budget", time.Minute, "no further repetition of a cell that has taken this long")
+	flag.DurationVar(&s.total, "total", 35*time.Minute, "no further repetition of any cell after so long")
+	flag.DurationVar(&s.limit, "limit", 10*time.Minute, "a measurement that takes longer has failed")
 	flag.StringVar(&latencies, "latency", "0,20ms", "added round-trip latencies")
-	flag.StringVar(&clients, "clients", "bare,objmount,s3fs,rclone", "whom to measure, in this order")
+	flag.StringVar(&clients, "clients", "bare,objmount,objmount-background,s3fs,rclone", "whom to measure, in this order")
 	flag.StringVar(&only, "only", ".", "measure rows that match this `expression`")
+	flag.StringVar(&s.profile, "profile", "", "write CPU profiles of objmount to this `directory`")
+	flag.BoolVar(&s.requests, "requests", false, "print how many requests each measurement made")
 	flag.Parse()
 	for _, l := range strings.Split(latencies, ",") {
 		d, err := time.ParseDuration(l)
@@ -93,41 +100,62 @@ func run(ctx context.Context, s settings) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	server, err := startServer(ctx, s.tools, dir)
+	if s.profile != "" {
+		if s.objmount, err = buildProfiled(ctx, s.profile, dir); err != nil {
+			return err
+		}
+	}
+	server, err := startServer(ctx, s.tools, dir, s.requests)
 	if err != nil {
 		return err
 	}
 	defer server.stop()
-	table := &table{clients: s.clients}
+	t := newTable(os.Stdout, s.clients)
+	began := time.Now()
 	for _, latency := range s.latencies {
 		endpoint, closeProxy, err := delay(server.address, latency)
 		if err != nil {
 			return err
 		}
 		for _, row := range rows(s.scale) {
-			if !s.only.MatchString(row.name) {
-				continue
+			if s.only.MatchString(row.name) {
+				b := &bench{settings: s, server: server, endpoint: endpoint, dir: dir, latency: latency}
+				b.fillLine(ctx, t.add(row.name, latency), row, began)
 			}
-			line := table.add(row.name, latency)
-			for range s.repeat {
-				for _, client := range s.clients { // in turn, so that a slow minute hits all
-					cell := line.cell(client)
-					if cell.spent > s.budget {
-						continue
-					}
-					b := &bench{ctx: ctx, settings: s, server: server, endpoint: endpoint, dir: dir}
-					cell.add(b.measure(client, row))
-					if ctx.Err() != nil {
-						closeProxy()
-						return ctx.Err()
-					}
-				}
+			if ctx.Err() != nil {
+				break
 			}
-			fmt.Fprintln(os.Stderr, line)
 		}
 		closeProxy()
+		if ctx.Err() != nil {
+			break
+		}
 	}
-	return table.print(os.Stdout)
+	t.finish()
+	return ctx.Err()
+}
+
+// fillLine measures a row with every client in turn, and again as often as the settings allow, and
+// prints it.
+func (b *bench) fillLine(ctx context.Context, l *line, r row, began time.Time) {
+	s := b.settings
+	for i := range s.repeat {
+		for _, client := range s.clients {
+			cell := l.cell(client)
+			switch {
+			case client == "objmount-background" && r.stored == nil: // as objmount
+			case i > 0 && (cell.err != nil || cell.spent > s.budget || time.Since(began) > s.total):
+			default:
+				one := *b // a measurement's own
+				one.ctx, one.first = ctx, i == 0
+				cell.add(one.measure(client, r))
+			}
+			if ctx.Err() != nil {
+				return // what was interrupted says nothing
+			}
+		}
+	}
+	l.print()
 }
 
 // A result is one measurement.
@@ -141,25 +169,34 @@ type result struct {
 type cell struct {
 	results []result
 	spent   time.Duration
-	err     error
+	err     error // of the measurement that failed; there are no more after it
 }
 
 func (c *cell) add(r result) {
 	c.spent += r.time
 	if r.err != nil {
 		c.err = r.err
-		c.spent += 1 << 60 // it would fail again
 		return
 	}
 	c.results = append(c.results, r)
 }
 
-// median of the measurements by time; false when there is none.
+// median of the measurements by time; false when there is none, or one failed.
 func (c *cell) median() (result, bool) {
-	if c == nil || len(c.results) == 0 {
+	if c == nil || c.err != nil || len(c.results) == 0 {
 		return result{}, false
 	}
 	sorted := slices.Clone(c.results)
 	slices.SortFunc(sorted, func(a, b result) int { return int(a.time - b.time) })
-	return sorted[len(sorted)/2], true
+	return sorted[(len(sorted)-1)/2], true
+}
+
+// settle makes the disk idle: what earlier measurements wrote must not be written during this one.
+func settle(dir string) error {
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return unix.Syncfs(int(f.Fd()))
 }

@@ -1,0 +1,93 @@
+package fs
+
+import (
+	"context"
+	"syscall"
+
+	"github.com/hanwen/go-fuse/v2/fuse"
+
+	"github.com/objmount/objmount/cache/staging"
+)
+
+// CopyFileRange makes a range of one file refer to the bytes of another: nothing is moved but
+// bytes that are only staged.
+func (f *FS) CopyFileRange(cancel <-chan struct{}, in *fuse.CopyFileRangeIn) (uint32, fuse.Status) {
+	src, dst := f.handles.get(in.FhIn), f.handles.get(in.FhOut)
+	if src == nil || dst == nil || !dst.writable {
+		return 0, fuse.EBADF
+	}
+	r := f.request(cancel, in.Pid)
+	defer r.finish()
+	length := int64(min(in.Len, 1<<31))
+	from, to := int64(in.OffIn), int64(in.OffOut)
+	if src.node == dst.node && from < to+length && to < from+length {
+		return 0, fuse.EINVAL
+	}
+	if src.node != dst.node {
+		if err := f.storeSource(r, src.node); err != nil {
+			return 0, f.status("copy_file_range", err)
+		}
+	}
+	var copied int64
+	err := f.change(r, dst.node, func(file *staging.File) error {
+		var err error
+		copied, err = f.copyRange(file, to, src.node, dst.node, from, length)
+		return err
+	})
+	if err != nil {
+		return 0, f.status("copy_file_range", err)
+	}
+	return uint32(copied), fuse.OK
+}
+
+// storeSource commits a file that is about to be copied from, if it refers to the object that its own
+// commit replaces: references to that object would be broken by the commit.
+func (f *FS) storeSource(ctx context.Context, n *node) error {
+	n.mu.RLock()
+	due := n.replacesOwnBytesLocked()
+	n.mu.RUnlock()
+	if !due {
+		return nil
+	}
+	return f.commit(ctx, n, commitOptions{wait: true})
+}
+
+// replacesOwnBytesLocked tells whether staged content that is not stored refers to the object under its own key.
+func (n *node) replacesOwnBytesLocked() bool {
+	if n.staged == nil || n.doomed || n.staged.State() == staging.StateCommitted && !n.staged.Dirty() {
+		return false
+	}
+	target := n.staged.Spec().Target
+	return n.staged.References(target.Bucket, target.Key)
+}
+
+// copyRange runs under dst's lock. The source's lock is only tried, so that two copies in opposite directions
+// do not block each other, and is held until the reference is made: a later change of the source finds it.
+// EOPNOTSUPP makes the kernel copy by read and write.
+func (f *FS) copyRange(file *staging.File, to int64, src, dst *node, from, length int64) (int64, error) {
+	if src != dst {
+		if !src.mu.TryRLock() {
+			return 0, syscall.EOPNOTSUPP
+		}
+		defer src.mu.RUnlock()
+		if src.doomed || src.replacesOwnBytesLocked() {
+			return 0, syscall.EOPNOTSUPP // its object is about to go, or it was written again
+		}
+	}
+	staged, v := src.staged, src.current
+	if staged != nil {
+		length = min(length, staged.Size()-from)
+		if length <= 0 {
+			return 0, nil
+		}
+		return length, file.CopyFrom(to, staged, from, length)
+	}
+	if v == nil {
+		return 0, nil
+	}
+	length = min(length, v.remote.Size-from)
+	if length <= 0 {
+		return 0, nil
+	}
+	return length, file.SetRemote(to, v.remote, from, length)
+}

@@ -1,0 +1,12 @@
+# MinIO over a directory. The folder of certificates is empty, so it speaks plain HTTP.
+# shellcheck shell=bash disable=SC2034
+install() { test/tools.sh minio; }
+
+serve() {
+	port
+	mkdir -p "$DIR/data" "$DIR/certificates"
+	daemon minio env HOME="$DIR" MINIO_ROOT_USER="$ACCESS_KEY" MINIO_ROOT_PASSWORD="$SECRET_KEY" MINIO_BROWSER=off MINIO_UPDATE=off \
+		"$OBJMOUNT_TOOLS/minio" server --quiet --address "127.0.0.1:$PORT" --certs-dir "$DIR/certificates" "$DIR/data"
+	ENDPOINT=http://127.0.0.1:$PORT
+	answers "$ENDPOINT/minio/health/ready"
+}
