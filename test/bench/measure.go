@@ -111,8 +111,8 @@ func (b *bench) report(client string, r row, res result) {
 	}
 }
 
-// until waits for the store to hold what was written. Looking must not cost what is being measured: a
-// hundredth of the time at most.
+// until waits for the store to hold what was written. Looking must not cost what is being
+// measured: a twentieth of the time at most.
 func (b *bench) until(stored func(b *bench) bool) error {
 	for deadline := time.Now().Add(b.settings.limit); ; {
 		start := time.Now()
@@ -122,6 +122,6 @@ func (b *bench) until(stored func(b *bench) bool) error {
 		if time.Now().After(deadline) || b.ctx.Err() != nil {
 			return errors.New("what was written did not get to the store")
 		}
-		time.Sleep(min(max(5*time.Millisecond, 50*time.Since(start)), time.Second))
+		time.Sleep(min(max(2*time.Millisecond, 20*time.Since(start)), time.Second))
 	}
 }

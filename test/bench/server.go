@@ -1,17 +1,19 @@
 package main
 
 import (
+	"bufio"
 	"context"
-	"crypto/md5"
 	"crypto/rand"
-	"encoding/hex"
 	"fmt"
-	mathrand "math/rand/v2"
+	"io"
+	"maps"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -19,7 +21,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"golang.org/x/sys/unix"
 )
 
 const (
@@ -34,10 +35,13 @@ type server struct {
 	address string // host:port
 	data    string
 	files   map[int]string // seeds by size, see seed
+	log     string         // of requests; empty: there is none
+	logged  int64          // bytes of it that takeRequests has seen
 	stop    func()
 }
 
-func startServer(ctx context.Context, tools, dir string) (*server, error) {
+// startServer starts a store with a folder in dir. With count, it logs its requests for takeRequests.
+func startServer(ctx context.Context, tools, dir string, count bool) (*server, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
@@ -47,7 +51,12 @@ func startServer(ctx context.Context, tools, dir string) (*server, error) {
 	if err := os.MkdirAll(s.data, 0o755); err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(filepath.Join(tools, "versitygw"), "--port", s.address, "--keep-alive", "--quiet", "--health", "/health", "posix", s.data)
+	args := []string{"--port", s.address, "--keep-alive", "--quiet", "--health", "/health"}
+	if count {
+		s.log = filepath.Join(dir, "requests")
+		args = append(args, "--access-log", s.log)
+	}
+	cmd := exec.Command(filepath.Join(tools, "versitygw"), append(args, "posix", s.data)...)
 	cmd.Env = append(os.Environ(), "ROOT_ACCESS_KEY="+accessKey, "ROOT_SECRET_KEY="+secretKey)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // an interrupt is for the bench first
 	if err := cmd.Start(); err != nil {
@@ -61,6 +70,7 @@ func startServer(ctx context.Context, tools, dir string) (*server, error) {
 		}
 		if reply, err := http.DefaultClient.Do(request); err == nil {
 			reply.Body.Close()
+			s.takeRequests()
 			return s, nil
 		}
 		time.Sleep(20 * time.Millisecond)
@@ -76,42 +86,6 @@ func (s *server) newBucket(ctx context.Context) (name, folder string, err error)
 	return name, filepath.Join(s.data, name), err
 }
 
-// seed puts an object of n random bytes into a bucket's folder. All seeds of one size share an
-// inode: the store replaces files and never changes them.
-func (s *server) seed(folder, key string, n int) error {
-	if s.files[n] == "" {
-		f, err := os.CreateTemp(filepath.Dir(s.data), "seed")
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		sum, source := md5.New(), mathrand.NewChaCha8([32]byte{byte(n)})
-		buffer := make([]byte, min(n, 1<<20))
-		for left := n; left > 0; left -= len(buffer) {
-			buffer = buffer[:min(left, len(buffer))]
-			_, _ = source.Read(buffer) // never fails
-			sum.Write(buffer)
-			if _, err := f.Write(buffer); err != nil {
-				return err
-			}
-		}
-		if err := unix.Fsetxattr(int(f.Fd()), "user.etag", []byte(hex.EncodeToString(sum.Sum(nil))), 0); err != nil {
-			return err
-		}
-		s.files[n] = f.Name()
-	}
-	name := filepath.Join(folder, key)
-	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
-		return err
-	}
-	err := os.Link(s.files[n], name)
-	if err != nil && !os.IsExist(err) { // too many links: start another file
-		delete(s.files, n)
-		return s.seed(folder, key, n)
-	}
-	return err
-}
-
 // bareClient is the SDK's client as the limit row uses it.
 func bareClient(endpoint string) *s3.Client {
 	return s3.New(s3.Options{
@@ -122,3 +96,39 @@ func bareClient(endpoint string) *s3.Client {
 		HTTPClient:                 &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64, DisableCompression: true}},
 	})
 }
+
+// takeRequests says how many requests of each kind the store has got since the last call; nothing
+// where it does not log them.
+func (s *server) takeRequests() string {
+	if s.log == "" {
+		return ""
+	}
+	f, err := os.Open(s.log)
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	if _, err := f.Seek(s.logged, io.SeekStart); err != nil {
+		return ""
+	}
+	counts := map[string]int{}
+	lines := bufio.NewReader(f)
+	for {
+		line, err := lines.ReadString('\n')
+		if err != nil {
+			break
+		}
+		s.logged += int64(len(line))
+		if at := operation.FindString(line); at != "" {
+			counts[at]++
+		}
+	}
+	var parts []string
+	for _, name := range slices.Sorted(maps.Keys(counts)) {
+		parts = append(parts, fmt.Sprintf("%d %s", counts[name], strings.TrimPrefix(name, "s3_")))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// operation as the store's log has it.
+var operation = regexp.MustCompile(`\b(REST|s3)[._][A-Za-z._]+`)

@@ -5,25 +5,55 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
+	"unicode/utf8"
 )
 
-// A table has a line for each row of work and latency, and in it a cell for each client.
+// A table has a line for each row of work and latency, and in it a cell for each client. Lines are
+// printed as they get ready.
 type table struct {
+	out     io.Writer
 	clients []string
 	lines   []*line
 }
 
 type line struct {
+	table   *table
 	name    string
 	latency time.Duration
-	clients []string
 	cells   map[string]*cell
 }
 
+const (
+	nameWidth  = 36
+	cellWidth  = 30
+	firstWidth = 8 // of the bare client, which has a time alone
+)
+
+func width(client string) int {
+	if client == "bare" {
+		return firstWidth
+	}
+	return cellWidth
+}
+
+func newTable(out io.Writer, clients []string) *table {
+	t := &table{out: out, clients: clients}
+	head, rule := []string{pad("work", nameWidth)}, []string{strings.Repeat("-", nameWidth)}
+	for _, c := range clients {
+		head = append(head, pad(c, width(c)))
+		rule = append(rule, strings.Repeat("-", width(c)))
+	}
+	for _, cells := range [][]string{append(head, "objmount / best other"), append(rule, "---")} {
+		fmt.Fprintf(out, "| %s |\n", strings.Join(cells, " | "))
+	}
+	return t
+}
+
+func pad(s string, n int) string { return s + strings.Repeat(" ", max(0, n-utf8.RuneCountInString(s))) }
+
 func (t *table) add(name string, latency time.Duration) *line {
-	l := &line{name: name, latency: latency, clients: t.clients, cells: map[string]*cell{}}
+	l := &line{table: t, name: name, latency: latency, cells: map[string]*cell{}}
 	t.lines = append(t.lines, l)
 	return l
 }
@@ -35,11 +65,11 @@ func (l *line) cell(client string) *cell {
 	return l.cells[client]
 }
 
-// best is the shortest median of the mounts.
-func (l *line) best() time.Duration {
+// best is the shortest median of the mounts that take part; 0 without any.
+func (l *line) best(takesPart func(client string) bool) time.Duration {
 	var times []time.Duration
 	for client, c := range l.cells {
-		if m, ok := c.median(); ok && client != "bare" {
+		if m, ok := c.median(); ok && client != "bare" && takesPart(client) {
 			times = append(times, m.time)
 		}
 	}
@@ -52,60 +82,52 @@ func (l *line) best() time.Duration {
 // text of one cell: seconds, ratio to the bare client, CPU seconds, peak memory; * marks the
 // fastest mount.
 func (l *line) text(client string) string {
-	c := l.cells[client]
+	c := l.cell(client)
 	m, ok := c.median()
 	if !ok {
-		if c != nil && c.err != nil {
-			return "failed"
+		if c.err != nil {
+			reason, _, _ := strings.Cut(fmt.Sprint(c.err), "\n")
+			return "failed: " + strings.ReplaceAll(reason, "|", "/")
 		}
-		return "-"
+		return ""
 	}
 	out := fmt.Sprintf("%.2f s", m.time.Seconds())
-	if bare, ok := l.cells["bare"].median(); ok && client != "bare" {
-		out += fmt.Sprintf(" (%.1f)", float64(m.time)/float64(bare.time))
+	if client == "bare" {
+		return out
 	}
-	if client != "bare" {
-		out += fmt.Sprintf(" %.1f cpu %d MiB", m.cpu.Seconds(), m.peak>>20)
-		if m.time == l.best() {
-			out += " *"
-		}
+	if bare, ok := l.cell("bare").median(); ok {
+		out += fmt.Sprintf(" ×%.2g", float64(m.time)/float64(bare.time))
+	}
+	out += fmt.Sprintf(" %.1f cpu %d MiB", m.cpu.Seconds(), m.peak>>20)
+	if m.time == l.best(func(string) bool { return true }) {
+		out += " *"
 	}
 	return out
 }
 
-func (l *line) String() string {
-	parts := []string{fmt.Sprintf("%s, +%v:", l.name, l.latency)}
-	for _, client := range l.clients {
-		parts = append(parts, client+" "+l.text(client))
+// print writes the line.
+func (l *line) print() {
+	fmt.Fprintf(l.table.out, "| %s", pad(fmt.Sprintf("%s, +%d ms", l.name, l.latency.Milliseconds()), nameWidth))
+	for _, c := range l.table.clients {
+		fmt.Fprintf(l.table.out, " | %s", pad(l.text(c), width(c)))
 	}
-	return strings.Join(parts, "  ")
+	ratio := ""
+	us := l.best(func(client string) bool { return client == "objmount" })
+	others := l.best(func(client string) bool { return !strings.HasPrefix(client, "objmount") })
+	if us > 0 && others > 0 {
+		ratio = fmt.Sprintf("%.2f", float64(us)/float64(others))
+	}
+	fmt.Fprintf(l.table.out, " | %s |\n", ratio)
 }
 
-// print writes the table as Markdown, and what went wrong below it.
-func (t *table) print(w io.Writer) error {
-	tw := tabwriter.NewWriter(w, 0, 0, 1, ' ', 0)
-	fmt.Fprintf(tw, "| work\t| latency\t")
-	for _, c := range t.clients {
-		fmt.Fprintf(tw, "| %s\t", c)
-	}
-	fmt.Fprintf(tw, "|\n|---\t|---\t%s|\n", strings.Repeat("|---\t", len(t.clients)))
-	for _, l := range t.lines {
-		fmt.Fprintf(tw, "| %s\t| +%v\t", l.name, l.latency)
-		for _, c := range t.clients {
-			fmt.Fprintf(tw, "| %s\t", l.text(c))
-		}
-		fmt.Fprintln(tw, "|")
-	}
-	if err := tw.Flush(); err != nil {
-		return err
-	}
-	fmt.Fprintln(w, "\nMedian seconds until the store has everything, (ratio to the bare client), CPU seconds and peak memory of the client; * is the fastest mount.")
+// finish writes what the cells mean, and what went wrong.
+func (t *table) finish() {
+	fmt.Fprintln(t.out, "\nMedian seconds until the store has everything, × times the bare client's, CPU seconds and peak memory of the client; * is the fastest mount.")
 	for _, l := range t.lines {
 		for _, client := range t.clients {
 			if c := l.cells[client]; c != nil && c.err != nil {
-				fmt.Fprintf(w, "%s, +%v, %s: %v\n", l.name, l.latency, client, c.err)
+				fmt.Fprintf(t.out, "%s, +%d ms, %s: %v\n", l.name, l.latency.Milliseconds(), client, c.err)
 			}
 		}
 	}
-	return nil
 }
