@@ -37,8 +37,8 @@ type Area struct {
 	journal                     *journal
 	handles                     *handles
 	committer                   *committer
-	space                       limiter
-	ids                         func() uint64
+	space                       *limiter // shared with the areas that were adopted
+	tune                        tuning
 	namesDirty                  atomic.Bool // data/ has names that may not be durable
 
 	mu sync.Mutex // a leaf
@@ -50,6 +50,7 @@ type Area struct {
 	trash       []trashed
 	quarantined int
 	closed      bool
+	adopted     []*Area
 }
 
 // trashed is a removed file whose data must stay until the journal says so durably.
@@ -85,7 +86,7 @@ func (a *Area) newFileLocked() *File { return a.fileOf(a.nextIDLocked()) }
 
 // nextIDLocked gives out numbers that ascend.
 func (a *Area) nextIDLocked() uint64 {
-	a.lastID = max(a.lastID+1, a.ids())
+	a.lastID = max(a.lastID+1, a.tune.ids())
 	return a.lastID
 }
 
@@ -99,20 +100,33 @@ func (a *Area) fileOf(id uint64) *File {
 	return f
 }
 
-// Files returns the staged files, oldest first.
+// Files returns the staged files, oldest first, with those of adopted areas.
 func (a *Area) Files() []*File {
 	a.mu.Lock()
-	defer a.mu.Unlock()
-	return slices.SortedFunc(maps.Values(a.files), func(x, y *File) int { return cmp.Compare(x.id, y.id) })
+	list := slices.Collect(maps.Values(a.files))
+	others := a.adopted
+	a.mu.Unlock()
+	for _, o := range others {
+		list = append(list, o.Files()...)
+	}
+	slices.SortFunc(list, func(x, y *File) int { return cmp.Compare(x.id, y.id) })
+	return list
 }
 
-// Usage tells how much the area holds.
+// Usage tells how much the area and those that it adopted hold.
 func (a *Area) Usage() Usage {
 	a.mu.Lock()
-	defer a.mu.Unlock()
+	u := Usage{Files: len(a.files), Quarantined: a.quarantined}
+	others := a.adopted
+	a.mu.Unlock()
+	for _, o := range others {
+		more := o.Usage()
+		u.Files, u.Quarantined = u.Files+more.Files, u.Quarantined+more.Quarantined
+	}
 	a.space.mu.Lock()
 	defer a.space.mu.Unlock()
-	return Usage{Bytes: a.space.used, Limit: a.space.limit, Files: len(a.files), Quarantined: a.quarantined}
+	u.Bytes, u.Limit = a.space.used, a.space.limit
+	return u
 }
 
 func (a *Area) addDue(f *File) {
@@ -244,8 +258,14 @@ func (a *Area) AddIntent(kind string, payload []byte, sync bool) (id uint64, err
 func (a *Area) DropIntent(id uint64) error {
 	a.mu.Lock()
 	_, known := a.intents[id]
+	others := a.adopted
 	a.mu.Unlock()
 	if !known {
+		for _, o := range others {
+			if err := o.DropIntent(id); err != nil {
+				return err
+			}
+		}
 		return nil
 	}
 	if _, err := a.journal.append(record{kind: recordNoIntent, file: id}); err != nil {
@@ -258,15 +278,22 @@ func (a *Area) DropIntent(id uint64) error {
 	return nil
 }
 
-// Intents returns the promises that are not kept yet, oldest first. Their payloads must not be changed.
+// Intents returns the promises that are not kept yet, oldest first, with those of adopted areas.
+// Their payloads must not be changed.
 func (a *Area) Intents() []Intent {
 	a.mu.Lock()
-	defer a.mu.Unlock()
-	return slices.SortedFunc(maps.Values(a.intents), func(x, y Intent) int { return cmp.Compare(x.ID, y.ID) })
+	list := slices.Collect(maps.Values(a.intents))
+	others := a.adopted
+	a.mu.Unlock()
+	for _, o := range others {
+		list = append(list, o.Intents()...)
+	}
+	slices.SortFunc(list, func(x, y Intent) int { return cmp.Compare(x.ID, y.ID) })
+	return list
 }
 
-// Close syncs everything and lets go of the directory. Staged data stays on the disk. No other
-// method may be in progress.
+// Close syncs everything and lets go of the directory, and of those that were adopted. Staged data
+// stays on the disk. No other method may be in progress.
 func (a *Area) Close() error {
 	a.mu.Lock()
 	if a.closed {
@@ -274,7 +301,17 @@ func (a *Area) Close() error {
 		return nil
 	}
 	a.closed = true
+	others := a.adopted
+	a.adopted = nil
 	a.mu.Unlock()
+	var err error
+	for _, o := range others {
+		err = errors.Join(err, o.Close())
+	}
+	return errors.Join(err, a.closeOwn())
+}
+
+func (a *Area) closeOwn() error {
 	close(a.committer.stop)
 	<-a.committer.ended
 	var err error

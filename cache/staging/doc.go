@@ -61,13 +61,18 @@
 //	a damaged record            goes to quarantine; its file is interrupted if it was promised
 //	bytes missing on the disk   interrupted; reading them is an error, never zeros
 //
+// # Areas of other mounts
+//
+// Adopt opens the area of a mount that does not run any more beside this one. Its files stay in its
+// directory and its journal, and are listed, changed and removed there.
+//
 // # Locks and goroutines
 //
 // In the order in which they are taken:
 //
 //	File.syncMu      while the data of one file is synced
 //	File.mu          the state of one file; two files are locked in the order of their age
-//	Area.mu, journal.mu, handles.mu, limiter.mu     leaves; Area.mu before limiter.mu
+//	Area.mu, journal.mu, handles.mu, limiter.mu     leaves; Area.mu before limiter.mu; never two areas' mu
 //
 // committer.run is held while the journal is synced or compacted; no File.mu is taken under it. No method
 // calls back into another package. File methods do disk I/O under File.mu, but for reads.

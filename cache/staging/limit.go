@@ -7,13 +7,29 @@ import (
 	"github.com/objmount/objmount/backend"
 )
 
-// limiter counts the bytes of local data against the limit.
+// limiter counts the bytes of local data against the limit. An area shares it with those it adopts.
 type limiter struct {
 	limit int64 // 0: none
 
-	mu   sync.Mutex
-	used int64
-	room chan struct{} // closed when used shrinks; nil: nobody waits
+	mu         sync.Mutex
+	used       int64
+	room       chan struct{} // closed when used shrinks; nil: nobody waits
+	committers []*committer  // of the areas; they give space back
+}
+
+func (l *limiter) join(c *committer) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.committers = append(l.committers, c)
+}
+
+// hurry has all areas give back what they can.
+func (l *limiter) hurry() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, c := range l.committers {
+		c.hurry()
+	}
 }
 
 // take counts n bytes, unless that goes over the limit.
@@ -25,6 +41,13 @@ func (l *limiter) take(n int64) bool {
 	}
 	l.used += n
 	return true
+}
+
+// add counts bytes that are there already.
+func (l *limiter) add(n int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.used += n
 }
 
 func (l *limiter) give(n int64) {
@@ -65,7 +88,7 @@ func (a *Area) reserve(n int64, id backend.ObjectID) error {
 	if a.space.take(n) {
 		return nil
 	}
-	a.committer.hurry()
+	a.space.hurry()
 	return refuse(backend.KindNoSpace, "write", id, "the staging limit is reached")
 }
 
@@ -82,7 +105,7 @@ func (a *Area) WaitSpace(ctx context.Context, n int64) error {
 		if room == nil {
 			return nil
 		}
-		a.committer.hurry()
+		a.space.hurry()
 		select {
 		case <-room:
 		case <-ctx.Done():

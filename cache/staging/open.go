@@ -21,6 +21,7 @@ func Open(cfg Config) (*Area, error) {
 type tuning struct {
 	every time.Duration // how long a record may wait for its sync
 	ids   func() uint64 // numbers for files and intents, not used before
+	space *limiter      // nil: one of its own
 }
 
 func open(cfg Config, tune tuning) (*Area, error) {
@@ -30,12 +31,14 @@ func open(cfg Config, tune tuning) (*Area, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
+	if tune.space == nil {
+		tune.space = &limiter{limit: cfg.Limit}
+	}
 	a := &Area{
 		dir: cfg.Dir, dataDir: path.Join(cfg.Dir, "data"), quarantineDir: path.Join(cfg.Dir, "quarantine"),
 		disk: cfg.Disk, log: cfg.Log, handles: newHandles(cfg.Disk, maxOpenFiles),
-		ids: tune.ids, files: make(map[uint64]*File), intents: make(map[uint64]Intent),
+		tune: tune, space: tune.space, files: make(map[uint64]*File), intents: make(map[uint64]Intent),
 	}
-	a.space.limit = cfg.Limit
 	a.journal = newJournal(cfg.Disk, cfg.Dir)
 	a.committer = newCommitter(a, tune.every)
 	for _, dir := range []string{a.dir, a.dataDir, a.quarantineDir} {
@@ -54,8 +57,10 @@ func open(cfg Config, tune tuning) (*Area, error) {
 	}
 	a.lock = lock
 	if err := a.recover(); err != nil {
+		a.uncount()
 		return nil, errors.Join(diskError("open staging", backend.ObjectID{}, err), a.release())
 	}
+	a.space.join(a.committer)
 	go a.committer.loop()
 	a.committer.wakeUp()
 	return a, nil

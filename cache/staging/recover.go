@@ -143,7 +143,7 @@ func (r *recovery) file(h *history) {
 		f.dueLocked()
 	}
 	f.restore(now, max(size, tailOf(h)))
-	a.space.used += f.space.held
+	a.space.add(f.space.held)
 	a.files[f.id] = f
 	if len(f.space.dead) > 0 {
 		r.holes = append(r.holes, f)
@@ -230,7 +230,7 @@ func (r *recovery) split(l later) error {
 	}
 	f.recorded = true
 	f.m.load(pieces(list))
-	a.space.used += f.space.held
+	a.space.add(f.space.held)
 	a.files[f.id] = f
 	r.fixes = append(r.fixes, f.record(recordCheckpoint, f.contentLocked()), stateRecord(f.id, f.state, f.reason))
 	return nil

@@ -152,7 +152,8 @@ func (q *Queue) finish(j *job, obj backend.Object) {
 	e.lastErr = nil
 	q.stored += j.snap.Size
 	for _, later := range q.lanes[j.target] {
-		if later.seq > j.seq && later.file != j.file {
+		// What another mount left under this key did not follow on this: it is a conflict.
+		if later.seq > j.seq && later.file != j.file && later.file.SameArea(j.file) {
 			later.inherit(j.expected, obj.ETag)
 		}
 	}

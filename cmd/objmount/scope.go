@@ -6,12 +6,16 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/objmount/objmount/cache/staging"
 )
 
 // scope is what a mount covers. Local files belong to one scope, so that a mount never takes up
@@ -20,6 +24,14 @@ type scope struct {
 	Endpoint string `json:"endpoint"`
 	Bucket   string `json:"bucket"`
 	Prefix   string `json:"prefix"`
+}
+
+// covers tells whether everything that a mount of other holds lies in this scope too.
+func (s scope) covers(other scope) bool {
+	if s.Endpoint != other.Endpoint || s.Bucket != "" && s.Bucket != other.Bucket {
+		return false
+	}
+	return strings.HasPrefix(other.Prefix, s.Prefix)
 }
 
 // id names the directories of a scope.
@@ -35,8 +47,7 @@ type slot struct {
 	dir   string
 	name  string
 	lock  *os.File
-	// orphans are slots that no process holds and whose uploads have not ended.
-	orphans []slotNote
+	kept  slotNote // what it says about the mount it belongs to
 }
 
 // slotNote is the readable file "scope" in the directory of a slot.
@@ -44,12 +55,13 @@ type slotNote struct {
 	scope
 	Source     string    `json:"source"`
 	Mountpoint string    `json:"mountpoint"`
-	Pending    int       `json:"pending"` // files that are kept here; -1: a mount runs, or was killed
+	Pending    int       `json:"pending"`              // files and promises that are kept here; -1: a mount runs, or was killed
+	AdoptedBy  string    `json:"adopted_by,omitempty"` // the mountpoint that uploads what is here instead
 	Written    time.Time `json:"written"`
-	dir        string
 }
 
 const (
+	readOnlyName = "-ro" // in the names of slots that never hold anything
 	maxSlots     = 64
 	slotPatience = 5 * time.Second // for the end of the mount that was at the same place
 	noteName     = "scope"
@@ -65,7 +77,7 @@ func takeSlot(state string, sc scope, src source, mountpoint string, readOnly bo
 	}
 	id := sc.id()
 	if readOnly {
-		id += "-ro" // has nothing to take up
+		id += readOnlyName // has nothing to take up
 	}
 	var names []string
 	notes := map[string]slotNote{}
@@ -84,25 +96,19 @@ func takeSlot(state string, sc scope, src source, mountpoint string, readOnly bo
 	for _, name := range names {
 		dir := filepath.Join(base, name)
 		lock, err := lockSlot(dir)
-		for end := time.Now().Add(slotPatience); errors.Is(err, unix.EWOULDBLOCK) && notes[name].Mountpoint == mountpoint && time.Now().Before(end); {
+		for end := time.Now().Add(slotPatience); errors.Is(err, unix.EWOULDBLOCK) && notes[name].at(mountpoint) && time.Now().Before(end); {
 			time.Sleep(slotPatience / 100) // nothing of ours is mounted there any more: it still uploads
 			lock, err = lockSlot(dir)
 		}
 		if errors.Is(err, unix.EWOULDBLOCK) {
-			delete(notes, name)
 			continue
 		}
 		if err != nil {
 			return nil, fail(exitLocal, "no place for files that are not uploaded yet: %v; choose another with --state-dir", err)
 		}
-		delete(notes, name)
 		s := &slot{scope: sc, dir: dir, name: name, lock: lock}
-		for _, note := range notes {
-			if note.Pending != 0 && !held(note.dir) {
-				s.orphans = append(s.orphans, note)
-			}
-		}
-		if err := s.note(src, mountpoint, -1); err != nil {
+		s.kept = slotNote{scope: sc, Source: src.String(), Mountpoint: mountpoint}
+		if err := s.note(-1); err != nil {
 			lock.Close()
 			return nil, fail(exitLocal, "the state directory cannot be written: %v; choose another with --state-dir", err)
 		}
@@ -127,14 +133,48 @@ func lockSlot(dir string) (*os.File, error) {
 	return f, nil
 }
 
-// held reports whether a process has the lock of a slot.
-func held(dir string) bool {
-	f, err := os.Open(filepath.Join(dir, lockName))
-	if err != nil {
-		return false
+// at tells whether a slot is the one of a mountpoint. One that another mount took up is not.
+func (n slotNote) at(mountpoint string) bool { return n.Mountpoint == mountpoint && n.AdoptedBy == "" }
+
+// orphans takes the slots that no process holds, that may not be empty, and whose keys a mount of
+// this slot covers; a read-only mount gets none. They stay where they are, locked; each mount gets others.
+func (s *slot) orphans(log *slog.Logger) []*slot {
+	if strings.Contains(s.name, readOnlyName) {
+		return nil
 	}
-	defer f.Close()
-	return unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB) != nil
+	entries, err := os.ReadDir(filepath.Dir(s.dir))
+	if err != nil {
+		log.Warn("files that other mounts left cannot be looked for", slog.String("error", err.Error()))
+		return nil
+	}
+	var found []*slot
+	for _, e := range entries {
+		if o := s.orphan(e.Name()); o != nil {
+			found = append(found, o)
+		}
+	}
+	return found
+}
+
+func (s *slot) orphan(name string) *slot {
+	dir := filepath.Join(filepath.Dir(s.dir), name)
+	note, ok := readNote(dir)
+	if !ok || dir == s.dir || strings.Contains(name, readOnlyName) || note.Pending == 0 || !s.scope.covers(note.scope) {
+		return nil
+	}
+	lock, err := lockSlot(dir)
+	if err != nil {
+		return nil // in use, or of another user
+	}
+	o := &slot{scope: note.scope, dir: dir, name: name, lock: lock}
+	if o.kept, ok = readNote(dir); ok && o.kept.Pending != 0 { // as it is now that nobody else changes it
+		o.kept.AdoptedBy = s.kept.Mountpoint
+		if o.note(-1) == nil {
+			return o
+		}
+	}
+	o.release()
+	return nil
 }
 
 func readNote(dir string) (slotNote, bool) {
@@ -146,15 +186,62 @@ func readNote(dir string) (slotNote, bool) {
 	if err := json.Unmarshal(text, &n); err != nil {
 		return slotNote{}, false
 	}
-	n.dir = dir
 	return n, true
 }
 
-// note writes down what the slot holds.
-func (s *slot) note(src source, mountpoint string, pending int) error {
-	return writeJSON(filepath.Join(s.dir, noteName), slotNote{
-		scope: s.scope, Source: src.String(), Mountpoint: mountpoint, Pending: pending, Written: time.Now().UTC().Truncate(time.Second),
-	})
+// note writes down how many files the slot holds.
+func (s *slot) note(pending int) error {
+	s.kept.Pending, s.kept.Written = pending, time.Now().UTC().Truncate(time.Second)
+	return writeJSON(filepath.Join(s.dir, noteName), s.kept)
+}
+
+// adoption is a slot of another mountpoint that this mount has taken up.
+type adoption struct {
+	slot *slot
+	area *staging.Area
+}
+
+// adopt takes up what mounts that do not run any more left for this one's keys. What cannot be opened stays
+// as it is.
+func adopt(area *staging.Area, orphans []*slot, log *slog.Logger) []adoption {
+	var list []adoption
+	for _, o := range orphans {
+		attrs := []any{slog.String("mountpoint", o.kept.Mountpoint), slog.String("source", o.kept.Source), slog.String("dir", o.dir)}
+		other, err := area.Adopt(o.staging())
+		switch {
+		case err != nil:
+			log.Warn("files that another mount left cannot be taken up", append(attrs, slog.String("error", err.Error()))...)
+			err = o.handBack(-1)
+		case other == nil:
+			err = o.handBack(0)
+		default:
+			log.Info("taking up files that another mount left", append(attrs, slog.Int("files", len(other.Files())))...)
+			list = append(list, adoption{o, other})
+		}
+		if err != nil {
+			log.Warn("note of a state directory", append(attrs, slog.String("error", err.Error()))...)
+		}
+	}
+	return list
+}
+
+// end counts what is left of an adoption after its area was closed, and gives the slot back.
+func (a adoption) end(closed bool) (kept int) {
+	_, kept = left(a.area)
+	note := kept
+	if !closed {
+		note = -1
+	}
+	if err := a.slot.handBack(note); err != nil {
+		a.slot.lock.Close() // again is harmless
+	}
+	return kept
+}
+
+// handBack gives an adopted slot back with what is left in it.
+func (s *slot) handBack(pending int) error {
+	s.kept.AdoptedBy = ""
+	return errors.Join(s.note(pending), s.release())
 }
 
 // staging is the directory of the staging area.

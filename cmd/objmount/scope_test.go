@@ -2,11 +2,16 @@ package main
 
 import (
 	"encoding/json"
+	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/objmount/objmount/backend"
+	"github.com/objmount/objmount/cache/staging"
 )
 
 func mustTake(t *testing.T, state, mountpoint string, readOnly bool) *slot {
@@ -61,28 +66,122 @@ func TestSlotOfADrainingMount(t *testing.T) {
 	}
 }
 
-func TestOrphansAreTold(t *testing.T) {
+// orphanNames are the mountpoints of the slots that s takes up.
+func orphanNames(s *slot) []string {
+	names := []string{}
+	for _, o := range s.orphans(slog.New(slog.DiscardHandler)) {
+		names = append(names, o.kept.Mountpoint)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// TestOrphans: a mount takes up what no process holds, that is not known to be empty, and that it covers.
+func TestOrphans(t *testing.T) {
 	t.Parallel()
 	state := t.TempDir()
-	src := source{"b", "p/"}
 	end := func(s *slot, pending int) {
 		t.Helper()
-		if err := s.note(src, "/"+s.name, pending); err != nil {
+		if err := s.note(pending); err != nil {
 			t.Fatal(err)
 		}
 		if err := s.release(); err != nil {
 			t.Fatal(err)
 		}
 	}
-	first, second, third, fourth := mustTake(t, state, "/a", false), mustTake(t, state, "/b", false), mustTake(t, state, "/c", false), mustTake(t, state, "/d", false)
-	end(first, 0)
-	end(second, 3)
-	end(third, 0)
-	again := mustTake(t, state, "/x", false)
-	if again.dir != first.dir || len(again.orphans) != 1 || again.orphans[0].dir != second.dir || again.orphans[0].Pending != 3 {
-		t.Errorf("%s with orphans %+v; the fourth is in use", again.dir, again.orphans)
+	take := func(sc scope, mountpoint string, readOnly bool) *slot {
+		t.Helper()
+		s, err := takeSlot(state, sc, source{sc.Bucket, sc.Prefix}, mountpoint, readOnly)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = s.release() })
+		return s
 	}
-	_ = fourth
+	own := take(scope{"host", "b", "p/"}, "/own", false)
+	empty, left, dead := mustTake(t, state, "/empty", false), mustTake(t, state, "/left", false), mustTake(t, state, "/dead", false)
+	mustTake(t, state, "/lives", false)
+	end(empty, 0)
+	end(left, 3)
+	end(dead, -1)
+	end(take(scope{"host", "b", "p/q/"}, "/below", false), 1)
+	end(take(scope{"host", "b", ""}, "/above", false), 1)
+	end(take(scope{"host", "b", "other/"}, "/beside", false), 1)
+	end(take(scope{"host", "b2", "p/"}, "/b2", false), 1)
+	end(take(scope{"host2", "b", "p/"}, "/host2", false), 1)
+	end(take(scope{"host", "b", "p/"}, "/ro", true), -1)
+
+	if got, want := orphanNames(own), []string{"/below", "/dead", "/left"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+	// Another mount at the same time gets what is left, and one of everything covers every bucket.
+	if got, want := orphanNames(take(scope{"host", "", ""}, "/all", false)), []string{"/above", "/b2", "/beside"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if got := orphanNames(take(scope{"host", "", ""}, "/all-ro", true)); len(got) > 0 {
+		t.Errorf("a read-only mount takes up %q", got)
+	}
+	// One that comes back meanwhile does not wait for its old place.
+	if again := mustTake(t, state, "/left", false); again.dir == left.dir {
+		t.Error("two mounts have one slot")
+	}
+}
+
+// TestAdoption: files that mounts at other places left are found here, and when this mount ends it says what is
+// left of them.
+func TestAdoption(t *testing.T) {
+	t.Parallel()
+	state, log := t.TempDir(), slog.New(slog.DiscardHandler)
+	open := func(s *slot) *staging.Area {
+		t.Helper()
+		a, err := staging.Open(staging.Config{Dir: s.staging()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a
+	}
+	here := mustTake(t, state, "/here", false)
+	x, damaged, empty := mustTake(t, state, "/x", false), mustTake(t, state, "/damaged", false), mustTake(t, state, "/empty", false)
+	area := open(x)
+	for _, key := range []string{"one", "two"} {
+		f, err := area.Create(staging.Spec{Target: backend.ObjectID{Bucket: "b", Key: key}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.Seal(true); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := area.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(damaged.staging(), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range []*slot{x, damaged, empty} {
+		if err := s.release(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	area = open(here)
+	list := adopt(area, here.orphans(log), log)
+	if len(list) != 1 || list[0].slot.dir != x.dir || len(area.Files()) != 2 {
+		t.Fatalf("%v, %d files", list, len(area.Files()))
+	}
+	if err := area.Files()[0].Remove(); err != nil { // uploaded
+		t.Fatal(err)
+	}
+	if err := area.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if kept := list[0].end(true); kept != 1 {
+		t.Errorf("%d are kept", kept)
+	}
+	for s, want := range map[*slot]int{x: 1, damaged: -1, empty: 0} {
+		if n, ok := readNote(s.dir); !ok || n.Pending != want || n.AdoptedBy != "" || n.Mountpoint != s.kept.Mountpoint {
+			t.Errorf("%+v, want %d", n, want)
+		}
+	}
 }
 
 func TestNoteIsReadable(t *testing.T) {

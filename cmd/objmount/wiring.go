@@ -102,10 +102,6 @@ func (p *parts) openSlot(context.Context) error {
 		return err
 	}
 	p.closeLater(func(context.Context) error { return p.slot.release() })
-	for _, o := range p.slot.orphans {
-		p.log.Warn("another mount of this source left files that are not uploaded; mount it there again",
-			slog.String("mountpoint", o.Mountpoint), slog.String("dir", o.dir))
-	}
 	return nil
 }
 
@@ -205,23 +201,32 @@ func (p *parts) openMetadata(context.Context) error {
 func (p *parts) openStaging(context.Context) error {
 	c := p.cfg
 	limit := int64(c.stagingLimit)
+	orphans := p.slot.orphans(p.log)
 	if c.stagingShare {
 		free, err := freeBytes(p.slot.dir)
 		if err != nil {
 			return fail(exitLocal, "the state directory cannot be used: %v; choose another with --state-dir", err)
 		}
-		limit = max((free+usedBy(p.slot.staging()))/10*9, backend.MiB)
+		used := usedBy(p.slot.staging())
+		for _, o := range orphans {
+			used += usedBy(o.staging())
+		}
+		limit = max((free+used)/10*9, backend.MiB)
 	}
 	var err error
 	if p.staging, err = staging.Open(staging.Config{Dir: p.slot.staging(), Limit: limit, Log: p.log}); err != nil {
 		return fail(exitLocal, "the files that are not uploaded yet cannot be opened: %v; free the disk or choose another directory with --state-dir", err)
 	}
+	adopted := adopt(p.staging, orphans, p.log)
 	p.closeLater(func(context.Context) error {
 		var kept int
-		p.unsent, kept = p.left()
+		p.unsent, kept = left(p.staging)
 		err := p.staging.Close()
+		for _, a := range adopted {
+			kept -= a.end(err == nil)
+		}
 		if err == nil {
-			err = p.slot.note(c.src, c.mountpoint, kept)
+			err = p.slot.note(kept)
 		}
 		return err
 	})
@@ -229,9 +234,9 @@ func (p *parts) openStaging(context.Context) error {
 }
 
 // left counts the files whose upload is still to come, and all that staging keeps for
-// somebody: those, conflicts and what was interrupted.
-func (p *parts) left() (unsent, kept int) {
-	for _, f := range p.staging.Files() {
+// somebody: those, conflicts, what was interrupted, and promises.
+func left(area *staging.Area) (unsent, kept int) {
+	for _, f := range area.Files() {
 		switch f.State() {
 		case staging.StateSealed:
 			unsent++
@@ -241,7 +246,7 @@ func (p *parts) left() (unsent, kept int) {
 		case staging.StateCommitted:
 		}
 	}
-	return unsent, kept
+	return unsent, kept + len(area.Intents())
 }
 
 // modes are the flags in the words of package fs.
