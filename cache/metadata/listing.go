@@ -81,7 +81,7 @@ func (c *Cache) settlePageLocked(d *dir, page backend.Page, s stamp, changes []*
 
 // markerLocked tells the directory above about the marker of d.
 func (c *Cache) markerLocked(d *dir) {
-	if d.element == nil || d.prefix == "" {
+	if d.element == nil || d.prefix == "" || !whole(d.prefix) {
 		return
 	}
 	prefix, name := parent(d.prefix)

@@ -42,7 +42,7 @@ type walk struct {
 
 // startedLocked counts a scan that begins as a step of a walk.
 func (c *Cache) startedLocked(s *Scan) {
-	if c.cfg.TTL <= 0 || s.d.element == nil {
+	if c.cfg.TTL <= 0 || s.d.element == nil || !whole(s.id.prefix) {
 		return
 	}
 	w := c.walkLocked(s.id)
@@ -105,7 +105,7 @@ func (c *Cache) walkLocked(id dirID) *walk {
 // fetchFlatLocked brings the next page of d by a listing without delimiter, if d belongs
 // to a walk; nil: it does not.
 func (c *Cache) fetchFlatLocked(d *dir) *flight {
-	if c.noFlat || c.closed || d.element == nil || d.flat >= flatPages {
+	if c.noFlat || c.closed || d.element == nil || d.flat >= flatPages || !whole(d.prefix) {
 		return nil
 	}
 	w := c.walkLocked(d.dirID)
@@ -127,6 +127,10 @@ func (c *Cache) fetchFlatLocked(d *dir) *flight {
 	}
 	return c.flyFlatLocked(w, low, d)
 }
+
+// whole reports whether a prefix is that of a directory, not of the part of a long name, whose
+// keys a listing without delimiter puts into the directory around it.
+func whole(prefix string) bool { return prefix == "" || strings.HasSuffix(prefix, "/") }
 
 // startOf returns a string after which the keys of a prefix that ends in "/" begin.
 func startOf(prefix string) string {
