@@ -58,7 +58,7 @@ func (f *FS) storeNew(ctx context.Context, parent *node, name string, a attr) (*
 	case !backend.IsKind(err, backend.KindNotExist):
 		return nil, err
 	}
-	n, err := f.newFile(parent, name, a)
+	n, err := f.newFile(ctx, parent, name, a)
 	if err != nil {
 		return nil, err
 	}

@@ -55,16 +55,21 @@ func (f *FS) lookup(ctx context.Context, parent *node, name string) (*node, erro
 	if len(at.key)+len(component) > maxKey {
 		return nil, syscall.ENAMETOOLONG
 	}
-	if at.key == "" && names.Hidden(component) {
-		return nil, notExist(at)
-	}
-	if kind == names.Part {
-		return f.lookupPart(ctx, parent, name, at, component)
-	}
 	began := time.Now()
-	entry, err := f.cfg.Metadata.Lookup(ctx, at.bucket, at.key, component)
-	if backend.IsKind(err, backend.KindNotExist) && f.stagedBelow(parent, name, at, component) {
-		entry, err = metadata.Entry{Name: component, Dir: true}, nil
+	var entry metadata.Entry
+	var err error
+	switch pieces := f.tree.pieces(parent); {
+	case kind == names.Part:
+		return f.lookupPart(ctx, parent, name, at, component)
+	case !fits(pieces, component, kind):
+		return nil, notExist(at)
+	case name == contentName:
+		entry, err = f.contentEntry(ctx, at)
+	default:
+		entry, err = f.cfg.Metadata.Lookup(ctx, at.bucket, at.key, component)
+		if backend.IsKind(err, backend.KindNotExist) && f.stagedBelow(parent, name) {
+			entry, err = metadata.Entry{Name: component, Dir: true}, nil
+		}
 	}
 	if err != nil {
 		return nil, err
@@ -88,8 +93,12 @@ func (f *FS) local(parent *node, name string) *node {
 
 // resolve turns an entry of the store into a node.
 func (f *FS) resolve(ctx context.Context, parent *node, name string, kind names.Kind, e metadata.Entry, began time.Time) (*node, error) {
-	if e.Object != nil && f.promises.has(e.Object.ID()) {
-		e.Object = nil
+	at := f.tree.locate(parent)
+	if !f.visible(ctx, at, nil, &e) {
+		if !f.stagedBelow(parent, name) {
+			return nil, notExist(at)
+		}
+		e.Dir = true
 	}
 	if e.Dir && kind == names.Natural {
 		n := f.dirNode(parent, name, e.Name+"/")
@@ -101,8 +110,8 @@ func (f *FS) resolve(ctx context.Context, parent *node, name string, kind names.
 		n.mu.Unlock()
 		return n, nil
 	}
-	if e.Object == nil || (kind == names.File) != e.Dir {
-		return nil, notExist(place{key: e.Name})
+	if e.Object == nil || kind != objectKind(e) {
+		return nil, notExist(at)
 	}
 	meta, err := f.metaFor(ctx, parent, *e.Object)
 	if err != nil {
@@ -117,8 +126,7 @@ func (f *FS) dirNode(parent *node, name, suffix string) *node {
 		return n
 	}
 	n := &node{dir: true, suffix: suffix, attr: f.dirAttr(), tagCount: -1, checked: time.Now()}
-	p := f.tree.locate(parent)
-	n.ino = inoOf(p.bucket, p.key+suffix, "")
+	n.ino = inoAt(f.tree.locate(parent), suffix, true)
 	f.tree.add(parent, name, n, false)
 	return n
 }
@@ -127,7 +135,7 @@ func (f *FS) dirNode(parent *node, name, suffix string) *node {
 // pins another version loses the name; it lives on for programs that have it open.
 func (f *FS) fileNode(parent *node, name, suffix string, o backend.Object, meta map[string]string, began time.Time) *node {
 	p := f.tree.locate(parent)
-	ino := inoOf(p.bucket, p.key+suffix, "")
+	ino := inoAt(p, suffix, false)
 	if n := f.tree.child(parent, name); n != nil && !n.dir {
 		n.mu.Lock()
 		// An answer that was asked for before our own commit does not count.
@@ -161,19 +169,8 @@ func (f *FS) refreshLocked(n *node, o backend.Object, meta map[string]string) {
 	}
 }
 
-// lookupPart finds the directory that stands for the first piece of a component that is too
-// long for a name.
-func (f *FS) lookupPart(ctx context.Context, parent *node, name string, at place, piece string) (*node, error) {
-	scan := f.cfg.Metadata.Scan(at.bucket, at.key+piece)
-	defer scan.Close()
-	if _, err := scan.Next(ctx); err != nil {
-		return nil, notExist(at)
-	}
-	return f.dirNode(parent, name, piece), nil
-}
-
 // stagedBelow tells whether a directory that the store does not know has staged files in it.
-func (f *FS) stagedBelow(parent *node, name string, at place, component string) bool {
+func (f *FS) stagedBelow(parent *node, name string) bool {
 	dir := f.tree.child(parent, name)
 	return dir != nil && dir.dir && f.staged.below(f.tree, dir)
 }

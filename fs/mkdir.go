@@ -10,7 +10,6 @@ import (
 	"github.com/hanwen/go-fuse/v2/fuse"
 
 	"github.com/objmount/objmount/backend"
-	"github.com/objmount/objmount/fs/names"
 )
 
 // Mkdir writes a marker object, so that an empty directory exists for everybody.
@@ -27,14 +26,14 @@ func (f *FS) Mkdir(cancel <-chan struct{}, in *fuse.MkdirIn, name string, out *f
 	if f.isBucketList(parent) {
 		return f.makeBucket(r, parent, name, out)
 	}
-	component, kind := names.Decode(name)
-	if kind != names.Natural {
-		return fuse.EINVAL
-	}
 	switch _, err := f.lookup(r, parent, name); {
 	case err == nil:
 		return fuse.Status(syscall.EEXIST)
 	case !backend.IsKind(err, backend.KindNotExist):
+		return f.status("mkdir", err)
+	}
+	component, err := f.newComponent(r, parent, name, true)
+	if err != nil {
 		return f.status("mkdir", err)
 	}
 	n, err := f.makeDir(r, parent, name, component, f.newAttr(in.Uid, in.Gid, syscall.S_IFDIR|in.Mode&0o7777))
@@ -78,7 +77,7 @@ func (f *FS) makeDir(ctx context.Context, parent *node, name, component string, 
 	}
 	obj.Bucket, obj.Key = at.bucket, key
 	n.props = &props
-	n.keeps = keepState{known: true, kept: own, since: since, exists: true, checked: time.Now()}
+	n.keeps = keepState{known: true, kept: own, since: since, exists: true, checked: time.Now(), asked: true, marker: &obj}
 	f.tree.add(parent, name, n, false)
 	obj.Metadata, obj.HasMetadata = props.Metadata, true
 	f.cfg.Metadata.PrefixCreated(at.bucket, key, &obj)
@@ -114,14 +113,20 @@ func (f *FS) Rmdir(cancel <-chan struct{}, h *fuse.InHeader, name string) fuse.S
 	}
 	r := f.request(cancel, h.Pid)
 	defer r.finish()
+	known := f.tree.child(parent, name)
 	n, err := f.lookup(r, parent, name)
-	if err != nil {
+	if backend.IsKind(err, backend.KindNotExist) && known != nil && f.isPart(known) {
+		f.tree.detach(known) // it went with the last of what is in it
+		return fuse.OK
+	}
+	switch {
+	case err != nil:
 		return f.status("rmdir", err)
-	}
-	if !n.dir {
+	case !n.dir:
 		return fuse.ENOTDIR
-	}
-	if n.bucket != "" {
+	case f.isPart(n):
+		return fuse.Status(syscall.ENOTEMPTY)
+	case n.bucket != "":
 		return f.removeBucket(r, n)
 	}
 	marker, err := f.emptyDir(r, n)
@@ -147,7 +152,7 @@ func (f *FS) emptyDir(ctx context.Context, n *node) (*backend.Object, error) {
 		return nil, syscall.ENOTEMPTY
 	}
 	at := f.tree.locate(n)
-	own := f.markerOf(n).Key
+	own := f.markerOf(n).Key // with bytes in it, it is a file
 	var marker *backend.Object
 	in := backend.ListInput{Bucket: at.bucket, Prefix: at.key, MaxKeys: 10}
 	for {
@@ -157,7 +162,7 @@ func (f *FS) emptyDir(ctx context.Context, n *node) (*backend.Object, error) {
 		}
 		for _, o := range page.Objects {
 			switch {
-			case o.Key == own:
+			case o.Key == own && o.Size == 0:
 				o.Bucket = at.bucket
 				marker = &o
 			case !f.promises.has(backend.ObjectID{Bucket: at.bucket, Key: o.Key}):

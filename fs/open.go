@@ -11,7 +11,6 @@ import (
 
 	"github.com/objmount/objmount/backend"
 	"github.com/objmount/objmount/cache/staging"
-	"github.com/objmount/objmount/fs/names"
 )
 
 // Open revalidates the pinned version (close-to-open) and answers ESTALE when another one is
@@ -209,7 +208,7 @@ func (f *FS) Create(cancel <-chan struct{}, in *fuse.CreateIn, name string, out 
 		return f.status("create", err)
 	}
 	a := f.newAttr(in.Uid, in.Gid, syscall.S_IFREG|in.Mode&0o7777)
-	n, err = f.newFile(parent, name, a)
+	n, err = f.newFile(r, parent, name, a)
 	if err == nil && f.cfg.ExclusiveOpen && in.Flags&syscall.O_EXCL != 0 {
 		err = f.claim(r, n)
 	}
@@ -260,13 +259,13 @@ func (f *FS) newAttr(uid, gid, mode uint32) attr {
 }
 
 // newFile makes a node with empty staged content under a name that is free.
-func (f *FS) newFile(parent *node, name string, a attr) (*node, error) {
+func (f *FS) newFile(ctx context.Context, parent *node, name string, a attr) (*node, error) {
 	if f.isBucketList(parent) {
 		return nil, syscall.EPERM
 	}
-	component, kind := names.Decode(name)
-	if kind == names.Part {
-		return nil, syscall.EINVAL
+	component, err := f.newComponent(ctx, parent, name, false)
+	if err != nil {
+		return nil, err
 	}
 	at := f.tree.locate(parent)
 	id := backend.ObjectID{Bucket: at.bucket, Key: at.key + component}

@@ -1,7 +1,6 @@
 package fs
 
 import (
-	"bytes"
 	"context"
 	"strconv"
 	"syscall"
@@ -9,10 +8,8 @@ import (
 
 	"github.com/objmount/objmount/backend"
 	"github.com/objmount/objmount/fs/attributes"
+	"github.com/objmount/objmount/fs/names"
 )
-
-// rootMarker is the hidden object that is the marker of the mount's root.
-const rootMarker = ".objmount-dir"
 
 // unmarkedFor is how long a directory without a marker is not asked for one again.
 const unmarkedFor = 2 * time.Minute
@@ -30,14 +27,16 @@ type keepState struct {
 	kept    bool
 	since   time.Time // objects older than this have no attributes of their own
 	checked time.Time
-	exists  bool // there is a marker object (with or without attributes)
+	exists  bool            // there is a marker object (with or without attributes)
+	asked   bool            // marker is what the store said
+	marker  *backend.Object // nil: there is none, or it was not asked for
 }
 
 // markerOf names the marker object of a directory.
 func (f *FS) markerOf(dir *node) backend.ObjectID {
 	p := f.tree.locate(dir)
 	if p.key == "" {
-		p.key = rootMarker
+		p.key = names.DirObject
 	}
 	return p.id()
 }
@@ -71,7 +70,7 @@ func (f *FS) keeping(ctx context.Context, dir *node) (keepState, error) {
 	}
 	obj, err := f.cfg.Store.Head(ctx, f.markerOf(dir), backend.GetOptions{})
 	if backend.IsKind(err, backend.KindNotExist) || backend.IsKind(err, backend.KindPermission) {
-		return f.setKeeping(dir, keepState{kept: f.cfg.Posix == PosixOn}, nil), nil
+		return f.setKeeping(dir, keepState{kept: f.cfg.Posix == PosixOn, asked: true}, nil), nil
 	}
 	if err != nil {
 		return keepState{}, err
@@ -81,7 +80,7 @@ func (f *FS) keeping(ctx context.Context, dir *node) (keepState, error) {
 	dir.props = &props
 	dir.mu.Unlock()
 	kept := f.cfg.Posix == PosixOn || attributes.Decode(obj.Metadata).Has != 0
-	state = keepState{kept: kept, exists: true}
+	state = keepState{kept: kept, exists: true, asked: true, marker: &obj}
 	if seconds, err := strconv.ParseInt(obj.Metadata[metaSince], 10, 64); err == nil && f.cfg.Posix == PosixAuto {
 		state.since = time.Unix(seconds, 0)
 	}
@@ -142,44 +141,6 @@ func (f *FS) markKeeping(ctx context.Context, dir *node) error {
 		}
 	}
 	return f.writeMarker(ctx, dir, true)
-}
-
-// writeMarker puts a directory's marker; with attributes, those of the directory and the day before
-// now as the time from which on they are kept.
-func (f *FS) writeMarker(ctx context.Context, dir *node, withAttributes bool) error {
-	id := f.markerOf(dir)
-	props := backend.Properties{Headers: backend.Headers{ContentType: markerType}}
-	dir.mu.RLock()
-	if dir.props != nil {
-		props = dir.props.Clone()
-	}
-	if props.Metadata == nil {
-		props.Metadata = make(map[string]string)
-	}
-	since := time.Now().Add(-24 * time.Hour)
-	if dir.keeps.kept { // what was kept before stays so
-		since = dir.keeps.since
-	}
-	if withAttributes {
-		dir.attr.encode(props.Metadata)
-		if !since.IsZero() {
-			props.Metadata[metaSince] = strconv.FormatInt(since.Unix(), 10)
-		}
-	}
-	dir.mu.RUnlock()
-	obj, err := f.cfg.Store.Put(ctx, backend.PutInput{Bucket: id.Bucket, Key: id.Key, Body: bytes.NewReader(nil), Properties: props})
-	if err != nil {
-		return err
-	}
-	obj.Bucket, obj.Key = id.Bucket, id.Key
-	dir.mu.Lock()
-	dir.props = &props
-	dir.mu.Unlock()
-	if dir.id != rootID && dir.bucket == "" {
-		f.cfg.Metadata.Stored(obj)
-	}
-	f.setKeeping(dir, keepState{kept: withAttributes, since: since, exists: true}, nil)
-	return nil
 }
 
 // metaFor returns the user metadata that holds an object's attributes: nil where none are kept.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -43,7 +45,8 @@ type dirHandle struct {
 	listed  bool             // the buckets were asked for
 	local   map[string]*node // staged files when the scan began, not shown yet
 	rest    []dirEntry       // what is shown after the listing
-	piece   string           // the part of a long name that was shown last
+	pieces  []string         // the parts of a long name that lead here
+	shown   []string         // the parts shown that the next entries may belong to too
 }
 
 // OpenDir begins a listing; no request is made yet.
@@ -52,7 +55,7 @@ func (f *FS) OpenDir(_ <-chan struct{}, in *fuse.OpenIn, out *fuse.OpenOut) fuse
 	if n == nil {
 		return fuse.Status(syscall.ESTALE)
 	}
-	d := &dirHandle{node: n, place: f.tree.locate(n)}
+	d := &dirHandle{node: n, place: f.tree.locate(n), pieces: f.tree.pieces(n)}
 	out.Fh = f.dirs.add(d)
 	return fuse.OK
 }
@@ -79,7 +82,7 @@ func (f *FS) restartLocked(d *dirHandle) {
 		d.scan.Close()
 		d.scan = nil
 	}
-	d.entries, d.first, d.ended, d.piece, d.rest = nil, 0, false, "", nil
+	d.entries, d.first, d.ended, d.shown, d.rest = nil, 0, false, nil, nil
 	d.began, d.listed = time.Now(), false
 	d.local = make(map[string]*node)
 	for _, n := range f.staged.in(f.tree, d.node) {
@@ -88,7 +91,11 @@ func (f *FS) restartLocked(d *dirHandle) {
 		f.tree.mu.RUnlock()
 		d.local[name] = n
 	}
-	if !f.isBucketList(d.node) {
+	switch {
+	case f.isBucketList(d.node):
+	case d.pieces != nil:
+		d.scan = f.scanPart(d.place.bucket, d.place.key)
+	default:
 		d.scan = f.cfg.Metadata.Scan(d.place.bucket, d.place.key)
 	}
 }
@@ -114,11 +121,14 @@ func (f *FS) moreLocked(ctx context.Context, d *dirHandle) error {
 	if d.scan != nil {
 		e, err := d.scan.Next(ctx)
 		if err == nil {
-			f.pushEntryLocked(d, e)
+			f.pushEntryLocked(ctx, d, e)
 			return nil
 		}
 		if !errors.Is(err, io.EOF) {
 			return err
+		}
+		if o := f.contentOf(d.place, d.scan); o != nil {
+			f.pushObjectLocked(d, metadata.Entry{Object: o, Dir: true})
 		}
 		d.scan.Close()
 		d.scan = nil
@@ -142,33 +152,51 @@ func (f *FS) moreLocked(ctx context.Context, d *dirHandle) error {
 	return nil
 }
 
-func (f *FS) pushEntryLocked(d *dirHandle, e metadata.Entry) {
-	if e.Object != nil && f.promises.has(e.Object.ID()) {
-		e.Object = nil
-	}
-	if d.place.key == "" && names.Hidden(e.Name) {
+// pushEntryLocked shows an entry of the store: as a directory, a file, or both. One that is too long for
+// a name is shown as its first part, once.
+func (f *FS) pushEntryLocked(ctx context.Context, d *dirHandle, e metadata.Entry) {
+	if !f.visible(ctx, d.place, d.pieces, &e) {
 		return
 	}
-	if piece, _, long := names.Split(e.Name); long {
-		if piece != d.piece {
-			d.piece = piece
-			d.pushLocked(dirEntry{name: names.Encode(piece, names.Part), kind: names.Part, entry: metadata.Entry{Name: piece, Dir: true}, dir: true})
+	// A directory whose name a staged file has is shown when that is stored.
+	if natural := names.Encode(e.Name, names.Natural); e.Dir && d.local[natural] == nil && fits(d.pieces, e.Name, names.Natural) {
+		if piece, _, long := names.Split(e.Name); long {
+			d.pushPartLocked(e.Name, piece)
+		} else {
+			d.pushLocked(dirEntry{name: natural, kind: names.Natural, entry: e, dir: true})
 		}
+	}
+	if e.Object != nil {
+		f.pushObjectLocked(d, e)
+	}
+}
+
+func (f *FS) pushObjectLocked(d *dirHandle, e metadata.Entry) {
+	kind, split := objectKind(e), names.Split
+	if kind == names.File {
+		split = names.SplitFile
+	}
+	if piece, _, long := split(e.Name); long {
+		d.pushPartLocked(e.Name, piece)
 		return
 	}
-	if e.Dir {
-		d.pushLocked(dirEntry{name: names.Encode(e.Name, names.Natural), kind: names.Natural, entry: e, dir: true})
-	}
-	if e.Object == nil {
+	if kind == names.File && d.local[names.Encode(e.Name, names.Natural)] != nil {
 		return
-	}
-	kind := names.Natural
-	if e.Dir {
-		kind = names.File
 	}
 	name := names.Encode(e.Name, kind)
 	delete(d.local, name)
 	d.pushLocked(dirEntry{name: name, kind: kind, entry: e, local: f.local(d.node, name)})
+}
+
+// pushPartLocked shows the first part of a long name. Those of one part come together, but for others
+// that begin with the same bytes.
+func (d *dirHandle) pushPartLocked(component, piece string) {
+	d.shown = slices.DeleteFunc(d.shown, func(p string) bool { return !strings.HasPrefix(component, p) })
+	if slices.Contains(d.shown, piece) {
+		return
+	}
+	d.shown = append(d.shown, piece)
+	d.pushLocked(dirEntry{name: names.Encode(piece, names.Part), kind: names.Part, entry: metadata.Entry{Name: piece, Dir: true}, dir: true})
 }
 
 func (d *dirHandle) pushLocked(e dirEntry) {
@@ -274,11 +302,11 @@ func (f *FS) entryIno(d *dirHandle, e *dirEntry) uint64 {
 	if e.local != nil {
 		return e.local.ino
 	}
-	key := d.place.key + e.entry.Name
+	suffix := e.entry.Name
 	if e.dir && e.kind != names.Part {
-		key += "/"
+		suffix += "/"
 	}
-	return inoOf(d.place.bucket, key, "")
+	return inoAt(d.place, suffix, e.dir)
 }
 
 // entryMode is the type shown with a name: DT_UNKNOWN where only metadata could tell.

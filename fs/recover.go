@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/objmount/objmount/cache/staging"
-	"github.com/objmount/objmount/fs/names"
 )
 
 // recover takes over what an earlier mount left: finished files are uploaded, promised deletes and
@@ -50,22 +49,15 @@ func (f *FS) recoveredNode(spec staging.Spec, file *staging.File) *node {
 	case f.cfg.Bucket != spec.Target.Bucket || !ours:
 		return nil
 	}
-	for {
-		component, below, more := strings.Cut(rest, "/")
-		if !more {
-			break
-		}
-		parent = f.dirNode(parent, names.Encode(component, names.Natural), component+"/")
-		rest = below
-	}
+	parent, rest, name := f.descend(parent, rest)
 	a := attr{mode: syscall.S_IFREG | f.cfg.FileMode, uid: f.cfg.UID, gid: f.cfg.GID, mtime: time.Now()}
 	a.apply(spec.Properties.Metadata)
 	props := spec.Properties.Clone()
-	n := &node{suffix: rest, ino: inoOf(spec.Target.Bucket, spec.Target.Key, ""), attr: a, props: &props, checked: time.Now()}
+	n := &node{suffix: rest, ino: inoAt(f.tree.locate(parent), rest, false), attr: a, props: &props, checked: time.Now()}
 	if base := spec.Content; base != nil && spec.Condition.IfMatch == base.ETag {
 		n.current = &version{remote: base}
 	}
-	f.tree.add(parent, names.Encode(rest, names.Natural), n, false)
+	f.tree.add(parent, name, n, false)
 	n.mu.Lock()
 	f.attachLocked(n, file)
 	n.mu.Unlock()

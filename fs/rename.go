@@ -10,7 +10,6 @@ import (
 
 	"github.com/objmount/objmount/backend"
 	"github.com/objmount/objmount/cache/staging"
-	"github.com/objmount/objmount/fs/names"
 )
 
 const renameNoReplace = 1 // RENAME_NOREPLACE of renameat2(2)
@@ -51,9 +50,12 @@ func (f *FS) rename(ctx context.Context, from *node, oldName string, m move) err
 	if err != nil {
 		return err
 	}
-	component, kind := names.Decode(m.name)
-	if kind != names.Natural {
-		return syscall.EINVAL
+	if err := f.movable(n); err != nil {
+		return err
+	}
+	component, err := f.newComponent(ctx, m.to, m.name, n.dir)
+	if err != nil {
+		return err
 	}
 	at := f.tree.locate(m.to)
 	m.component, m.place = component, place{at.bucket, at.key + component}

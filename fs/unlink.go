@@ -60,6 +60,9 @@ func (f *FS) Unlink(cancel <-chan struct{}, h *fuse.InHeader, name string) fuse.
 	if n.dir {
 		return fuse.Status(syscall.EISDIR)
 	}
+	if f.isContent(n) {
+		return f.status("unlink", f.clearContent(r, parent, n))
+	}
 	if err := f.keepDirectory(r, parent); err != nil {
 		return f.status("unlink", err)
 	}
@@ -219,6 +222,7 @@ func (f *FS) buryLast(n *node) {
 // keepDirectory writes a directory's marker if the entry that is about to go is its last: a
 // directory does not vanish with its content.
 func (f *FS) keepDirectory(ctx context.Context, dir *node) error {
+	dir = f.tree.home(dir)
 	if dir.id == rootID || dir.bucket != "" {
 		return nil
 	}
@@ -229,9 +233,6 @@ func (f *FS) keepDirectory(ctx context.Context, dir *node) error {
 		return nil
 	}
 	at := f.tree.locate(dir)
-	if len(at.key) == 0 || at.key[len(at.key)-1] != '/' {
-		return nil
-	}
 	scan := f.cfg.Metadata.Scan(at.bucket, at.key)
 	defer scan.Close()
 	for entries := 0; entries < 2; entries++ {

@@ -17,6 +17,7 @@
 //	"a%file"            Natural  a%25file%key        looks like an escape
 //	"a"                 File     a%file              the object "a" beside the prefix "a/"
 //	"100%"              File     100%25%file
+//	""                  File     %file               the bytes of the directory's own marker object
 //	300 times "x"       -        xxx...x%part/xxx...x    a directory with the first 250 bytes,
 //	                                                 and in it the other 50
 //

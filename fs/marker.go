@@ -1,0 +1,162 @@
+package fs
+
+import (
+	"bytes"
+	"context"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/objmount/objmount/backend"
+)
+
+// writeMarker puts a directory's marker; with attributes, those of the directory and the day before
+// now as the time from which on they are kept. What the marker has else stays, its bytes too.
+func (f *FS) writeMarker(ctx context.Context, dir *node, withAttributes bool) error {
+	var err error
+	for range 3 {
+		if err = f.tryMarker(ctx, dir, withAttributes); !raced(err) {
+			return err
+		}
+		dir.mu.Lock()
+		dir.keeps.asked = false
+		dir.mu.Unlock()
+		if !withAttributes { // there is one now
+			return nil
+		}
+	}
+	return err
+}
+
+// raced tells whether another client was faster.
+func raced(err error) bool {
+	return backend.IsKind(err, backend.KindExist) || backend.IsKind(err, backend.KindChanged)
+}
+
+func (f *FS) tryMarker(ctx context.Context, dir *node, withAttributes bool) error {
+	dir.mu.RLock()
+	asked := dir.keeps.asked
+	dir.mu.RUnlock()
+	if withAttributes && !asked {
+		if err := f.askMarker(ctx, dir); err != nil {
+			return err
+		}
+	}
+	props := backend.Properties{Headers: backend.Headers{ContentType: markerType}}
+	dir.mu.RLock()
+	if dir.props != nil {
+		props = dir.props.Clone()
+	}
+	if props.Metadata == nil {
+		props.Metadata = make(map[string]string)
+	}
+	old, since := dir.keeps.marker, time.Now().Add(-24*time.Hour)
+	if dir.keeps.kept { // what was kept before stays so
+		since = dir.keeps.since
+	}
+	if withAttributes {
+		dir.attr.encode(props.Metadata)
+		if !since.IsZero() {
+			props.Metadata[metaSince] = strconv.FormatInt(since.Unix(), 10)
+		}
+	}
+	dir.mu.RUnlock()
+	obj, err := f.storeMarker(ctx, f.markerOf(dir), old, props)
+	if err != nil {
+		return err
+	}
+	f.marked(dir, obj, props, keepState{kept: withAttributes || f.cfg.Posix == PosixOn, since: since})
+	return nil
+}
+
+// askMarker looks what marker a directory has.
+func (f *FS) askMarker(ctx context.Context, dir *node) error {
+	obj, err := f.cfg.Store.Head(ctx, f.markerOf(dir), backend.GetOptions{})
+	dir.mu.Lock()
+	defer dir.mu.Unlock()
+	if err == nil {
+		props := backend.PropertiesOf(obj)
+		dir.props, dir.keeps.marker, dir.keeps.exists, dir.keeps.asked = &props, &obj, true, true
+		return nil
+	}
+	if !backend.IsKind(err, backend.KindNotExist) && !backend.IsKind(err, backend.KindPermission) {
+		return err
+	}
+	dir.keeps.marker, dir.keeps.asked = nil, true
+	return nil
+}
+
+// storeMarker stores a marker in the place of what is known to be there. The bytes that another program
+// has put into one stay: it is copied onto itself.
+func (f *FS) storeMarker(ctx context.Context, id backend.ObjectID, old *backend.Object, props backend.Properties) (backend.Object, error) {
+	caps := f.cfg.Capabilities(id.Bucket)
+	if old != nil && old.Size > 0 {
+		in := backend.CopyInput{
+			Bucket: id.Bucket, Key: id.Key, Size: old.Size, Replace: &props,
+			Source: backend.Source{Bucket: id.Bucket, Key: id.Key, ETag: old.ETag},
+		}
+		obj, err := f.cfg.Store.Copy(ctx, in)
+		obj.Size = old.Size
+		return named(obj, id), err
+	}
+	in := backend.PutInput{Bucket: id.Bucket, Key: id.Key, Body: bytes.NewReader(nil), Properties: props}
+	plain := in
+	switch {
+	case old == nil:
+		in.Condition.IfNoneMatch = caps.PutIfNoneMatch
+	case caps.PutIfMatch:
+		in.Condition.IfMatch = old.ETag
+	}
+	obj, err := f.cfg.Store.Put(ctx, in)
+	if backend.IsKind(err, backend.KindUnknown) { // a lost reply: the same bytes once more change nothing
+		obj, err = f.cfg.Store.Put(ctx, plain)
+	}
+	return named(obj, id), err
+}
+
+func named(o backend.Object, id backend.ObjectID) backend.Object {
+	o.Bucket, o.Key = id.Bucket, id.Key
+	return o
+}
+
+// marked takes over that a directory's marker was stored.
+func (f *FS) marked(dir *node, obj backend.Object, props backend.Properties, s keepState) {
+	dir.mu.Lock()
+	dir.props = &props
+	dir.mu.Unlock()
+	if dir.id != rootID && dir.bucket == "" {
+		f.cfg.Metadata.Stored(obj)
+	}
+	s.exists, s.asked, s.marker = true, true, &obj
+	f.setKeeping(dir, s, nil)
+}
+
+// clearContent removes the bytes of a directory's marker: the marker stays, without them.
+func (f *FS) clearContent(ctx context.Context, dir, n *node) error {
+	n.mu.RLock()
+	v, busy := n.current, n.staged != nil || n.opens > 0
+	n.mu.RUnlock()
+	if busy || v == nil {
+		return syscall.EBUSY
+	}
+	if err := f.askMarker(ctx, dir); err != nil {
+		return err
+	}
+	dir.mu.RLock()
+	old, state, props := dir.keeps.marker, dir.keeps, dir.props
+	dir.mu.RUnlock()
+	if old == nil || old.ETag != v.remote.ETag {
+		return syscall.ESTALE
+	}
+	empty := *old
+	empty.Size = 0
+	carried := props.Clone()
+	obj, err := f.storeMarker(ctx, old.ID(), &empty, carried)
+	if err != nil {
+		return err
+	}
+	f.cfg.Blocks.Drop(obj.Bucket, obj.Key)
+	f.marked(dir, obj, carried, state)
+	f.tree.detach(n)
+	return nil
+}
