@@ -23,7 +23,7 @@ type Info struct {
 	Source     string    `json:"source"`     // "s3://bucket/prefix"
 	Mountpoint string    `json:"mountpoint"` // absolute, no symlinks
 	Endpoint   string    `json:"endpoint"`   // empty: Amazon's own
-	Started    time.Time `json:"started"`
+	Started    time.Time `json:"started,omitzero"`
 	Version    string    `json:"version"`
 	Socket     string    `json:"socket"`
 }

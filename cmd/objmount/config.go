@@ -1,7 +1,10 @@
 package main
 
 import (
+	"crypto/x509"
+	"errors"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -43,8 +46,8 @@ func (o *options) check(flags *pflag.FlagSet, args []string) (*config, error) {
 	if o.connectTimeout == 0 || o.firstByteTimeout == 0 || o.stallTimeout == 0 {
 		return nil, usage("--connect-timeout, --first-byte-timeout and --stall-timeout cannot be 0: a store that hangs would hang everything")
 	}
-	if u, err := url.Parse(o.proxy); err == nil && u.User != nil {
-		return nil, usage("--proxy holds a password, which every user of this machine can see; set HTTPS_PROXY in the environment instead")
+	if err := checkProxy(o.proxy); err != nil {
+		return nil, err
 	}
 	if c.places, err = o.resolvePlaces(); err != nil {
 		return nil, err
@@ -57,10 +60,41 @@ func (o *options) check(flags *pflag.FlagSet, args []string) (*config, error) {
 			return nil, err
 		}
 	}
+	if err := checkBundle(o.caBundle); err != nil {
+		return nil, err
+	}
 	c.stagingShare = !flags.Changed("staging-limit")
 	c.shownFileMode = shownMode(flags, "file-mode", o.fileMode, o.umask)
 	c.shownDirMode = shownMode(flags, "dir-mode", o.dirMode, o.umask)
 	return c, nil
+}
+
+func checkProxy(proxy string) error {
+	u, err := url.Parse(proxy)
+	switch {
+	case proxy == "":
+		return nil
+	case err == nil && u.User != nil: // not repeated
+		return usage("--proxy holds a password, which every user of this machine can see; set HTTPS_PROXY in the environment instead")
+	case err != nil, u.Host == "", u.Scheme != "http" && u.Scheme != "https" && u.Scheme != "socks5":
+		return usage("--proxy=%s: want a URL such as http://host:port", proxy)
+	}
+	return nil
+}
+
+// checkBundle looks into the file of certificate authorities: the SDK says less about what is wrong.
+func checkBundle(name string) error {
+	if name == "" {
+		return nil
+	}
+	pem, err := os.ReadFile(name)
+	if err != nil {
+		return usage("--ca-bundle=%s cannot be read: %v", name, errors.Unwrap(err))
+	}
+	if !x509.NewCertPool().AppendCertsFromPEM(pem) {
+		return usage("--ca-bundle=%s holds no certificate; want a PEM file with -----BEGIN CERTIFICATE-----", name)
+	}
+	return nil
 }
 
 // checkPlaces refuses local files below the mountpoint: the mount would wait for itself.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -26,18 +27,29 @@ func codeOf(err error) exitCode {
 	return exitFailed
 }
 
-// explainStore turns the failure of the first requests into a line that says what to do.
-func explainStore(src source, endpoint string, err error) error {
+// explainStore turns the failure of the first requests into a line that says what to do. unsigned
+// says that they went out without credentials.
+func explainStore(src source, endpoint string, unsigned bool, err error) error {
 	why := reason(err)
 	switch backend.KindOf(err) {
 	case backend.KindNoBucket, backend.KindNotExist:
 		return fail(exitNoBucket, "no such bucket: %q does not exist at %s (%s); correct the name or --endpoint-url, or create it first", src.bucket, endpoint, why)
 	case backend.KindCredentials:
+		if e, ok := errors.AsType[*backend.Error](err); ok && e.Code == "" && e.Status == 0 { // the store was not even asked
+			return fail(exitCredentials, "no credentials for %s; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or --profile, or --credentials-file, "+
+				"or --no-sign-request for a public bucket (%s)", endpoint, why)
+		}
 		return fail(exitCredentials, "bad credentials for %s (%s); set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or --profile, or --credentials-file, "+
 			"or --no-sign-request for a public bucket", endpoint, why)
 	case backend.KindPermission:
+		if unsigned {
+			return fail(exitCredentials, "permission denied: %s at %s is not public (%s); give credentials instead of --no-sign-request", src, endpoint, why)
+		}
 		return fail(exitCredentials, "permission denied: the credentials may not list %s at %s (%s); grant s3:ListBucket, or use others with --profile", src, endpoint, why)
 	case backend.KindUnreachable:
+		if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+			return fail(exitUnreachable, "cannot trust %s (%s); if it is the right one, give its certificate authority with --ca-bundle", endpoint, why)
+		}
 		return fail(exitUnreachable, "cannot reach %s (%s); check --endpoint-url, the network, --proxy and --ca-bundle", endpoint, why)
 	case backend.KindTransient, backend.KindUnknown:
 		return fail(exitUnreachable, "%s fails (%s); try again later", endpoint, why)
@@ -96,7 +108,7 @@ func explainOpen(err error) error {
 	why := reason(err)
 	switch backend.KindOf(err) {
 	case backend.KindCredentials:
-		return fail(exitCredentials, "the AWS configuration cannot be used (%s); check --profile, --credentials-file, AWS_CONFIG_FILE and ~/.aws", why)
+		return fail(exitCredentials, "the AWS configuration cannot be used (%s); check --profile, --credentials-file, AWS_CONFIG_FILE, AWS_CA_BUNDLE and ~/.aws", why)
 	case backend.KindInvalid:
 		return usage("%s; check --endpoint-url, --proxy and --ca-bundle", why)
 	default:

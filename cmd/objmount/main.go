@@ -47,6 +47,7 @@ file, a prefix is a directory, and any other S3 client sees the same bytes under
   objmount status
   objmount umount /mnt`,
 		SilenceErrors: true, SilenceUsage: true,
+		Version: versionLine(),
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return usage("there is no command %q; objmount --help lists them", args[0])
@@ -60,6 +61,7 @@ file, a prefix is a directory, and any other S3 client sees the same bytes under
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usage("%s; see %s --help", flagError(err), cmd.CommandPath())
 	})
+	root.SetVersionTemplate("{{.Version}}\n")
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(newMountCommand(inv), newUmountCommand(), newStatusCommand(), newVersionCommand())
 	return root

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"log/slog"
 	"os"
@@ -95,7 +96,10 @@ func runMount(inv *invocation, o *options, flags *pflag.FlagSet, args []string) 
 	}
 	if !c.foreground && ready == nil {
 		if err := makeParent(c.logPath()); err != nil {
-			return cannotMount(c, fail(exitLocal, "the log file %s cannot be written: %v; choose another with --log-file", c.logPath(), err))
+			if c.logFile == "" {
+				return cannotMount(c, fail(exitLocal, "the state directory %s cannot be used: %v; choose another with --state-dir", c.places.state, err))
+			}
+			return cannotMount(c, fail(exitLocal, "the log file %s cannot be written: %v; choose another with --log-file", c.logFile, err))
 		}
 		return startBackground(inv.args, c.logPath())
 	}
@@ -111,13 +115,17 @@ func cannotMount(c *config, err error) error {
 	return fail(f.code, "cannot mount %s: %s", c.src, f.text)
 }
 
-// setCredentials prepares the environment from which the SDK takes credentials.
+// setCredentials prepares the environment from which the SDK takes credentials. It asks the
+// environment's keys before any file, unless a profile is named: a file that was given must win.
 func setCredentials(c *config) error {
 	if err := absoluteEnvironment(); err != nil {
 		return err
 	}
 	if c.credentialsFile == "" {
 		return nil
+	}
+	if c.profile == "" {
+		c.profile = cmp.Or(os.Getenv("AWS_PROFILE"), os.Getenv("AWS_DEFAULT_PROFILE"), "default")
 	}
 	f, err := os.Open(c.credentialsFile)
 	if err != nil {

@@ -116,7 +116,7 @@ func (o *options) applyOption(flags *pflag.FlagSet, given map[string]bool, optio
 	}
 	if !hasValue {
 		if f.NoOptDefVal == "" {
-			return usage("option %q needs a value: %s=%s", "-o "+name, name, strings.ToUpper(f.Value.Type()))
+			return usage("option %q needs a value: %s=%s", "-o "+name, name, placeholder(f.Value.Type()))
 		}
 		value = f.NoOptDefVal
 	}
@@ -128,4 +128,12 @@ func (o *options) applyOption(flags *pflag.FlagSet, given map[string]bool, optio
 	}
 	f.Changed = true
 	return nil
+}
+
+// placeholder stands for a value: SIZE, but close|background as it is.
+func placeholder(kind string) string {
+	if strings.Contains(kind, "|") {
+		return kind
+	}
+	return strings.ToUpper(kind)
 }

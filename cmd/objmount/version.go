@@ -21,7 +21,7 @@ func newVersionCommand() *cobra.Command {
 			if asJSON {
 				return json.NewEncoder(cmd.OutOrStdout()).Encode(map[string]string{"version": version, "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH})
 			}
-			_, err := fmt.Fprintf(cmd.OutOrStdout(), "objmount %s (%s, %s/%s)\n", version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), versionLine())
 			return err
 		},
 	}
@@ -29,4 +29,8 @@ func newVersionCommand() *cobra.Command {
 	cmd.Flags().AddFlagSet(groups[0].flags)
 	setHelp(cmd, groups, "")
 	return cmd
+}
+
+func versionLine() string {
+	return fmt.Sprintf("objmount %s (%s, %s/%s)", version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }

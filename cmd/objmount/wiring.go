@@ -78,7 +78,7 @@ func (p *parts) openStore(ctx context.Context) error {
 		_, err = p.store.List(ctx, backend.ListInput{Bucket: c.src.bucket, Prefix: c.src.prefix, MaxKeys: 1})
 	}
 	if err != nil {
-		return explainStore(c.src, p.endpoint, err)
+		return explainStore(c.src, p.endpoint, c.noSignRequest, err)
 	}
 	return nil
 }
@@ -278,6 +278,7 @@ func (p *parts) newQueue(onCommit func(*staging.File, *staging.Snapshot, backend
 	return writeback.New(writeback.Config{
 		Store: p.store, Capabilities: p.capabilities.of, Checksum: s3.Checksum,
 		Parts: p.cfg.parallelParts.n, PartSize: int64(p.cfg.partSize), BufferLimit: divideMemory(int64(p.cfg.memoryLimit)).merge,
-		RetryTimeout: time.Duration(p.cfg.retryTimeout), OnCommit: onCommit, OnFail: onFail, Log: p.log,
+		RetryTimeout: max(time.Duration(p.cfg.retryTimeout), time.Millisecond), // 0 means not to wait, there the default
+		OnCommit:     onCommit, OnFail: onFail, Log: p.log,
 	})
 }
