@@ -94,7 +94,7 @@ func (f *FS) Release(cancel <-chan struct{}, in *fuse.ReleaseIn) {
 		h.activeLocked(false)
 		n.writers--
 	}
-	file, last, doomed := n.staged, n.opens == 0, n.doomed
+	file, last, doomed := n.staged, n.opens == 0 && n.holds == 0, n.doomed
 	idle := n.writers == 0
 	n.mu.Unlock()
 	switch {

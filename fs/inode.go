@@ -53,6 +53,7 @@ type node struct {
 	inherited string              // content type of the object that a copy's first bytes come from
 	explicit  bool                // mode, owner or times were set by a program: they must be stored
 	opens     int                 // open handles
+	holds     int                 // renames and unlinks under way that take its name
 	writers   int                 // of these, open for writing
 	active    int                 // of these, not closed by their opener since they wrote
 	open      openMode

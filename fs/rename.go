@@ -41,8 +41,9 @@ type move struct {
 	component string
 	place     place
 	noReplace bool
-	target    *node         // what has the name now; nil: nothing
-	preserved *staging.File // the target's bytes, for programs that have it open; nil: not needed
+	target    *node           // what has the name now; nil: nothing
+	unlinked  *deferredDelete // of an object that is still there under the name; taken back
+	preserved *staging.File   // the target's bytes, for programs that have it open; nil: not needed
 }
 
 func (f *FS) rename(ctx context.Context, from *node, oldName string, m move) error {
@@ -118,8 +119,10 @@ func (f *FS) renameFile(ctx context.Context, n *node, m move) error {
 		if m.preserved, err = f.preserve(ctx, m.target); err != nil {
 			return err
 		}
+		f.hold(m.target)
+		defer f.letGo(m.target)
 	}
-	condition, err := f.claimName(ctx, m)
+	condition, err := f.claimName(ctx, &m)
 	switch {
 	case err != nil:
 	case settled:

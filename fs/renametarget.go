@@ -26,14 +26,13 @@ func (f *FS) destination(m move) backend.Condition {
 }
 
 // claimName takes the new name from what has it: an upload to it is stopped, a delete of what was
-// there is taken back. It returns the condition for storing there. If the rename fails after all,
-// the target must be revived.
-func (f *FS) claimName(ctx context.Context, m move) (backend.Condition, error) {
+// there is taken back. It returns the condition for storing there. The target is held. If the
+// rename fails after all, leaveTarget undoes it.
+func (f *FS) claimName(ctx context.Context, m *move) (backend.Condition, error) {
 	if m.target != nil {
-		m.target.mu.Lock()
-		m.target.doomed = true // no commit begins any more
+		m.target.mu.RLock()
 		file := m.target.staged
-		m.target.mu.Unlock()
+		m.target.mu.RUnlock()
 		if file != nil {
 			if _, err := f.queue.Cancel(ctx, file); err != nil {
 				return backend.Condition{}, err
@@ -45,9 +44,10 @@ func (f *FS) claimName(ctx context.Context, m move) (backend.Condition, error) {
 		return backend.Condition{}, err
 	}
 	if old != nil {
+		m.unlinked = old
 		return backend.Condition{IfMatch: old.ETag}, nil
 	}
-	return f.destination(m), nil
+	return f.destination(*m), nil
 }
 
 // covered is the object that a commit would replace; nil: the name is free in the store.
@@ -58,8 +58,11 @@ func covered(spec staging.Spec) *staging.Remote {
 	return &staging.Remote{Source: backend.Source{Bucket: spec.Target.Bucket, Key: spec.Target.Key, ETag: spec.Condition.IfMatch}}
 }
 
-// leaveTarget gives the target of a failed rename its name back.
+// leaveTarget undoes what a failed rename did to its destination.
 func (f *FS) leaveTarget(m move) {
+	if m.unlinked != nil {
+		f.promiseAgain(m.unlinked)
+	}
 	if m.target == nil || f.tree.child(m.to, m.name) != m.target {
 		return
 	}
@@ -69,6 +72,20 @@ func (f *FS) leaveTarget(m move) {
 	f.revive(m.target)
 }
 
+// promiseAgain repeats a promise that was taken back for nothing.
+func (f *FS) promiseAgain(old *deferredDelete) {
+	r := old.remote
+	if r == nil {
+		r = &staging.Remote{Source: backend.Source{Bucket: old.Bucket, Key: old.Key, ETag: old.ETag}}
+	}
+	d, err := f.promiseDelete(r)
+	if err != nil {
+		f.log.Warn("journal", "error", err.Error())
+		return
+	}
+	f.fulfilLater(d)
+}
+
 // replaceTarget takes the name from what had it.
 func (f *FS) replaceTarget(m move) {
 	if m.target == nil {
@@ -76,20 +93,15 @@ func (f *FS) replaceTarget(m move) {
 	}
 	t := m.target
 	t.mu.Lock()
-	t.doomed = true
-	file, opens := t.staged, t.opens
 	f.unsealLocked(t)
 	keep := m.preserved
-	if keep != nil && file == nil && opens > 0 {
+	if keep != nil && t.staged == nil && t.opens > 0 {
 		f.attachLocked(t, keep)
 		keep = nil
 	}
 	t.mu.Unlock()
 	if keep != nil {
 		f.removeStaged(keep)
-	}
-	if file != nil && opens == 0 {
-		f.discard(t)
 	}
 	f.tree.detach(t)
 }

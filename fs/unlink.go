@@ -81,10 +81,11 @@ func (f *FS) Unlink(cancel <-chan struct{}, h *fuse.InHeader, name string) fuse.
 // remove takes a file's content away: what is staged is not committed any more, what is stored
 // is deleted, now or at the last close.
 func (f *FS) remove(ctx context.Context, n *node) error {
-	n.mu.Lock()
-	n.doomed = true
+	f.hold(n)
+	defer f.letGo(n)
+	n.mu.RLock()
 	file := n.staged
-	n.mu.Unlock()
+	n.mu.RUnlock()
 	if file != nil {
 		if _, err := f.queue.Cancel(ctx, file); err != nil {
 			f.revive(n)
@@ -118,9 +119,6 @@ func (f *FS) remove(ctx context.Context, n *node) error {
 	}
 	for _, source := range after {
 		f.deleteAfter(source)
-	}
-	if file != nil && opens == 0 {
-		f.discard(n)
 	}
 	return nil
 }
@@ -203,6 +201,25 @@ func (f *FS) discard(n *node) {
 	n.mu.Unlock()
 	if file != nil {
 		f.removeStaged(file)
+	}
+}
+
+// hold keeps a node that is about to lose its name: its last close does not end it meanwhile.
+func (f *FS) hold(n *node) {
+	n.mu.Lock()
+	n.doomed = true // no commit begins any more
+	n.holds++
+	n.mu.Unlock()
+}
+
+// letGo ends a hold, and a doomed node that nobody has open.
+func (f *FS) letGo(n *node) {
+	n.mu.Lock()
+	n.holds--
+	over := n.doomed && n.opens == 0 && n.holds == 0
+	n.mu.Unlock()
+	if over {
+		f.buryLast(n)
 	}
 }
 
