@@ -19,7 +19,7 @@ type attr struct {
 	size   int64 // bytes
 	mtime  time.Time
 	atime  time.Time // zero: as mtime
-	target string    // of a symlink
+	target string    // of a symlink; empty: it is the content, not read yet
 }
 
 func (f *FS) dirAttr() attr {
@@ -30,7 +30,7 @@ func (f *FS) dirAttr() attr {
 func (f *FS) fileAttr(o backend.Object, meta map[string]string) attr {
 	a := attr{mode: syscall.S_IFREG | f.cfg.FileMode, uid: f.cfg.UID, gid: f.cfg.GID, size: o.Size, mtime: o.LastModified}
 	a.apply(meta)
-	if a.mode&syscall.S_IFMT == syscall.S_IFLNK {
+	if a.target != "" { // else it is the object's bytes
 		a.size = int64(len(a.target))
 	}
 	return a
@@ -61,7 +61,7 @@ func (a *attr) apply(meta map[string]string) {
 	if kept.Has&attributes.Atime != 0 {
 		a.atime = kept.Atime
 	}
-	if kept.Has&attributes.Symlink != 0 {
+	if kept.Has&attributes.Symlink != 0 && a.mode&syscall.S_IFMT != syscall.S_IFDIR {
 		a.mode = syscall.S_IFLNK | 0o777
 		a.target = kept.Symlink
 	}

@@ -12,19 +12,15 @@ import (
 // Mknod makes an empty file, or a fifo, socket or device that lives in metadata. It commits
 // before it returns.
 func (f *FS) Mknod(cancel <-chan struct{}, in *fuse.MknodIn, name string, out *fuse.EntryOut) fuse.Status {
-	a := f.newAttr(in.Uid, in.Gid, in.Mode)
-	if a.mode&syscall.S_IFMT == 0 {
-		a.mode |= syscall.S_IFREG
+	if in.Mode&syscall.S_IFMT == 0 {
+		in.Mode |= syscall.S_IFREG
 	}
+	if f.cfg.Posix == PosixOff && in.Mode&syscall.S_IFMT != syscall.S_IFREG {
+		return fuse.EPERM
+	}
+	a := f.newAttr(in.Uid, in.Gid, in.Mode)
 	a.rdev = in.Rdev
 	return f.makeStored(cancel, &in.InHeader, name, a, out)
-}
-
-// Symlink stores an empty object whose metadata holds the target.
-func (f *FS) Symlink(cancel <-chan struct{}, h *fuse.InHeader, target, name string, out *fuse.EntryOut) fuse.Status {
-	a := f.newAttr(h.Uid, h.Gid, syscall.S_IFLNK|0o777)
-	a.target, a.size = target, int64(len(target))
-	return f.makeStored(cancel, h, name, a, out)
 }
 
 // Link is refused: an object has one key.
@@ -51,6 +47,21 @@ func (f *FS) makeStored(cancel <-chan struct{}, h *fuse.InHeader, name string, a
 	return fuse.OK
 }
 
+// unmake takes a new file back whose making failed.
+func (f *FS) unmake(n *node) {
+	n.mu.Lock()
+	n.doomed = true
+	file := n.staged
+	n.mu.Unlock()
+	if file != nil {
+		if _, err := f.queue.Cancel(f.ctx, file); err != nil {
+			f.log.Warn("cancel", "error", err.Error())
+		}
+		f.discard(n)
+	}
+	f.tree.detach(n)
+}
+
 func (f *FS) storeNew(ctx context.Context, parent *node, name string, a attr) (*node, error) {
 	switch _, err := f.lookup(ctx, parent, name); {
 	case err == nil:
@@ -62,7 +73,16 @@ func (f *FS) storeNew(ctx context.Context, parent *node, name string, a attr) (*
 	if err != nil {
 		return nil, err
 	}
+	if a.target != "" {
+		if err := f.writeTarget(ctx, n, a.target); err != nil {
+			f.unmake(n)
+			return nil, err
+		}
+	}
 	if err := f.commit(ctx, n, commitOptions{wait: f.cfg.Commit == CommitClose}); err != nil {
+		if !backend.IsKind(err, backend.KindCanceled) { // else only the wait was ended
+			f.unmake(n)
+		}
 		return nil, err
 	}
 	f.touchDir(parent)

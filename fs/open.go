@@ -298,17 +298,7 @@ func (f *FS) claim(ctx context.Context, n *node) error {
 	if err == nil {
 		return nil
 	}
-	n.mu.Lock()
-	n.doomed = true
-	file := n.staged
-	n.mu.Unlock()
-	if file != nil {
-		if _, cancelErr := f.queue.Cancel(f.ctx, file); cancelErr != nil {
-			f.log.Warn("cancel", "error", cancelErr.Error())
-		}
-		f.discard(n)
-	}
-	f.tree.detach(n)
+	f.unmake(n)
 	if errors.Is(err, syscall.ESTALE) || backend.IsKind(err, backend.KindChanged) {
 		return syscall.EEXIST
 	}

@@ -324,7 +324,7 @@ func (f *FS) entryMode(d *dirHandle, e *dirEntry) uint32 {
 		return n.attr.mode & syscall.S_IFMT
 	}
 	state := f.keepState(d.node)
-	if !state.kept || e.entry.Object == nil || e.entry.Object.Size > 0 {
+	if o := e.entry.Object; !state.kept || o == nil || o.Size > maxTarget || o.LastModified.Before(state.since) {
 		return syscall.S_IFREG
 	}
 	if meta, ok := f.cfg.Metadata.Attributes(*e.entry.Object); ok {

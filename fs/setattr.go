@@ -164,17 +164,3 @@ func (f *FS) markParent(ctx context.Context, n *node) error {
 	}
 	return f.markKeeping(ctx, parent)
 }
-
-// Readlink returns a symlink's target.
-func (f *FS) Readlink(_ <-chan struct{}, h *fuse.InHeader) ([]byte, fuse.Status) {
-	n := f.tree.get(h.NodeId)
-	if n == nil {
-		return nil, fuse.Status(syscall.ESTALE)
-	}
-	n.mu.RLock()
-	defer n.mu.RUnlock()
-	if n.attr.mode&syscall.S_IFMT != syscall.S_IFLNK {
-		return nil, fuse.EINVAL
-	}
-	return []byte(n.attr.target), fuse.OK
-}

@@ -127,8 +127,8 @@ func Decode(meta map[string]string) Attr {
 
 // Encode sets the fields of a that a.Has names in meta, which must not be nil, and
 // removes their twins in other dialects. Other entries of meta stay. A field that cannot
-// be written (a time more than 2^62 seconds away, an empty link target, an id of
-// 2^32-1, which means "none") is removed instead.
+// be written (a time more than 2^62 seconds away, a link target that is empty or longer than
+// MaxTarget, an id of 2^32-1, which means "none") is removed instead.
 func Encode(meta map[string]string, a Attr) {
 	put := func(key, value string) {
 		delete(meta, twins[key])

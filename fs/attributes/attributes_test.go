@@ -113,7 +113,7 @@ func drawAttr(t *rapid.T) attributes.Attr {
 		Mtime:   instant("mtime"),
 		Atime:   instant("atime"),
 		Rdev:    rapid.Uint32().Draw(t, "rdev"),
-		Symlink: string(rapid.SliceOfN(rapid.ByteRange(1, 255), 1, 700).Draw(t, "target")),
+		Symlink: string(rapid.SliceOfN(rapid.ByteRange(1, 255), 1, 450).Draw(t, "target")),
 	}
 	if a.Has.Has(attributes.Symlink) {
 		a.Mode = attributes.TypeLink | 0o777
@@ -132,6 +132,13 @@ func TestRoundTrip(t *testing.T) {
 		before := attributes.Decode(meta)
 		a := drawAttr(t)
 		attributes.Encode(meta, a)
+		if a.Has.Has(attributes.Symlink) && attributes.Decode(meta).Has&attributes.Symlink == 0 {
+			if len(a.Symlink)*3 <= attributes.MaxTarget {
+				t.Fatalf("a target of %d bytes is not written", len(a.Symlink))
+			}
+			a.Has &^= attributes.Symlink
+			before.Has &^= attributes.Symlink
+		}
 		for key, value := range meta {
 			if len(value) > 256 {
 				t.Fatalf("%s has %d bytes", key, len(value))
@@ -188,13 +195,24 @@ func TestExactFormats(t *testing.T) {
 func TestShorterTargetLeavesNothing(t *testing.T) {
 	t.Parallel()
 	meta := map[string]string{}
-	attributes.Encode(meta, attributes.Attr{Symlink: strings.Repeat("é", 300), Has: attributes.Symlink})
-	if len(meta) != 9 {
-		t.Fatalf("1,800 bytes in %d values", len(meta))
+	attributes.Encode(meta, attributes.Attr{Symlink: strings.Repeat("é", 150), Has: attributes.Symlink})
+	if len(meta) != 5 {
+		t.Fatalf("900 bytes in %d values", len(meta))
 	}
 	attributes.Encode(meta, attributes.Attr{Symlink: "short", Has: attributes.Symlink})
 	if diff := cmp.Diff(map[string]string{"symlink-target": "short"}, meta); diff != "" {
 		t.Error(diff)
+	}
+}
+
+func TestLongTargetLeavesNothing(t *testing.T) {
+	t.Parallel()
+	for length, want := range map[int]int{attributes.MaxTarget: 6, attributes.MaxTarget + 1: 0} {
+		meta := map[string]string{"symlink-target": "old", "symlink-target-2": "er"}
+		attributes.Encode(meta, attributes.Attr{Symlink: strings.Repeat("x", length), Has: attributes.Symlink})
+		if len(meta) != want {
+			t.Errorf("%d bytes in %d values, want %d", length, len(meta), want)
+		}
 	}
 }
 

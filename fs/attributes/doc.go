@@ -21,7 +21,7 @@
 // FSx and s3fs keep the target of a symbolic link as the object's bytes. A link without
 // symlink-target (Mode says S_IFLNK, Has lacks Symlink) has its target there; a writer
 // that stores the target in both places is understood by everybody, and a long target
-// (S3 takes 2 KiB of metadata in all) fits in the bytes only.
+// (MaxTarget) fits in the bytes only.
 //
 // # What is read
 //

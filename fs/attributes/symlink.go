@@ -6,6 +6,10 @@ import (
 	"strings"
 )
 
+// MaxTarget is the longest encoded target of a symbolic link that Encode writes, in bytes: S3 takes
+// 2 KiB of metadata in all.
+const MaxTarget = 1024
+
 // chunk is how much of an encoded target one metadata value holds, in bytes.
 const chunk = 200
 
@@ -18,6 +22,9 @@ func splitTarget(meta map[string]string, target string) {
 	}
 	delete(meta, keySymlink)
 	rest := escape(target)
+	if len(rest) > MaxTarget {
+		return
+	}
 	for n := 1; rest != ""; n++ {
 		size := min(chunk, len(rest))
 		meta[chunkKey(n)] = rest[:size]
