@@ -40,6 +40,13 @@ const (
 	Immutable                      // never, once known
 )
 
+// Callbacks are what the write-back queue calls: see writeback.Config.
+type Callbacks struct {
+	BeforeStream func(*staging.File)
+	OnCommit     func(*staging.File, *staging.Snapshot, backend.Object)
+	OnFail       func(*staging.File, *staging.Snapshot, error)
+}
+
 // Config joins the parts of a mount. FS does not close them, except the queue that
 // NewQueue made.
 type Config struct {
@@ -47,8 +54,8 @@ type Config struct {
 	Blocks   *blocks.Cache
 	Metadata *metadata.Cache
 	Staging  *staging.Area
-	// NewQueue makes the write-back queue with the two callbacks of the inode layer.
-	NewQueue func(onCommit func(*staging.File, *staging.Snapshot, backend.Object), onFail func(*staging.File, *staging.Snapshot, error)) *writeback.Queue
+	// NewQueue makes the write-back queue with the callbacks of the inode layer, which set Config's.
+	NewQueue func(Callbacks) *writeback.Queue
 	// Capabilities of a bucket; called often, answers from memory.
 	Capabilities func(bucket string) backend.Capabilities
 

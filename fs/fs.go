@@ -59,7 +59,7 @@ func New(cfg Config) (*FS, error) {
 	}
 	root := f.tree.root()
 	root.attr = f.dirAttr()
-	f.queue = cfg.NewQueue(f.committed, f.failed)
+	f.queue = cfg.NewQueue(Callbacks{BeforeStream: f.describe, OnCommit: f.committed, OnFail: f.failed})
 	f.notices.Add(1)
 	go f.notifier()
 	if !cfg.ReadOnly {

@@ -38,6 +38,8 @@ type testOptions struct {
 	posix    PosixMode
 	state    string // "": a new directory
 	cacheDir string
+	limit    int64 // of staging; 0: none
+	partSize int64 // of multipart uploads; 0: the default
 	wrap     func(backend.Store) backend.Store
 }
 
@@ -64,14 +66,14 @@ func newTestMount(t *testing.T, o testOptions) *testMount {
 	check(t, err)
 	names, err := metadata.Open(metadata.Config{Lister: store, Reader: store, Path: filepath.Join(o.state, "metadata"), TTL: 10 * time.Second, NegativeTTL: time.Second, Log: log})
 	check(t, err)
-	area, err := staging.Open(staging.Config{Dir: filepath.Join(o.state, "staging"), Log: log})
+	area, err := staging.Open(staging.Config{Dir: filepath.Join(o.state, "staging"), Limit: o.limit, Log: log})
 	check(t, err)
 	m.fs, err = New(Config{
 		Store: store, Blocks: blockCache, Metadata: names, Staging: area,
-		NewQueue: func(done func(*staging.File, *staging.Snapshot, backend.Object), failed func(*staging.File, *staging.Snapshot, error)) *writeback.Queue {
+		NewQueue: func(call Callbacks) *writeback.Queue {
 			return writeback.New(writeback.Config{
-				Store: store, Capabilities: func(string) backend.Capabilities { return caps },
-				OnCommit: done, OnFail: failed, RetryTimeout: 5 * time.Second, Log: log,
+				Store: store, Capabilities: func(string) backend.Capabilities { return caps }, PartSize: o.partSize,
+				BeforeStream: call.BeforeStream, OnCommit: call.OnCommit, OnFail: call.OnFail, RetryTimeout: 5 * time.Second, Log: log,
 			})
 		},
 		Capabilities: func(string) backend.Capabilities { return caps },

@@ -180,7 +180,7 @@ func (a *attempt) store() (backend.Object, error) {
 
 // plan decides what to send. An upload of which nothing can be used is dropped.
 func (a *attempt) plan(up *openUpload) (Plan, error) {
-	opt := Options{PartSize: a.q.cfg.PartSize, Target: a.j.target, Condition: a.cond}
+	opt := Options{PartSize: a.q.cfg.PartSize, Target: a.j.target, Condition: a.cond, NoCopy: a.j.noCopy}
 	if up != nil {
 		opt.Done = up.done
 	}
@@ -252,6 +252,10 @@ func (a *attempt) copy(plan Plan) (backend.Object, error) {
 		a.q.counts.copies.Add(1)
 		a.q.counts.bytesCopied.Add(plan.Size)
 		return obj, nil
+	}
+	if backend.IsKind(err, backend.KindUnsupported) && a.j.stage == nil && !a.j.noCopy {
+		a.j.noCopy = true // of this key: by parts, or fetched and sent
+		return obj, errAgain
 	}
 	return obj, a.lostSource(err)
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/objmount/objmount/backend"
 	"github.com/objmount/objmount/backend/mem"
+	"github.com/objmount/objmount/cache/staging"
 )
 
 // liar is a store that accepts conditions and ignores them, as several do.
@@ -169,5 +170,77 @@ func TestVersionedSources(t *testing.T) {
 	r.has("a", data)
 	if r.store.Requests()["UploadPartCopy"] == 0 {
 		t.Error("a version could have been copied")
+	}
+}
+
+// TestCopyRefused: a store that can copy refuses it for one key or source. The bytes are fetched, on the
+// condition that they are still those of the version that the file refers to, and sent.
+func TestCopyRefused(t *testing.T) {
+	t.Parallel()
+	refuse := func(op string) mem.Rule {
+		return mem.Rule{Op: op, Do: []mem.Action{mem.Fail(backend.KindUnsupported)}}
+	}
+	for name, c := range map[string]struct {
+		rules []mem.Rule
+		want  map[string]int
+	}{
+		"parts":           {[]mem.Rule{refuse("UploadPartCopy")}, map[string]int{"CopyObject": 1}},
+		"objects":         {[]mem.Rule{refuse("CopyObject")}, map[string]int{"CopyObject": 1}},
+		"both":            {[]mem.Rule{refuse("CopyObject"), refuse("UploadPartCopy")}, map[string]int{"CopyObject": 1}},
+		"source replaced": {[]mem.Rule{refuse("CopyObject"), refuse("UploadPartCopy")}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t)
+			data := random(33, 100*kib)
+			src := r.put("source", data)
+			for _, rule := range c.rules {
+				r.faults.Add(rule)
+			}
+			whole, edited := r.create("whole"), r.create("edited")
+			for _, f := range []*staging.File{whole, edited} {
+				if err := f.SetRemote(0, remoteOf(src, src.Size), 0, src.Size); err != nil {
+					t.Fatal(err)
+				}
+			}
+			r.write(edited, []byte("change"), 50*kib)
+			if c.want == nil {
+				r.put("source", random(34, 100*kib))
+				for _, f := range []*staging.File{whole, edited} {
+					_, err := r.commit(f)
+					wantKind(t, err, backend.KindChanged)
+				}
+				return
+			}
+			r.mustCommit(whole)
+			r.has("whole", data)
+			if got := r.store.Requests()["CopyObject"]; got != c.want["CopyObject"] {
+				t.Errorf("%d CopyObject", got)
+			}
+			r.mustCommit(edited)
+			copy(data[50*kib:], "change")
+			r.has("edited", data)
+			r.noUploads("edited")
+		})
+	}
+}
+
+// TestPropertiesWhereCopyIsRefused: a change of properties is a copy of the object onto itself; where that is
+// refused, the object is stored anew.
+func TestPropertiesWhereCopyIsRefused(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	data := random(35, 60*kib)
+	f := r.edit(r.put("a", data))
+	for _, op := range []string{"CopyObject", "UploadPartCopy"} {
+		r.faults.Add(mem.Rule{Op: op, Do: []mem.Action{mem.Fail(backend.KindUnsupported)}})
+	}
+	if err := f.SetProperties(backend.Properties{Headers: backend.Headers{ContentType: "text/x-new"}}); err != nil {
+		t.Fatal(err)
+	}
+	r.mustCommit(f)
+	r.has("a", data)
+	if got := r.head("a").Headers.ContentType; got != "text/x-new" {
+		t.Errorf("content type %q", got)
 	}
 }

@@ -45,6 +45,41 @@ func TestLostReplyIsSuccess(t *testing.T) {
 	}
 }
 
+// forgetful completes uploads and says that there were none, as if a request was repeated on the way.
+type forgetful struct{ Store }
+
+func (s forgetful) CompleteUpload(ctx context.Context, in backend.CompleteInput) (backend.Object, error) {
+	if obj, err := s.Store.CompleteUpload(ctx, in); err != nil {
+		return obj, err
+	}
+	return backend.Object{}, &backend.Error{Kind: backend.KindNotExist, Op: "CompleteMultipartUpload", Bucket: in.Bucket, Key: in.Key}
+}
+
+// TestCompletedAndForgotten: VersityGW and Ceph forget an upload at once when they complete it, so a repeat
+// after a lost reply is told that there is no such upload.
+func TestCompletedAndForgotten(t *testing.T) {
+	t.Parallel()
+	for name, looks := range map[string]int{"at once": 0, "after an outage": 1} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, func(_ *rig, c *Config, _ *mem.Settings) { c.Store = forgetful{c.Store} })
+			data := random(22, 50*kib)
+			r.faults.Add(mem.Rule{Op: "HeadObject", Times: looks, Do: []mem.Action{mem.Fail(backend.KindUnreachable)}})
+			if looks == 0 { // no outage
+				r.faults.Clear()
+			}
+			f := r.create("a")
+			r.write(f, data, 0)
+			r.mustCommit(f)
+			r.has("a", data)
+			if fails, n := r.failures(), r.store.Requests()["CreateMultipartUpload"]; len(fails) > 0 || n != 1 {
+				t.Errorf("%d uploads were begun, failures %v", n, fails)
+			}
+			r.noUploads("a")
+		})
+	}
+}
+
 // The reply is lost and so is the look at the store: the repeat must not take its own object for
 // another client's.
 func TestLostReplyAndOutage(t *testing.T) {

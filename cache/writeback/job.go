@@ -56,6 +56,7 @@ type job struct {
 	recovered bool              // sealed by an earlier process, and nothing of the file was stored since
 	base      *staging.Remote   // the object that the file's content is stored as, older or without its properties
 	localOnly bool              // objects that have the same bytes as local extents are gone
+	noCopy    bool              // the store refused to copy the whole object
 	waiting   []*outcome
 	successor *job // took over those who wait
 }
@@ -109,7 +110,7 @@ func (j *job) settle(obj backend.Object, err error) {
 func (j *job) load(s *staging.Snapshot) {
 	exts, spec := s.Current()
 	j.snap, j.target, j.reads = s, spec.Target, referred(exts, spec.Target)
-	j.stage, j.localOnly, j.told = nil, false, backend.KindOther
+	j.stage, j.localOnly, j.noCopy, j.told = nil, false, false, backend.KindOther
 	j.sent.Store(0)
 }
 

@@ -169,7 +169,11 @@ func (q *Queue) sendPart(ctx context.Context, f *staging.File, caps backend.Capa
 	var err error
 	if part.Action == CopyPart {
 		stored, err = q.copyPart(ctx, caps, up, part)
-	} else {
+		if backend.IsKind(err, backend.KindUnsupported) { // of this key, or this source
+			part.Action = Merge
+		}
+	}
+	if part.Action != CopyPart {
 		stored, err = q.uploadPart(ctx, f, caps, up, part)
 	}
 	if err != nil {

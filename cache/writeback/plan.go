@@ -98,6 +98,7 @@ type Options struct {
 	CopySize  int64             // the usual size of a part that is copied; 512 MiB
 	Target    backend.ObjectID  // where the object goes
 	Condition backend.Condition // what must be there
+	NoCopy    bool              // the store refused to copy the whole object
 	Done      []staging.DonePart
 }
 
@@ -163,7 +164,7 @@ func PlanUpload(size int64, exts []staging.Extent, lim backend.Limits, caps back
 	if size == 0 {
 		return plan, nil
 	}
-	if src := wholeObject(size, exts); src != nil && size <= lim.MaxCopy && copyable(src, caps.CopySourceIfMatch) && !betterPut(size, exts, src, caps, opt) {
+	if src := wholeObject(size, exts); src != nil && !opt.NoCopy && size <= lim.MaxCopy && copyable(src, caps.CopySourceIfMatch) && !betterPut(size, exts, src, caps, opt) {
 		plan.Kind, plan.Source = KindCopy, src
 		return plan, nil
 	}

@@ -138,8 +138,7 @@ func (s *stream) begin(size int64) (int64, error) {
 	if next > 0 {
 		return next, nil
 	}
-	spec, generation := s.file.Spec(), s.file.Generation()
-	s.caps = s.q.cfg.Capabilities(spec.Target.Bucket)
+	s.caps = s.q.cfg.Capabilities(s.file.Spec().Target.Bucket)
 	lim := fillLimits(s.caps.Limits)
 	s.opt = Options{PartSize: s.q.cfg.PartSize}.withDefaults(lim)
 	if !s.plan(tail, lim, size) {
@@ -147,7 +146,7 @@ func (s *stream) begin(size int64) (int64, error) {
 	}
 	s.q.abandonUpload(s.file) // of an earlier time
 	s.q.cfg.BeforeStream(s.file)
-	spec = s.file.Spec()
+	spec, generation := s.file.Spec(), s.file.Generation()
 	props := tagged(spec.Properties, tagOf(generation, s.file))
 	id, err := s.q.create(s.file, spec.Target, props, generation)
 	if err != nil {

@@ -27,6 +27,7 @@ type parts struct {
 	cfg          *config
 	log          *slog.Logger
 	store        *s3.Store
+	patient      *patient // the same store, for everything but uploads
 	endpoint     string
 	slot         *slot
 	capabilities *capabilities
@@ -72,6 +73,7 @@ func (p *parts) openStore(ctx context.Context) error {
 	}
 	p.closeLater(func(context.Context) error { return p.store.Close() })
 	p.endpoint = p.store.Endpoint()
+	p.patient = &patient{Store: p.store, limit: time.Duration(c.retryTimeout), log: p.log}
 	if c.src.bucket == "" {
 		_, err = p.store.ListBuckets(ctx)
 	} else {
@@ -117,7 +119,7 @@ func (p *parts) openCapabilities(ctx context.Context) error {
 func (p *parts) openBlocks(context.Context) error {
 	m := divideMemory(int64(p.cfg.memoryLimit))
 	debug.SetMemoryLimit(m.goHeap)
-	conf := blocks.Config{Reader: p.store, Memory: m.blocks, Checksum: s3.NewCRC64NVME, Log: p.log, Requests: min(64, p.cfg.maxConnections.n)}
+	conf := blocks.Config{Reader: p.patient, Memory: m.blocks, Checksum: s3.NewCRC64NVME, Log: p.log, Requests: min(64, p.cfg.maxConnections.n)}
 	if p.cfg.cacheSize > 0 {
 		// Objects of one name in two stores may have one ETag and different bytes.
 		dir := filepath.Join(p.cfg.places.cache, "blocks", scope{Endpoint: p.endpoint}.id())
@@ -182,7 +184,7 @@ func usedBy(dir string) int64 {
 func (p *parts) openMetadata(context.Context) error {
 	c := p.cfg
 	conf := metadata.Config{
-		Lister: p.store, Reader: p.store, TTL: time.Duration(c.metadataTTL), NegativeTTL: time.Duration(c.negativeTTL),
+		Lister: p.patient, Reader: p.patient, TTL: time.Duration(c.metadataTTL), NegativeTTL: time.Duration(c.negativeTTL),
 		MaxEntries: divideMemory(int64(c.memoryLimit)).entries, Log: p.log,
 	}
 	dir := filepath.Join(c.places.cache, "attributes")
@@ -260,7 +262,7 @@ func (p *parts) openFS(context.Context) error {
 	c := p.cfg
 	var err error
 	p.fs, err = fs.New(fs.Config{
-		Store: p.store, Blocks: p.blocks, Metadata: p.metadata, Staging: p.staging, NewQueue: p.newQueue, Capabilities: p.capabilities.of,
+		Store: p.patient, Blocks: p.blocks, Metadata: p.metadata, Staging: p.staging, NewQueue: p.newQueue, Capabilities: p.capabilities.of,
 		Bucket: c.src.bucket, Prefix: c.src.prefix, ReadOnly: c.readOnly,
 		UID: c.uid.id, GID: c.gid.id, FileMode: c.shownFileMode, DirMode: c.shownDirMode,
 		Posix: posixModes[c.posix.value], Commit: commitModes[c.commit.value], LocalFsync: c.fsync.value == "local",
@@ -274,11 +276,11 @@ func (p *parts) openFS(context.Context) error {
 	return nil
 }
 
-func (p *parts) newQueue(onCommit func(*staging.File, *staging.Snapshot, backend.Object), onFail func(*staging.File, *staging.Snapshot, error)) *writeback.Queue {
+func (p *parts) newQueue(call fs.Callbacks) *writeback.Queue {
 	return writeback.New(writeback.Config{
 		Store: p.store, Capabilities: p.capabilities.of, Checksum: s3.Checksum,
 		Parts: p.cfg.parallelParts.n, PartSize: int64(p.cfg.partSize), BufferLimit: divideMemory(int64(p.cfg.memoryLimit)).merge,
 		RetryTimeout: max(time.Duration(p.cfg.retryTimeout), time.Millisecond), // 0 means not to wait, there the default
-		OnCommit:     onCommit, OnFail: onFail, Log: p.log,
+		BeforeStream: call.BeforeStream, OnCommit: call.OnCommit, OnFail: call.OnFail, Log: p.log,
 	})
 }
