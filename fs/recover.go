@@ -94,6 +94,23 @@ func (f *FS) recoverIntent(intent staging.Intent) {
 	}
 }
 
+// scratch notes that the staged content of a node is of no use but to programs that have it open: its name is
+// gone, or has another object that is stored, and what had to be deleted is deleted or promised. After a
+// crash it is not kept. A nil node is nothing.
+func (f *FS) scratch(n *node) {
+	if n == nil {
+		return
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.staged == nil || !n.doomed || n.staged.State() == staging.StateScratch {
+		return
+	}
+	if err := n.staged.SetState(staging.StateScratch, ""); err != nil {
+		f.log.Warn("journal", "error", err.Error())
+	}
+}
+
 // waitsForCommit tells whether staged content under another key still refers to an object, and
 // makes its delete follow that commit.
 func (f *FS) waitsForCommit(d *deferredDelete) bool {

@@ -223,6 +223,7 @@ func (f *FS) arrive(n *node, old *version, obj backend.Object, m move) {
 		shown.Metadata, shown.HasMetadata = meta, true
 	}
 	f.replaceTarget(m)
+	f.scratch(m.target)
 	f.tree.move(n, m.to, m.name, m.component)
 	f.cfg.Metadata.Removed(old.remote.Bucket, old.remote.Key)
 	f.cfg.Metadata.Stored(shown)

@@ -120,6 +120,9 @@ func (f *FS) preserve(ctx context.Context, n *node) (*staging.File, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := file.SetState(staging.StateScratch, ""); err != nil {
+		return nil, err
+	}
 	h := &handle{node: n}
 	defer h.close()
 	buf := make([]byte, 1<<20)

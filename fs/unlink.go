@@ -117,6 +117,7 @@ func (f *FS) remove(ctx context.Context, n *node) error {
 		f.revive(n)
 		return err
 	}
+	f.scratch(n)
 	for _, source := range after {
 		f.deleteAfter(source)
 	}

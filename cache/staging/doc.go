@@ -55,6 +55,7 @@
 //	                            without one interrupted, or gone if not even its file reached the disk
 //	sealed, written since       sealed as above, and an interrupted file of its own with what was written since
 //	conflict, interrupted       the same, with its reason
+//	scratch                     nothing; after a power failure within a second what it was before
 //	committed or removed        nothing; after a power failure within a second possibly sealed once more
 //	                            (write-back finds its generation in the store)
 //	a torn record at the end    is left out

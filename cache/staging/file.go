@@ -198,8 +198,10 @@ func (f *File) SetProperties(p backend.Properties) error {
 
 // SetState records that the file lost (StateConflict), that its writer did not finish
 // (StateInterrupted), that what it holds now is to be uploaded after all (StateSealed), or that it is
-// not, which takes the promise of its last seal back (StateOpen; after a crash it is interrupted, with that
-// reason). StateCommitted is set by Committed only.
+// not, which takes the promise of its last seal back: StateOpen is interrupted after a crash, with that
+// reason, and StateScratch is gone. So a file becomes StateScratch only when it is certain, and in the journal
+// before, that nobody but the programs that have it open will ask for its bytes; its multipart upload
+// was cancelled before. Both can be sealed again. StateCommitted is set by Committed only.
 func (f *File) SetState(state State, reason string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -210,8 +212,12 @@ func (f *File) SetState(state State, reason string) error {
 	switch state {
 	case StateSealed:
 		return f.sealLocked()
-	case StateOpen:
-		records = f.unsealLocked()
+	case StateOpen, StateScratch:
+		if !f.recorded && state == StateScratch { // its first record says it
+			f.state, f.reason = state, reason
+			return nil
+		}
+		records = f.unsealLocked(state)
 	case StateConflict, StateInterrupted:
 		if !f.recorded || f.mapDue {
 			records = append(records, f.record(recordCheckpoint, f.contentLocked()))
@@ -223,7 +229,7 @@ func (f *File) SetState(state State, reason string) error {
 	if err := f.journalLocked(records...); err != nil {
 		return err
 	}
-	if state == StateOpen {
+	if state == StateOpen || state == StateScratch {
 		f.promise, f.fallback = nil, 0
 	}
 	f.state, f.reason = state, reason
@@ -231,9 +237,9 @@ func (f *File) SetState(state State, reason string) error {
 }
 
 // unsealLocked returns the records of a file without a promise: its content, and its upload.
-func (f *File) unsealLocked() []record {
+func (f *File) unsealLocked(state State) []record {
 	c := f.contentLocked()
-	c.state = StateOpen
+	c.state = state
 	records := []record{f.record(recordCommit, c)}
 	if f.upload != nil {
 		records = append(records, f.uploadRecord(f.upload))

@@ -118,6 +118,11 @@ func (r *recovery) file(h *history) {
 		r.gone = append(r.gone, h.file)
 		return
 	}
+	if h.state == StateScratch {
+		r.gone = append(r.gone, h.file)
+		r.fixes = append(r.fixes, record{kind: recordRemove, file: h.file})
+		return
+	}
 	power := r.said.boot != a.disk.Boot() && !r.said.closed
 	now, state, reason := r.choose(h, size, exists, power)
 	if now == nil {

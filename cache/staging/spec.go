@@ -56,6 +56,9 @@ const (
 	StateConflict
 	// StateInterrupted: its writer did not finish it. It is kept for the user.
 	StateInterrupted
+	// StateScratch: kept only for programs that have it open: no name leads to it any more, or an object
+	// has the same bytes. Nothing is promised; after a crash it is gone.
+	StateScratch
 )
 
 // String is one lower-case word.
@@ -71,6 +74,8 @@ func (s State) String() string {
 		return "conflict"
 	case StateInterrupted:
 		return "interrupted"
+	case StateScratch:
+		return "scratch"
 	}
 	return "unknown"
 }

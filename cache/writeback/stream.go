@@ -62,7 +62,7 @@ func (f *flight) ended() bool {
 // there is nothing to do. A file gets a multipart upload when two parts are complete.
 func (q *Queue) Grown(f *staging.File) {
 	size := f.Size()
-	if size < 2*q.cfg.PartSize {
+	if size < 2*q.cfg.PartSize || f.State() == staging.StateScratch {
 		return
 	}
 	q.mu.Lock()

@@ -163,6 +163,21 @@ func TestStreamedAppend(t *testing.T) {
 }
 
 // Holes, and changes in the middle of an object, are not streamed.
+// TestScratchIsNotStreamed: what will never be stored is not sent.
+func TestScratchIsNotStreamed(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	f := r.create("a")
+	if err := f.SetState(staging.StateScratch, ""); err != nil {
+		t.Fatal(err)
+	}
+	r.grow(f, random(52, 60*kib))
+	if err := r.q.Close(context.Background()); err != nil { // waits for what runs
+		t.Fatal(err)
+	}
+	r.requests(map[string]int{})
+}
+
 func TestNotStreamed(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
