@@ -146,17 +146,19 @@ func (f *FS) freshen(r *request, n *node) error {
 	pinned := n.staged != nil || n.opens > 0 || n.doomed
 	fresh := time.Since(n.checked) < f.cfg.TTL || f.cfg.Consistency == Immutable
 	n.mu.RUnlock()
-	if pinned || fresh || n.id == rootID {
-		return nil
-	}
 	f.tree.mu.RLock()
 	parent, name, detached, isBucket := n.parent, n.name, n.detached, n.bucket != ""
 	f.tree.mu.RUnlock()
-	if detached {
-		return syscall.ESTALE
-	}
-	if isBucket {
+	switch {
+	case n.id == rootID || isBucket:
+		if _, err := f.keepingFor(r, n); err != nil {
+			f.log.Debug("marker of the root", "error", err.Error()) // shown as last known
+		}
 		return nil
+	case pinned || fresh:
+		return nil
+	case detached:
+		return syscall.ESTALE
 	}
 	again, err := f.lookup(r, parent, name)
 	if err != nil {

@@ -182,8 +182,11 @@ func (f *FS) propertiesLocked(n *node) backend.Properties {
 		props.Metadata = make(map[string]string)
 	}
 	delete(props.Metadata, backend.MetaGeneration)
-	if f.ownLocked(n) || attributes.Decode(props.Metadata).Has != 0 {
+	switch {
+	case f.ownLocked(n):
 		n.attr.encode(props.Metadata)
+	case attributes.Decode(props.Metadata).Has.Has(attributes.Mtime): // the others are not shown here, and stay
+		attributes.Encode(props.Metadata, attributes.Attr{Mtime: n.attr.mtime, Has: attributes.Mtime})
 	}
 	if props.Headers.ContentType == "" && n.attr.mode&syscall.S_IFMT == syscall.S_IFREG && n.props == nil {
 		props.Headers.ContentType = contentType(n.staged, n.inherited)

@@ -193,7 +193,11 @@ func (f *FS) lookupBucket(ctx context.Context, root *node, name string) (*node, 
 		}
 		return nil, err
 	}
-	return f.bucketNode(root, name), nil
+	n := f.bucketNode(root, name)
+	if _, err := f.keeping(ctx, n); err != nil {
+		return nil, err
+	}
+	return n, nil
 }
 
 // bucketNode returns the node of a bucket that exists.

@@ -128,7 +128,7 @@ func (f *FS) marked(dir *node, obj backend.Object, props backend.Properties, s k
 		f.cfg.Metadata.Stored(obj)
 	}
 	s.exists, s.asked, s.marker = true, true, &obj
-	f.setKeeping(dir, s, nil)
+	f.setKeeping(dir, s)
 }
 
 // clearContent removes the bytes of a directory's marker: the marker stays, without them.

@@ -2,6 +2,7 @@ package fs
 
 import (
 	"context"
+	"maps"
 	"strconv"
 	"syscall"
 	"time"
@@ -11,8 +12,8 @@ import (
 	"github.com/objmount/objmount/fs/names"
 )
 
-// unmarkedFor is how long a directory without a marker is not asked for one again.
-const unmarkedFor = 2 * time.Minute
+// markerFor is how long a directory is not asked for its marker again, where it has one and where not.
+const markerFor = 2 * time.Minute
 
 // markerType is the content type of directory markers.
 const markerType = "application/x-directory"
@@ -47,10 +48,8 @@ func (f *FS) keeping(ctx context.Context, dir *node) (keepState, error) {
 	if f.cfg.Posix == PosixOff {
 		return keepState{known: true}, nil
 	}
-	dir.mu.RLock()
-	state := dir.keeps
-	dir.mu.RUnlock()
-	if state.known && (state.kept && f.cfg.Posix == PosixAuto || time.Since(state.checked) < max(f.cfg.TTL, unmarkedFor)) {
+	state := f.keepState(dir)
+	if state.known && time.Since(state.checked) < max(f.cfg.TTL, markerFor) {
 		return state, nil
 	}
 	f.tree.mu.RLock()
@@ -59,45 +58,73 @@ func (f *FS) keeping(ctx context.Context, dir *node) (keepState, error) {
 	if parent == nil && !isBucket { // the list of buckets
 		return keepState{known: true}, nil
 	}
+	if f.isPart(dir) { // it has no marker, and shows what is in the directory around it
+		return f.keeping(ctx, parent)
+	}
 	if !isBucket && parent != nil && f.cfg.Posix == PosixAuto {
 		above, err := f.keeping(ctx, parent)
 		if err != nil {
 			return keepState{}, err
 		}
 		if !above.kept {
-			return f.setKeeping(dir, keepState{}, nil), nil
+			return f.setKeeping(dir, keepState{}), nil
 		}
 	}
-	obj, err := f.cfg.Store.Head(ctx, f.markerOf(dir), backend.GetOptions{})
-	if backend.IsKind(err, backend.KindNotExist) || backend.IsKind(err, backend.KindPermission) {
-		return f.setKeeping(dir, keepState{kept: f.cfg.Posix == PosixOn, asked: true}, nil), nil
-	}
-	if err != nil {
-		return keepState{}, err
-	}
-	props := backend.PropertiesOf(obj)
-	dir.mu.Lock()
-	dir.props = &props
-	dir.mu.Unlock()
-	kept := f.cfg.Posix == PosixOn || attributes.Decode(obj.Metadata).Has != 0
-	state = keepState{kept: kept, exists: true, asked: true, marker: &obj}
-	if seconds, err := strconv.ParseInt(obj.Metadata[metaSince], 10, 64); err == nil && f.cfg.Posix == PosixAuto {
-		state.since = time.Unix(seconds, 0)
-	}
-	return f.setKeeping(dir, state, obj.Metadata), nil
+	return f.askKeeping(ctx, dir, state)
 }
 
-func (f *FS) setKeeping(dir *node, s keepState, meta map[string]string) keepState {
+// askKeeping asks for a directory's marker. Who comes meanwhile goes on with what was known before, and
+// so does everybody where the store does not answer.
+func (f *FS) askKeeping(ctx context.Context, dir *node, before keepState) (keepState, error) {
+	dir.mu.Lock()
+	if dir.keeps.known {
+		dir.keeps.checked = time.Now()
+	}
+	dir.mu.Unlock()
+	obj, err := f.cfg.Store.Head(ctx, f.markerOf(dir), backend.GetOptions{})
+	missing := backend.IsKind(err, backend.KindNotExist) || backend.IsKind(err, backend.KindPermission)
+	if err != nil && !missing {
+		if before.known {
+			return before, nil
+		}
+		return keepState{}, err
+	}
+	state := keepState{known: true, checked: time.Now(), kept: f.cfg.Posix == PosixOn, asked: true}
+	props := backend.PropertiesOf(obj)
+	if !missing {
+		state.exists, state.marker = true, &obj
+		state.kept = state.kept || attributes.Decode(obj.Metadata).Has != 0
+		if seconds, err := strconv.ParseInt(obj.Metadata[metaSince], 10, 64); err == nil && f.cfg.Posix == PosixAuto {
+			state.since = time.Unix(seconds, 0)
+		}
+	}
+	dir.mu.Lock()
+	defer dir.mu.Unlock()
+	if dir.keeps.marker != before.marker || dir.keeps.kept && !before.kept {
+		return dir.keeps, nil // written by this mount meanwhile
+	}
+	if before.kept && !state.kept { // the files in it still have theirs
+		state.kept, state.since = true, before.since
+	}
+	if changed := dir.props == nil || !maps.Equal(dir.props.Metadata, props.Metadata); !missing && changed {
+		if dir.props = &props; state.kept {
+			dir.attr.apply(props.Metadata)
+		}
+	}
+	dir.keeps = state
+	return state, nil
+}
+
+// setKeeping takes over what is known of a directory without its marker.
+func (f *FS) setKeeping(dir *node, s keepState) keepState {
 	s.known, s.checked = true, time.Now()
 	dir.mu.Lock()
 	defer dir.mu.Unlock()
 	if dir.keeps.kept && !s.kept {
+		dir.keeps.checked = s.checked
 		return dir.keeps // marked by this mount meanwhile
 	}
 	dir.keeps = s
-	if s.kept {
-		dir.attr.apply(meta)
-	}
 	return s
 }
 
@@ -143,16 +170,40 @@ func (f *FS) markKeeping(ctx context.Context, dir *node) error {
 	return f.writeMarker(ctx, dir, true)
 }
 
+// keepArriving makes a directory keep attributes before a node that has some is moved there.
+func (f *FS) keepArriving(ctx context.Context, n, to *node) error {
+	if f.cfg.Posix != PosixAuto || f.keepState(to).kept {
+		return nil
+	}
+	n.mu.RLock()
+	own := f.ownLocked(n) || n.keeps.kept
+	v, props := n.current, n.props
+	n.mu.RUnlock()
+	var meta map[string]string
+	switch {
+	case own || n.dir:
+	case props != nil:
+		meta = props.Metadata
+	case v != nil:
+		o := backend.Object{Bucket: v.remote.Bucket, Key: v.remote.Key, ETag: v.remote.ETag, LastModified: v.modified}
+		meta, _ = f.cfg.Metadata.Attributes(o)
+	}
+	if !own && attributes.Decode(meta).Has == 0 {
+		return nil
+	}
+	return f.markKeeping(ctx, to)
+}
+
 // metaFor returns the user metadata that holds an object's attributes: nil where none are kept.
 // One HEAD where it is not remembered; siblings are fetched with it.
 func (f *FS) metaFor(ctx context.Context, dir *node, o backend.Object) (map[string]string, error) {
-	if o.HasMetadata {
-		f.cfg.Metadata.Remember(o)
-		return o.Metadata, nil
-	}
 	state, err := f.keeping(ctx, dir)
 	if err != nil || !state.kept {
 		return nil, err
+	}
+	if o.HasMetadata {
+		f.cfg.Metadata.Remember(o)
+		return o.Metadata, nil
 	}
 	if !o.LastModified.IsZero() && o.LastModified.Before(state.since) {
 		return nil, nil

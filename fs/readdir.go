@@ -362,7 +362,7 @@ func (f *FS) knownNode(d *dirHandle, e *dirEntry) *node {
 	}
 	o := *e.entry.Object
 	var meta map[string]string
-	if o.HasMetadata {
+	if state.kept && o.HasMetadata {
 		meta = o.Metadata
 	} else if state.kept && !o.LastModified.Before(state.since) {
 		known, ok := f.cfg.Metadata.Attributes(o)

@@ -83,6 +83,9 @@ func (f *FS) rename(ctx context.Context, from *node, oldName string, m move) err
 			return err
 		}
 	}
+	if err := f.keepArriving(ctx, n, m.to); err != nil {
+		return err
+	}
 	if n.dir {
 		err = f.renameDir(ctx, n, m)
 	} else {
