@@ -30,10 +30,9 @@ func (f *FS) commit(ctx context.Context, n *node, o commitOptions) error {
 	if err := f.prepareCommit(ctx, n, o); err != nil {
 		return err
 	}
-	if err := f.moving.wait(ctx, f.tree, n); err != nil {
+	if err := f.lockSteady(ctx, n); err != nil {
 		return err
 	}
-	n.mu.Lock()
 	file := n.staged
 	if file == nil || n.doomed {
 		err := n.failure

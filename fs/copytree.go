@@ -46,7 +46,7 @@ func (f *FS) copyTree(ctx context.Context, d dirMove, copiedBefore func(key stri
 				continue
 			}
 			group.Go(func() error {
-				to, err := f.copyOne(ctx, o, backend.ObjectID{Bucket: d.ToBucket, Key: d.To + strings.TrimPrefix(o.Key, d.From)})
+				to, err := f.copyOver(ctx, o, backend.ObjectID{Bucket: d.ToBucket, Key: d.To + strings.TrimPrefix(o.Key, d.From)})
 				if err != nil {
 					return err
 				}
@@ -62,6 +62,20 @@ func (f *FS) copyTree(ctx context.Context, d dirMove, copiedBefore func(key stri
 		in.Token = page.Next
 	}
 	return done, group.Wait()
+}
+
+// copyOver is copyOne to a key that may still have an object that was unlinked while it is open.
+func (f *FS) copyOver(ctx context.Context, o backend.Object, to backend.ObjectID) (backend.Object, error) {
+	unlinked, err := f.takeBack(to)
+	if err != nil {
+		return backend.Object{}, err
+	}
+	f.preserveUnlinked(ctx, unlinked)
+	obj, err := f.copyOne(ctx, o, to)
+	if err != nil && unlinked != nil {
+		f.promiseAgain(unlinked)
+	}
+	return obj, err
 }
 
 // copyOne copies an object, by parts where it is larger than one CopyObject may be.
@@ -141,9 +155,13 @@ func (f *FS) copyLarge(ctx context.Context, o backend.Object, to backend.ObjectI
 	return f.queue.Commit(ctx, snap)
 }
 
-// undoCopies removes what a failed rename had copied.
-func (f *FS) undoCopies(copies []copied) {
+// undoCopies removes what a failed rename had copied, but for a key that was there before: the marker of the
+// directory that it was to replace.
+func (f *FS) undoCopies(copies []copied, before string) {
 	for _, c := range copies {
+		if c.to.Key == before {
+			continue
+		}
 		if err := f.deleteObject(f.ctx, c.to.ID(), c.to.ETag); err != nil {
 			f.log.Warn("a copy of a failed rename stays", "key", c.to.Key, "error", err.Error())
 		}

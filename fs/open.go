@@ -279,6 +279,7 @@ func (f *FS) newFile(ctx context.Context, parent *node, name string, a attr) (*n
 		return nil, err
 	}
 	if old != nil { // unlinked, but still there for those who have it open: the new file replaces it
+		f.preserveUnlinked(f.ctx, old)
 		condition = backend.Condition{IfMatch: old.ETag}
 	}
 	file, err := f.cfg.Staging.Create(staging.Spec{Target: id, Condition: condition})

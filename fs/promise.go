@@ -22,6 +22,7 @@ type deferredDelete struct {
 
 	intent uint64
 	remote *staging.Remote // nil after a restart
+	node   *node           // that was unlinked while it is open; nil: none
 
 	mu   sync.Mutex // held while it is carried out
 	over bool       // done, or taken back; guarded by mu
@@ -70,9 +71,10 @@ func (p *promises) drop(d *deferredDelete) {
 	}
 }
 
-// promiseDelete journals a delete and hides the name until it is done.
-func (f *FS) promiseDelete(r *staging.Remote) (*deferredDelete, error) {
-	d := &deferredDelete{Bucket: r.Bucket, Key: r.Key, ETag: r.ETag, remote: r}
+// promiseDelete journals a delete and hides the name until it is done. n is the node that is unlinked
+// while it is open, or nil.
+func (f *FS) promiseDelete(r *staging.Remote, n *node) (*deferredDelete, error) {
+	d := &deferredDelete{Bucket: r.Bucket, Key: r.Key, ETag: r.ETag, remote: r, node: n}
 	payload, err := json.Marshal(d)
 	if err != nil {
 		return nil, err

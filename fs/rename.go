@@ -161,7 +161,7 @@ func (f *FS) renameStored(ctx context.Context, n *node, v *version, m move, cond
 	if err != nil {
 		return f.sourceGone(n, v, err)
 	}
-	promise, err := f.promiseDelete(v.remote)
+	promise, err := f.promiseDelete(v.remote, nil)
 	if err != nil {
 		return err
 	}
@@ -268,7 +268,7 @@ func (f *FS) renameStaged(ctx context.Context, n *node, m move, condition backen
 	f.replaceTarget(m)
 	f.tree.move(n, m.to, m.name, m.component)
 	n.mu.Lock()
-	finished := n.staged == file && file.State() == staging.StateSealed && !n.written && n.active == 0
+	finished := n.staged == file && file.State() == staging.StateSealed && !file.Dirty()
 	stored := n.current != nil
 	if finished {
 		err = f.resealLocked(n, file)
@@ -297,7 +297,7 @@ func (f *FS) promiseOldName(n *node, before staging.Spec, now backend.ObjectID) 
 		if id := (backend.ObjectID{Bucket: r.Bucket, Key: r.Key}); id == now || f.promises.has(id) {
 			continue
 		}
-		promise, err := f.promiseDelete(r)
+		promise, err := f.promiseDelete(r, nil)
 		if err != nil {
 			return err
 		}

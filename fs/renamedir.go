@@ -46,9 +46,9 @@ func (f *FS) renameDir(ctx context.Context, n *node, m move) error {
 	defer f.renames.Unlock()
 	at := f.tree.locate(n)
 	d := dirMove{Bucket: at.bucket, From: at.key, ToBucket: m.place.bucket, To: m.place.key + "/"}
-	f.moving.begin(n)
+	f.moving.begin(n, at)
 	defer f.moving.end()
-	waiting, err := f.pauseBelow(ctx, n)
+	waiting, err := f.pauseBelow(ctx, n, at)
 	if err != nil {
 		return err
 	}
@@ -60,7 +60,11 @@ func (f *FS) renameDir(ctx context.Context, n *node, m move) error {
 	}
 	copies, err := f.copyTree(ctx, d, nil)
 	if err != nil {
-		f.undoCopies(copies)
+		before := ""
+		if m.target != nil {
+			before = d.To
+		}
+		f.undoCopies(copies, before)
 		f.moving.end()
 		f.resume(waiting)
 		if dropErr := f.cfg.Staging.DropIntent(intent); dropErr != nil {
@@ -79,6 +83,7 @@ func (f *FS) renameDir(ctx context.Context, n *node, m move) error {
 	f.moving.end()
 	f.resume(waiting)
 	f.dropSources(ctx, intent, copies)
+	f.cfg.Metadata.PrefixRemoved(d.Bucket, d.From) // who listed it meanwhile has seen them
 	return nil
 }
 
@@ -137,24 +142,25 @@ func (f *FS) parentOf(n *node) *node {
 	return n.parent
 }
 
-// pauseBelow stops the uploads of everything below a directory and returns their nodes.
-func (f *FS) pauseBelow(ctx context.Context, dir *node) ([]*node, error) {
-	var nodes []*node
-	f.tree.below(dir, func(n *node) { nodes = append(nodes, n) })
+// pauseBelow stops the uploads of everything below a directory, and of files that refer to objects
+// there. It returns their nodes.
+func (f *FS) pauseBelow(ctx context.Context, dir *node, at place) ([]*node, error) {
 	var waiting []*node
-	for _, n := range nodes {
+	for _, n := range f.staged.all() {
+		below := f.tree.isBelow(n, dir)
 		n.mu.RLock()
 		file := n.staged
+		concerned := file != nil && !n.doomed && (below || n.refersBelowLocked(at.bucket, at.key))
 		n.mu.RUnlock()
-		if file == nil {
+		if !concerned {
 			continue
 		}
+		waiting = append(waiting, n)
 		if _, err := f.queue.Cancel(ctx, file); err != nil {
 			f.moving.end()
 			f.resume(waiting)
 			return nil, err
 		}
-		waiting = append(waiting, n)
 	}
 	return waiting, nil
 }
@@ -162,60 +168,94 @@ func (f *FS) pauseBelow(ctx context.Context, dir *node) ([]*node, error) {
 // resume queues again what pauseBelow stopped, where it was finished.
 func (f *FS) resume(waiting []*node) {
 	for _, n := range waiting {
-		n.mu.Lock()
-		file := n.staged
-		due := file != nil && file.State() == staging.StateSealed && n.writers == 0
-		if due {
-			if err := f.resealLocked(n, file); err != nil {
-				f.log.Warn("journal", "error", err.Error())
-			}
-		}
-		n.mu.Unlock()
-		if due {
-			if err := f.commit(f.ctx, n, commitOptions{}); err != nil {
-				f.log.Warn("upload", "error", err.Error())
-			}
+		if err := f.requeue(n); err != nil {
+			f.log.Warn("upload", "error", err.Error())
 		}
 	}
 }
 
+// requeue hands content to write-back again whose upload was stopped. Content that a program still writes
+// is left to its close.
+func (f *FS) requeue(n *node) error {
+	n.mu.Lock()
+	file := n.staged
+	sealed := file != nil && !n.doomed && file.State() == staging.StateSealed && !file.Dirty()
+	var err error
+	if sealed {
+		err = f.resealLocked(n, file)
+	}
+	due := sealed || file != nil && n.writers == 0
+	n.mu.Unlock()
+	if err == nil && due {
+		err = f.commit(f.ctx, n, commitOptions{})
+	}
+	return err
+}
+
 // followCopies moves the pinned versions, staged content and cached blocks of nodes below a
-// renamed directory to the new keys.
+// renamed directory to the new keys, and with them what any staged content refers to.
 func (f *FS) followCopies(dir *node, d dirMove, copies []copied) {
 	byKey := make(map[string]copied, len(copies))
 	for _, c := range copies {
 		byKey[c.from.Key] = c
 	}
+	moved := func(r *staging.Remote) (copied, bool) {
+		c, ok := byKey[r.Key]
+		return c, ok && r.Bucket == d.Bucket && r.ETag == c.from.ETag
+	}
 	f.tree.below(dir, func(n *node) {
-		if n.dir {
-			return
-		}
 		n.mu.Lock()
 		defer n.mu.Unlock()
-		if old := n.current; old != nil {
-			if c, ok := byKey[old.remote.Key]; ok && d.Bucket == old.remote.Bucket && c.from.ETag == old.remote.ETag {
-				v := newVersion(c.to)
-				if n.staged != nil {
-					if err := n.staged.Rebase(old.remote, v.remote); err != nil {
-						f.log.Warn("journal", "error", err.Error())
-					}
-				}
-				f.cfg.Blocks.Move(old.blocks(), v.blocks())
-				n.current = v
-			}
-		}
-		if n.staged == nil {
+		if n.dir || n.current == nil {
 			return
 		}
-		condition := backend.Condition{IfNoneMatch: true}
-		if c, ok := byKey[n.staged.Spec().Target.Key]; ok {
-			condition = backend.Condition{IfMatch: c.to.ETag}
-		}
-		target := backend.ObjectID{Bucket: d.ToBucket, Key: f.tree.locate(n).key}
-		if err := n.staged.SetTarget(target, condition); err != nil {
-			f.log.Warn("journal", "error", err.Error())
+		if c, ok := moved(n.current.remote); ok {
+			v := newVersion(c.to)
+			f.cfg.Blocks.Move(n.current.blocks(), v.blocks())
+			f.rebaseLocked(n, n.current.remote, v.remote)
+			n.current = v
 		}
 	})
+	for _, n := range f.staged.all() {
+		below := f.tree.isBelow(n, dir)
+		n.mu.Lock()
+		if n.staged != nil {
+			for _, e := range n.staged.Extents(0, n.staged.Size()) {
+				if e.Object == nil {
+					continue
+				}
+				if c, ok := moved(e.Object); ok {
+					f.rebaseLocked(n, e.Object, newVersion(c.to).remote)
+				}
+			}
+			if below && !n.doomed {
+				f.retargetLocked(n, d, byKey)
+			}
+		}
+		n.mu.Unlock()
+	}
+}
+
+func (f *FS) rebaseLocked(n *node, old, now *staging.Remote) {
+	if n.staged == nil {
+		return
+	}
+	if err := n.staged.Rebase(old, now); err != nil {
+		f.log.Warn("journal", "error", err.Error())
+	}
+}
+
+// retargetLocked gives staged content below a renamed directory its new key. What it was to replace was copied
+// there, too.
+func (f *FS) retargetLocked(n *node, d dirMove, byKey map[string]copied) {
+	condition := backend.Condition{IfNoneMatch: true}
+	if c, ok := byKey[n.staged.Spec().Target.Key]; ok {
+		condition = backend.Condition{IfMatch: c.to.ETag}
+	}
+	target := backend.ObjectID{Bucket: d.ToBucket, Key: f.tree.locate(n).key}
+	if err := n.staged.SetTarget(target, condition); err != nil {
+		f.log.Warn("journal", "error", err.Error())
+	}
 }
 
 // deleteAll deletes objects, each on the condition that it is the version named; one that fails does not

@@ -44,6 +44,7 @@ func (f *FS) claimName(ctx context.Context, m *move) (backend.Condition, error) 
 		return backend.Condition{}, err
 	}
 	if old != nil {
+		f.preserveUnlinked(ctx, old)
 		m.unlinked = old
 		return backend.Condition{IfMatch: old.ETag}, nil
 	}
@@ -78,7 +79,7 @@ func (f *FS) promiseAgain(old *deferredDelete) {
 	if r == nil {
 		r = &staging.Remote{Source: backend.Source{Bucket: old.Bucket, Key: old.Key, ETag: old.ETag}}
 	}
-	d, err := f.promiseDelete(r)
+	d, err := f.promiseDelete(r, nil)
 	if err != nil {
 		f.log.Warn("journal", "error", err.Error())
 		return
@@ -104,6 +105,31 @@ func (f *FS) replaceTarget(m move) {
 		f.removeStaged(keep)
 	}
 	f.tree.detach(t)
+}
+
+// preserveUnlinked keeps the bytes of an object that was unlinked while it is open, when its key gets
+// another object.
+func (f *FS) preserveUnlinked(ctx context.Context, d *deferredDelete) {
+	if d == nil || d.node == nil {
+		return
+	}
+	keep, err := f.preserve(ctx, d.node)
+	if err != nil {
+		f.log.Warn("staging", "error", err.Error())
+	}
+	if keep == nil {
+		return
+	}
+	n := d.node
+	n.mu.Lock()
+	if n.staged == nil && n.opens > 0 {
+		f.attachLocked(n, keep)
+		keep = nil
+	}
+	n.mu.Unlock()
+	if keep != nil {
+		f.removeStaged(keep)
+	}
 }
 
 // preserve keeps the bytes of an object that is about to be replaced, for programs that have it

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -17,13 +19,14 @@ import (
 	"github.com/objmount/objmount/backend/mem"
 )
 
-// shuffler makes, renames and removes files of a few names in one directory, faster than they are
-// stored, and knows what each name must show.
+// shuffler makes, renames and removes files of a few names, and their directories, faster than they
+// are stored, and knows what each name must show.
 type shuffler struct {
 	m     *testMount
 	rand  *rand.Rand
 	dir   string
-	shows map[string]*shown
+	shows map[string]*shown // files and symlinks, by path below dir
+	dirs  map[string]bool
 	held  []heldFile
 	log   []string
 }
@@ -39,9 +42,87 @@ type heldFile struct {
 	shown *shown
 }
 
+var (
+	shuffledNames = []string{"a", "b", "c", "x/a", "x/b", "y/a", "y/b"}
+	shuffledDirs  = []string{"x", "y", "z"}
+)
+
+// parentThere tells whether the directory of a name exists.
+func (s *shuffler) parentThere(name string) bool {
+	dir := filepath.Dir(name)
+	return dir == "." || s.dirs[dir]
+}
+
+// empty tells whether nothing is in a directory.
+func (s *shuffler) empty(dir string) bool {
+	for name := range s.shows {
+		if filepath.Dir(name) == dir {
+			return false
+		}
+	}
+	return true
+}
+
+// stepDir makes, renames or removes a directory.
+func (s *shuffler) stepDir() error {
+	dir, other := shuffledDirs[s.rand.IntN(3)], shuffledDirs[s.rand.IntN(3)]
+	path, otherPath := filepath.Join(s.dir, dir), filepath.Join(s.dir, other)
+	what := s.rand.IntN(4)
+	s.log = append(s.log, fmt.Sprintf("dir %d %s %s", what, dir, other))
+	var err, want error
+	switch what {
+	case 0:
+		if err = os.Mkdir(path, 0o755); s.dirs[dir] {
+			want = syscall.EEXIST
+		}
+		s.dirs[dir] = true
+	case 1:
+		err = syscall.Rmdir(path)
+		switch {
+		case !s.dirs[dir]:
+			want = syscall.ENOENT
+		case !s.empty(dir):
+			want = syscall.ENOTEMPTY
+		default:
+			delete(s.dirs, dir)
+		}
+	default:
+		err = syscall.Rename(path, otherPath)
+		switch {
+		case !s.dirs[dir]:
+			want = syscall.ENOENT
+		case dir == other:
+		case s.dirs[other] && !s.empty(other):
+			want = syscall.ENOTEMPTY
+		default:
+			s.moved(dir, other)
+		}
+	}
+	if !errors.Is(err, want) {
+		return fmt.Errorf("%v, want %v", err, want)
+	}
+	return nil
+}
+
+func (s *shuffler) moved(dir, other string) {
+	delete(s.dirs, dir)
+	s.dirs[other] = true
+	for name, file := range maps.Clone(s.shows) {
+		if rest, below := strings.CutPrefix(name, dir+"/"); below {
+			delete(s.shows, name)
+			s.shows[other+"/"+rest] = file
+		}
+	}
+}
+
 func (s *shuffler) step(i int) error {
-	names := []string{"a", "b", "c", "d"}
-	name, other := names[s.rand.IntN(len(names))], names[s.rand.IntN(len(names))]
+	if s.rand.IntN(8) == 0 {
+		return s.stepDir()
+	}
+	name, other := shuffledNames[s.rand.IntN(len(shuffledNames))], shuffledNames[s.rand.IntN(len(shuffledNames))]
+	if !s.parentThere(name) || !s.parentThere(other) {
+		return s.look(name)
+	}
 	path, otherPath := filepath.Join(s.dir, name), filepath.Join(s.dir, other)
 	text := fmt.Sprintf("%s %d", name, i)
 	what := s.rand.IntN(10)
@@ -180,7 +261,7 @@ func TestShuffledNames(t *testing.T) {
 		shufflers := make([]*shuffler, workers)
 		var group sync.WaitGroup
 		for w := range workers {
-			s := &shuffler{m: m, rand: rand.New(rand.NewPCG(seed, uint64(w))), dir: m.path(fmt.Sprintf("dir%d", w)), shows: map[string]*shown{}}
+			s := &shuffler{m: m, rand: rand.New(rand.NewPCG(seed, uint64(w))), dir: m.path(fmt.Sprintf("dir%d", w)), shows: map[string]*shown{}, dirs: map[string]bool{}}
 			shufflers[w] = s
 			check(t, os.Mkdir(s.dir, 0o755))
 			group.Go(func() {
@@ -203,7 +284,7 @@ func TestShuffledNames(t *testing.T) {
 		}
 		m.unmount() // also waits for deletes of files that were open
 		for w, s := range shufflers {
-			for _, name := range []string{"a", "b", "c", "d"} {
+			for _, name := range append(shuffledNames, "z/a", "z/b") {
 				m.sameInStore(t, fmt.Sprintf("dir%d/%s", w, name), s.shows, name)
 			}
 		}

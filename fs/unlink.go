@@ -152,7 +152,7 @@ func (f *FS) removeStored(ctx context.Context, n *node, v *version, opens int) e
 		f.cfg.Metadata.Removed(v.remote.Bucket, v.remote.Key)
 		return nil
 	}
-	d, err := f.promiseDelete(v.remote)
+	d, err := f.promiseDelete(v.remote, n)
 	if err != nil {
 		return err
 	}
@@ -181,17 +181,9 @@ func (f *FS) unsealLocked(n *node) {
 func (f *FS) revive(n *node) {
 	n.mu.Lock()
 	n.doomed = false
-	due := n.staged != nil && n.writers == 0
-	if due && n.staged.State() == staging.StateSealed {
-		if err := f.resealLocked(n, n.staged); err != nil {
-			f.log.Warn("journal", "error", err.Error())
-		}
-	}
 	n.mu.Unlock()
-	if due {
-		if err := f.commit(f.ctx, n, commitOptions{}); err != nil {
-			f.log.Warn("upload", "error", err.Error())
-		}
+	if err := f.requeue(n); err != nil {
+		f.log.Warn("upload", "error", err.Error())
 	}
 }
 
