@@ -1,0 +1,100 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/objmount/objmount/backend"
+)
+
+// moody fails its first calls.
+type moody struct {
+	backend.Store
+	fail  []error
+	calls int
+	body  string // of the last Put
+}
+
+func (m *moody) next() error {
+	m.calls++
+	if len(m.fail) == 0 {
+		return nil
+	}
+	err := m.fail[0]
+	if len(m.fail) > 1 {
+		m.fail = m.fail[1:]
+	}
+	return err
+}
+
+func (m *moody) Head(context.Context, backend.ObjectID, backend.GetOptions) (backend.Object, error) {
+	return backend.Object{Size: 7}, m.next()
+}
+
+func (m *moody) Put(_ context.Context, in backend.PutInput) (backend.Object, error) {
+	buf := make([]byte, 100)
+	n, _ := in.Body.Read(buf)
+	m.body = string(buf[:n])
+	return backend.Object{}, m.next()
+}
+
+func kind(k backend.Kind) error { return &backend.Error{Kind: k} }
+
+func TestPatientWaits(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := &moody{fail: []error{kind(backend.KindUnreachable), kind(backend.KindTransient), kind(backend.KindUnreachable), nil}}
+		p := &patient{Store: m, limit: time.Minute, log: quiet()}
+		obj, err := p.Head(t.Context(), backend.ObjectID{}, backend.GetOptions{})
+		if err != nil || obj.Size != 7 || m.calls != 4 {
+			t.Errorf("%v %v after %d calls", obj, err, m.calls)
+		}
+		m.calls, m.fail = 0, []error{kind(backend.KindTransient), nil}
+		if _, err := p.Put(t.Context(), backend.PutInput{Body: strings.NewReader("all of it")}); err != nil || m.body != "all of it" {
+			t.Errorf("the repeated body was %q, %v", m.body, err)
+		}
+	})
+}
+
+func TestPatientGivesUpInTime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := &moody{fail: []error{kind(backend.KindUnreachable)}}
+		p := &patient{Store: m, limit: time.Minute, log: quiet()}
+		began := time.Now()
+		_, err := p.Head(t.Context(), backend.ObjectID{}, backend.GetOptions{})
+		if took := time.Since(began); !backend.IsKind(err, backend.KindUnreachable) || took != time.Minute || m.calls < 20 || m.calls > 100 {
+			t.Errorf("%v after %v and %d calls", err, took, m.calls)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		began = time.Now()
+		if _, err := p.Head(ctx, backend.ObjectID{}, backend.GetOptions{}); !backend.IsKind(err, backend.KindCanceled) || time.Since(began) != time.Second {
+			t.Errorf("%v after %v", err, time.Since(began))
+		}
+	})
+}
+
+// TestPatientRepeatsOnlyWhatChangedNothing: and every other kind comes back at once.
+func TestPatientRepeatsOnlyWhatChangedNothing(t *testing.T) {
+	t.Parallel()
+	for _, k := range backend.Kinds() {
+		if k == backend.KindTransient || k == backend.KindUnreachable {
+			continue
+		}
+		m := &moody{fail: []error{kind(k)}}
+		p := &patient{Store: m, limit: time.Hour, log: quiet()}
+		if _, err := p.Head(t.Context(), backend.ObjectID{}, backend.GetOptions{}); !backend.IsKind(err, k) || m.calls != 1 {
+			t.Errorf("%v: %v after %d calls", k, err, m.calls)
+		}
+	}
+	m := &moody{fail: []error{errors.New("no kind")}}
+	p := &patient{Store: m, limit: time.Hour, log: quiet()}
+	if _, err := p.Head(t.Context(), backend.ObjectID{}, backend.GetOptions{}); err == nil || m.calls != 1 {
+		t.Errorf("%v after %d calls", err, m.calls)
+	}
+}
