@@ -12,13 +12,17 @@ import (
 
 	"github.com/hanwen/go-fuse/v2/fuse"
 
-	"github.com/objmount/objmount/backend"
 	"github.com/objmount/objmount/cache/metadata"
 	"github.com/objmount/objmount/fs/names"
 )
 
-// dirWindow is how many entries an open directory keeps, so that a READDIR can be asked again.
-const dirWindow = 4096
+const (
+	// dirWindow is how many entries an open directory keeps, so that a READDIR can be asked again.
+	dirWindow = 4096
+	// dirNames is how many names before them it keeps, for seekdir. In a larger directory a seek back
+	// lists again, and counts.
+	dirNames = 200_000
+)
 
 // dirEntry is one name of a directory, with what the listing told about it.
 type dirEntry struct {
@@ -41,12 +45,19 @@ type dirHandle struct {
 	scan    *metadata.Scan
 	entries []dirEntry // the window
 	first   int        // index of entries[0]
+	passed  []passed   // the names before the window; nil: none, or too many
 	ended   bool
 	listed  bool             // the buckets were asked for
 	local   map[string]*node // staged files when the scan began, not shown yet
 	rest    []dirEntry       // what is shown after the listing
 	pieces  []string         // the parts of a long name that lead here
 	shown   []string         // the parts shown that the next entries may belong to too
+}
+
+// passed is what is left of an entry that was shown long ago.
+type passed struct {
+	name string
+	dir  bool
 }
 
 // OpenDir begins a listing; no request is made yet.
@@ -82,7 +93,7 @@ func (f *FS) restartLocked(d *dirHandle) {
 		d.scan.Close()
 		d.scan = nil
 	}
-	d.entries, d.first, d.ended, d.shown, d.rest = nil, 0, false, nil, nil
+	d.entries, d.first, d.passed, d.ended, d.shown, d.rest = nil, 0, nil, false, nil, nil
 	d.began, d.listed = time.Now(), false
 	d.local = make(map[string]*node)
 	for _, n := range f.staged.in(f.tree, d.node) {
@@ -102,7 +113,12 @@ func (f *FS) restartLocked(d *dirHandle) {
 
 // entryLocked returns the entry with this index, false after the last.
 func (f *FS) entryLocked(ctx context.Context, d *dirHandle, index int) (*dirEntry, bool, error) {
-	if d.local == nil || index < d.first {
+	switch {
+	case index < d.first && len(d.passed) == d.first:
+		p := d.passed[index]
+		component, kind := names.Decode(p.name)
+		return &dirEntry{name: p.name, kind: kind, entry: metadata.Entry{Name: component, Dir: p.dir}, dir: p.dir}, true, nil
+	case d.local == nil || index < d.first:
 		f.restartLocked(d)
 	}
 	for index >= d.first+len(d.entries) {
@@ -201,6 +217,12 @@ func (d *dirHandle) pushPartLocked(component, piece string) {
 
 func (d *dirHandle) pushLocked(e dirEntry) {
 	if len(d.entries) >= 2*dirWindow {
+		for _, old := range d.entries[:dirWindow] {
+			d.passed = append(d.passed, passed{old.name, old.dir})
+		}
+		if len(d.passed) > dirNames || len(d.passed) != d.first+dirWindow {
+			d.passed = nil
+		}
 		d.entries = append([]dirEntry(nil), d.entries[dirWindow:]...)
 		d.first += dirWindow
 	}
@@ -323,77 +345,15 @@ func (f *FS) entryMode(d *dirHandle, e *dirEntry) uint32 {
 		defer n.mu.RUnlock()
 		return n.attr.mode & syscall.S_IFMT
 	}
+	if e.entry.Object == nil {
+		return 0
+	}
 	state := f.keepState(d.node)
-	if o := e.entry.Object; !state.kept || o == nil || o.Size > maxTarget || o.LastModified.Before(state.since) {
+	if o := e.entry.Object; !state.kept || o.Size > maxTarget || o.LastModified.Before(state.since) {
 		return syscall.S_IFREG
 	}
 	if meta, ok := f.cfg.Metadata.Attributes(*e.entry.Object); ok {
 		return f.fileAttr(*e.entry.Object, meta).mode & syscall.S_IFMT
 	}
 	return 0
-}
-
-func (f *FS) keepState(dir *node) keepState {
-	dir.mu.RLock()
-	defer dir.mu.RUnlock()
-	return dir.keeps
-}
-
-// knownNode returns the node of an entry if its attributes need no request. Entries that need one are
-// noted: the first lookup among them fetches them all, many at once.
-func (f *FS) knownNode(d *dirHandle, e *dirEntry) *node {
-	if e.local != nil {
-		return e.local
-	}
-	state := f.keepState(d.node)
-	if e.dir {
-		if e.kind == names.Part || !state.kept {
-			suffix := e.entry.Name + "/"
-			if e.kind == names.Part {
-				suffix = e.entry.Name
-			}
-			n := f.dirNode(d.node, e.name, suffix)
-			n.mu.Lock()
-			n.checked = d.began
-			n.mu.Unlock()
-			return n
-		}
-		return nil
-	}
-	o := *e.entry.Object
-	var meta map[string]string
-	if state.kept && o.HasMetadata {
-		meta = o.Metadata
-	} else if state.kept && !o.LastModified.Before(state.since) {
-		known, ok := f.cfg.Metadata.Attributes(o)
-		if !ok {
-			f.noteUnread(d.node, o)
-			return nil
-		}
-		meta = known
-	}
-	return f.fileNode(d.node, e.name, e.entry.Name, o, meta, d.began)
-}
-
-// maxUnread bounds the objects noted per directory.
-const maxUnread = 10_000
-
-func (f *FS) noteUnread(dir *node, o backend.Object) {
-	dir.mu.Lock()
-	defer dir.mu.Unlock()
-	if len(dir.unread) < maxUnread {
-		dir.unread = append(dir.unread, o)
-	}
-}
-
-// readUnread fetches the attributes of everything noted for a directory, in the background.
-func (f *FS) readUnread(dir *node) {
-	dir.mu.Lock()
-	noted := dir.unread
-	dir.unread = nil
-	dir.mu.Unlock()
-	if len(noted) < 2 {
-		return
-	}
-	f.background(func() { f.cfg.Metadata.Fill(f.ctx, noted) })
 }

@@ -1,0 +1,74 @@
+package fs
+
+import (
+	"github.com/objmount/objmount/backend"
+	"github.com/objmount/objmount/fs/names"
+)
+
+func (f *FS) keepState(dir *node) keepState {
+	dir.mu.RLock()
+	defer dir.mu.RUnlock()
+	return dir.keeps
+}
+
+// knownNode returns the node of an entry if its attributes need no request. Entries that need one are
+// noted: the first lookup among them fetches them all, many at once.
+func (f *FS) knownNode(d *dirHandle, e *dirEntry) *node {
+	if e.local != nil {
+		return e.local
+	}
+	state := f.keepState(d.node)
+	if e.dir {
+		if e.kind == names.Part || !state.kept {
+			suffix := e.entry.Name + "/"
+			if e.kind == names.Part {
+				suffix = e.entry.Name
+			}
+			n := f.dirNode(d.node, e.name, suffix)
+			n.mu.Lock()
+			n.checked = d.began
+			n.mu.Unlock()
+			return n
+		}
+		return nil
+	}
+	if e.entry.Object == nil {
+		return nil
+	}
+	o := *e.entry.Object
+	var meta map[string]string
+	if state.kept && o.HasMetadata {
+		meta = o.Metadata
+	} else if state.kept && !o.LastModified.Before(state.since) {
+		known, ok := f.cfg.Metadata.Attributes(o)
+		if !ok {
+			f.noteUnread(d.node, o)
+			return nil
+		}
+		meta = known
+	}
+	return f.fileNode(d.node, e.name, e.entry.Name, o, meta, d.began)
+}
+
+// maxUnread bounds the objects noted per directory.
+const maxUnread = 10_000
+
+func (f *FS) noteUnread(dir *node, o backend.Object) {
+	dir.mu.Lock()
+	defer dir.mu.Unlock()
+	if len(dir.unread) < maxUnread {
+		dir.unread = append(dir.unread, o)
+	}
+}
+
+// readUnread fetches the attributes of everything noted for a directory, in the background.
+func (f *FS) readUnread(dir *node) {
+	dir.mu.Lock()
+	noted := dir.unread
+	dir.unread = nil
+	dir.mu.Unlock()
+	if len(noted) < 2 {
+		return
+	}
+	f.background(func() { f.cfg.Metadata.Fill(f.ctx, noted) })
+}
