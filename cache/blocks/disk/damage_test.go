@@ -111,14 +111,15 @@ func TestLeftovers(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	tier := open(t, dir, 1<<30)
-	data := random(PieceSize, 5)
+	const size = packedMax + 1 // each in files of its own
+	data := random(size, 5)
 	for _, n := range []string{"a", "b", "c"} {
-		f := tier.File(key(n, PieceSize))
+		f := tier.File(key(n, size))
 		f.Write(0, data)
 		f.Release()
 	}
 	_ = tier.Close()
-	name := func(n string) string { k := key(n, PieceSize); return k.name() }
+	name := func(n string) string { k := key(n, size); return k.name() }
 	old := time.Now().Add(-2 * leftover)
 	for _, p := range find(t, dir, "") {
 		switch {
@@ -148,12 +149,13 @@ func TestUnwritable(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer tier.Close()
-	data := random(PieceSize, 7)
-	good := tier.File(key("good", PieceSize))
+	const size = packedMax + 1
+	data := random(size, 7)
+	good := tier.File(key("good", size))
 	defer good.Release()
 	good.Write(0, data)
 	for i := range 5 {
-		k := key(string(rune('a'+i)), PieceSize)
+		k := key(string(rune('a'+i)), size)
 		if i == 0 { // a file where the folder should be
 			_ = os.WriteFile(tier.folder(k.name()), nil, 0o600)
 		}
@@ -163,7 +165,7 @@ func TestUnwritable(t *testing.T) {
 		}
 		f.Release()
 	}
-	mustRead(t, good, data, 0, PieceSize)
+	mustRead(t, good, data, 0, size)
 	if log.count() != 1 {
 		t.Errorf("%d warnings", log.count())
 	}

@@ -11,6 +11,15 @@
 //	                 of 32 KiB are present, and their xxHash64
 //	NAME.NONCE.tmp   a meta file being made
 //
+// An object of up to 128 KiB that is written in one piece goes to the shelf instead (folder pk):
+//
+//	SEGMENT.pack.data  the bytes of many objects, one after the other
+//	SEGMENT.meta       a record for each: name, place, size, xxHash64 of its pieces
+//
+// One process, which holds the lock of the meta file, appends to a segment; a new one is begun where
+// all are full or taken. What others add is seen at the next start. Removing an object only makes it
+// unknown here: its bytes go with the segment, and the ETag in its name keeps them right until then.
+//
 // A meta file belongs to the data file whose nonce it carries, so that one process may
 // remove a pair while another makes a new one: files of different pairs never mix. Bytes
 // are written first, then the record is appended with one write(2). Nothing is synced:
@@ -28,5 +37,6 @@
 //
 // Open starts one writer, which scans, evicts and works off the bounded queue; Close
 // drains the queue and waits for it and for running verifications. Lock order: Tier.mu,
-// then File.io (files on disk), then File.mu (what is present, never held across I/O).
+// then File.io (files on disk), then shelf.mu (also across its I/O), then File.mu (what is
+// present, never held across I/O).
 package disk

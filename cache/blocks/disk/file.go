@@ -35,6 +35,8 @@ type File struct {
 
 	mu       sync.RWMutex
 	data     *os.File // nil: absent
+	base     int64    // where in data the object begins; 0 unless it is on the shelf
+	shelved  bool     // data is a file that the shelf owns
 	nonce    nonce
 	present  map[int64]*block // by index
 	have     int64            // pieces present
@@ -70,10 +72,11 @@ func (f *File) close() {
 // forgetLocked makes the File absent; the caller holds io.
 func (f *File) forgetLocked() {
 	f.mu.Lock()
-	data := f.data
+	data, shelved := f.data, f.shelved
 	f.data, f.present, f.have, f.verified = nil, nil, 0, 0
+	f.base, f.shelved = 0, false
 	f.mu.Unlock()
-	if data != nil {
+	if data != nil && !shelved {
 		_ = data.Close()
 	}
 	if f.meta != nil {
@@ -89,8 +92,14 @@ func (f *File) load() {
 	f.loadLocked()
 }
 
-// loadLocked reads the meta file and opens the data file; anything wrong means absent.
+// loadLocked looks on the shelf, then reads the meta file and opens the data file; anything wrong means absent.
 func (f *File) loadLocked() {
+	if f.size <= packedMax {
+		if g, p, ok := f.tier.shelf.find(f.shelfName(), f.size); ok {
+			f.takePacked(g, p, false)
+			return
+		}
+	}
 	meta, err := os.OpenFile(f.metaPath(), os.O_RDWR|os.O_APPEND, 0)
 	writable := err == nil
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -267,16 +276,16 @@ func (f *File) ReadAt(p []byte, off int64) error {
 	}
 	end := off + int64(len(p))
 	f.mu.RLock()
-	data := f.data
+	data, base := f.data, f.base
 	f.mu.RUnlock()
 	if data == nil || f.Present(off, end) < end-off {
 		return errAbsent
 	}
-	if _, err := data.ReadAt(p, off); err != nil {
+	if _, err := data.ReadAt(p, base+off); err != nil {
 		f.drop(data, off/PieceSize, piecesOf(end))
 		return errAbsent
 	}
-	if err := f.verify(data, p, off); err != nil {
+	if err := f.verify(data, base, p, off); err != nil {
 		return err
 	}
 	if f.io.TryLock() {
@@ -300,8 +309,8 @@ func (f *File) touchLocked() {
 var scratch = sync.Pool{New: func() any { return new([PieceSize]byte) }}
 
 // verify compares the pieces of p = [off, ...) that are not yet known to be right with
-// their hashes.
-func (f *File) verify(data *os.File, p []byte, off int64) error {
+// their hashes. The object begins at base in data.
+func (f *File) verify(data *os.File, base int64, p []byte, off int64) error {
 	end := off + int64(len(p))
 	for i := off / PieceSize; i*PieceSize < end; i++ {
 		want, todo := f.unverified(i)
@@ -314,7 +323,7 @@ func (f *File) verify(data *os.File, p []byte, off int64) error {
 			sum = xxhash.Sum64(p[lo-off : hi-off])
 		} else {
 			buf := scratch.Get().(*[PieceSize]byte)
-			_, err := data.ReadAt(buf[:hi-lo], lo)
+			_, err := data.ReadAt(buf[:hi-lo], base+lo)
 			sum = xxhash.Sum64(buf[:hi-lo])
 			if err != nil {
 				sum = ^want

@@ -21,6 +21,12 @@ func (f *File) removeLocked() {
 	if f.isAbsent() {
 		return
 	}
+	f.mu.RLock()
+	data := f.data
+	f.mu.RUnlock()
+	if f.dropPackedLocked(data) { // its bytes stay until the segment goes
+		return
+	}
 	path := f.dataPath(f.nonce)
 	_ = os.Remove(f.metaPath())
 	_ = os.Remove(path)
@@ -41,7 +47,7 @@ func (t *Tier) Move(from, to Key) {
 	defer f.Release()
 	f.io.Lock()
 	defer f.io.Unlock()
-	if f.isAbsent() || f.meta == nil || !t.rename(f, to) {
+	if !f.movePackedLocked(to) && (f.isAbsent() || f.meta == nil || !t.rename(f, to)) {
 		f.removeLocked()
 		return
 	}

@@ -15,7 +15,7 @@ import (
 // they may be about to be completed.
 const leftover = 10 * time.Minute
 
-// pair is one object version found by a scan.
+// pair is one object version, or a segment of the shelf, found by a scan.
 type pair struct {
 	name  string
 	dir   string
@@ -35,15 +35,20 @@ func (t *Tier) scan() {
 	var pairs []*pair
 	var total int64
 	dirs, _ := os.ReadDir(t.dir)
+	segments := map[string]bool{}
 	for _, d := range dirs {
 		if d.IsDir() && len(d.Name()) == 2 {
 			found := scanFolder(filepath.Join(t.dir, d.Name()))
 			for _, p := range found {
 				total += p.bytes
+				if d.Name() == shelfFolder && p.meta {
+					segments[p.name] = true
+				}
 			}
 			pairs = append(pairs, found...)
 		}
 	}
+	t.shelf.refresh(segments)
 	allowed := max(0, min(t.limit, total+t.spare()))
 	t.allowed.Store(allowed)
 	if t.disabled.Load() {
@@ -130,6 +135,9 @@ func (t *Tier) removePair(p *pair) {
 		open.io.Lock()
 		defer open.io.Unlock()
 		open.forgetLocked()
+	}
+	if filepath.Base(p.dir) == shelfFolder {
+		t.shelf.drop(p.name)
 	}
 	for _, name := range p.files {
 		_ = os.Remove(filepath.Join(p.dir, name))

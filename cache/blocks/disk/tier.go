@@ -63,6 +63,7 @@ type Tier struct {
 	ctx   context.Context // of verifications
 	stop  context.CancelFunc
 
+	shelf    *shelf
 	jobs     chan job
 	maxQueue int64
 	queued   atomic.Int64 // bytes
@@ -111,6 +112,7 @@ func Open(cfg Config) (*Tier, error) {
 		t.log = slog.Default()
 	}
 	t.allowed.Store(cfg.Limit)
+	t.shelf = newShelf(t)
 	t.ctx, t.stop = context.WithCancel(context.Background())
 	if err := unix.Access(cfg.Dir, unix.W_OK|unix.X_OK); err != nil {
 		t.disable(err) // what is there can still be read
@@ -142,6 +144,7 @@ func (t *Tier) Close() error {
 	for _, f := range idle {
 		f.close()
 	}
+	t.shelf.close()
 	return nil
 }
 

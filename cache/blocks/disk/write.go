@@ -31,6 +31,9 @@ func (f *File) Write(off int64, p []byte) bool {
 	if f.retired {
 		return false
 	}
+	if f.isAbsent() && n == f.size && n <= packedMax {
+		return f.shelveLocked(p)
+	}
 	if f.isAbsent() {
 		if err := f.createLocked(); err != nil {
 			t.failed(err)
@@ -109,6 +112,9 @@ func (f *File) recordLocked(pos int64, p []byte) error {
 func (f *File) drop(data *os.File, first, end int64) {
 	f.io.Lock()
 	defer f.io.Unlock()
+	if f.dropPackedLocked(data) {
+		return
+	}
 	for i := first; i < end; i++ {
 		m := uint32(1) << (i % blockPieces)
 		f.mu.Lock()
@@ -131,14 +137,15 @@ func (f *File) drop(data *os.File, first, end int64) {
 }
 
 // Complete returns a read-only file of its own if every byte is present and was verified
-// in this run. If all is present but not verified, it starts the verification.
+// in this run. If all is present but not verified, it starts the verification. An object on the shelf has
+// no such file.
 func (f *File) Complete() (*os.File, bool) {
 	if f == nil {
 		return nil, false
 	}
 	f.mu.Lock()
 	data, n := f.data, f.nonce
-	whole := data != nil && f.have == f.pieces && f.pieces > 0
+	whole := data != nil && !f.shelved && f.have == f.pieces && f.pieces > 0
 	right := whole && f.verified == f.pieces
 	check := whole && !right && !f.checking
 	f.checking = f.checking || check
@@ -211,7 +218,7 @@ func (f *File) check(data *os.File) {
 			f.drop(data, i, i+1)
 			return
 		}
-		if f.verify(data, p, i*PieceSize) != nil {
+		if f.verify(data, 0, p, i*PieceSize) != nil {
 			return
 		}
 	}
