@@ -19,6 +19,8 @@ const (
 	memoryShare = 10
 	// unknownSecond is the second of an own write, of which only the ETag is known yet.
 	unknownSecond = int64(-1 << 63)
+	// ownLate is how much later than our own write's answer the store may date it, by two clocks.
+	ownLate = 5 * time.Second
 )
 
 // recollection keeps what HEADs told: the last used in memory, all in the file.
@@ -116,7 +118,7 @@ func (c *Cache) Details(obj backend.Object) (backend.Object, bool) {
 
 // Remember keeps what a HEAD or GET told (HasMetadata), or what an own write stored, for
 // Attributes and Details. An own write whose LastModified is not known is recognised by its
-// ETag, until a listing tells the time. It outlives a remount if the answer (Fetched) came
+// ETag, until a listing tells the time: one that is later than the write is another client's. It outlives a remount if the answer (Fetched) came
 // 2 seconds after LastModified; an answer younger than that is good for TTL.
 func (c *Cache) Remember(obj backend.Object) {
 	if !obj.HasMetadata || obj.ETag == "" {
@@ -124,6 +126,9 @@ func (c *Cache) Remember(obj backend.Object) {
 	}
 	m := &memory{id: obj.ID(), etag: obj.ETag, second: unknownSecond, object: obj}
 	m.object.Metadata = maps.Clone(obj.Metadata)
+	if m.object.Fetched.IsZero() {
+		m.object.Fetched = time.Now()
+	}
 	if !obj.LastModified.IsZero() {
 		m.second = obj.LastModified.Unix()
 	}
@@ -204,6 +209,9 @@ func (m *memory) matches(obj backend.Object) bool {
 	}
 	if obj.LastModified.IsZero() {
 		return m.second == unknownSecond
+	}
+	if m.second == unknownSecond && obj.LastModified.After(m.object.Fetched.Add(ownLate)) {
+		return false // the same bytes, stored by another client since: other metadata
 	}
 	if m.second == unknownSecond {
 		m.second = obj.LastModified.Unix()
