@@ -19,7 +19,7 @@
 //	  node.mu                  two nodes: never at once
 //	    staging.File           (inside package staging)
 //	    tree.mu                names, parents, lookup counts
-//	    promises.mu, stagedNodes.mu, table.mu, moving.mu   leaves
+//	    promises.mu, stagedNodes.mu, markerAnswers.mu, table.mu, moving.mu   leaves
 //
 // But for these two, no lock is held across a request to the store, a wait for write-back, or a
 // notification of the kernel. Functions that need node.mu end in Locked.
@@ -27,7 +27,7 @@
 // # Goroutines
 //
 // Requests run on go-fuse's goroutines. FS itself starts: one that sends notifications
-// (FS.notifier), one per deferred delete at a last close, and the recovery of intents at start. All end when
+// (FS.notifier), one per deferred delete at a last close, those that fetch attributes and markers ahead, and the recovery of intents at start. All end when
 // FS.stop is called; FS.Close waits for them. A request that was interrupted has a
 // watcher that ends with the request (interrupt.go).
 package fs

@@ -28,6 +28,7 @@ type FS struct {
 	dirs     table[*dirHandle]
 	promises promises
 	staged   stagedNodes
+	markers  markerAnswers
 
 	passthrough atomic.Bool
 

@@ -66,6 +66,7 @@ type node struct {
 	failure   error             // the last failed commit, for the next close or fsync
 	keeps     keepState         // directories: are attributes kept here
 	unread    []backend.Object  // directories: listed, attributes not read yet
+	unasked   []string          // directories: listed below, marker not known yet
 	checked   time.Time         // when attr and current were last known to be true
 }
 

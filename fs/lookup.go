@@ -102,6 +102,11 @@ func (f *FS) resolve(ctx context.Context, parent *node, name string, kind names.
 	}
 	if e.Dir && kind == names.Natural {
 		n := f.dirNode(parent, name, e.Name+"/")
+		if e.Marker != nil && !f.keepState(n).known {
+			if known, ok := f.cfg.Metadata.Details(*e.Marker); ok {
+				f.markers.know(known)
+			}
+		}
 		if _, err := f.keeping(ctx, n); err != nil {
 			return nil, err
 		}

@@ -89,6 +89,7 @@ func (f *FS) askMarker(ctx context.Context, dir *node) error {
 // storeMarker stores a marker in the place of what is known to be there. The bytes that another program
 // has put into one stay: it is copied onto itself.
 func (f *FS) storeMarker(ctx context.Context, id backend.ObjectID, old *backend.Object, props backend.Properties) (backend.Object, error) {
+	f.markers.drop(id)
 	caps := f.cfg.Capabilities(id.Bucket)
 	if old != nil && old.Size > 0 {
 		in := backend.CopyInput{

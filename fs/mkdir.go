@@ -66,6 +66,7 @@ func (f *FS) makeDir(ctx context.Context, parent *node, name, component string, 
 		a.encode(props.Metadata)
 		props.Metadata[metaSince] = strconv.FormatInt(since.Unix(), 10)
 	}
+	f.markers.drop(backend.ObjectID{Bucket: at.bucket, Key: key})
 	obj, err := f.cfg.Store.Put(ctx, backend.PutInput{
 		Bucket: at.bucket, Key: key, Body: bytes.NewReader(nil), Properties: props, Condition: backend.Condition{IfNoneMatch: f.cfg.Capabilities(at.bucket).PutIfNoneMatch},
 	})
@@ -140,6 +141,7 @@ func (f *FS) Rmdir(cancel <-chan struct{}, h *fuse.InHeader, name string) fuse.S
 		return f.status("rmdir", err)
 	}
 	at := f.tree.locate(n)
+	f.markers.drop(at.id())
 	f.cfg.Metadata.PrefixRemoved(at.bucket, at.key)
 	f.tree.detach(n)
 	f.touchDir(parent)

@@ -81,7 +81,7 @@ func (f *FS) askKeeping(ctx context.Context, dir *node, before keepState) (keepS
 		dir.keeps.checked = time.Now()
 	}
 	dir.mu.Unlock()
-	obj, err := f.cfg.Store.Head(ctx, f.markerOf(dir), backend.GetOptions{})
+	obj, err := f.headMarker(ctx, dir)
 	missing := backend.IsKind(err, backend.KindNotExist) || backend.IsKind(err, backend.KindPermission)
 	if err != nil && !missing {
 		if before.known {

@@ -95,6 +95,9 @@ func (f *FS) restartLocked(d *dirHandle) {
 	}
 	d.entries, d.first, d.passed, d.ended, d.shown, d.rest = nil, 0, nil, false, nil, nil
 	d.began, d.listed = time.Now(), false
+	d.node.mu.Lock()
+	d.node.unread, d.node.unasked = nil, nil // noted anew
+	d.node.mu.Unlock()
 	d.local = make(map[string]*node)
 	for _, n := range f.staged.in(f.tree, d.node) {
 		f.tree.mu.RLock()
@@ -243,7 +246,10 @@ func (f *FS) bucketsLocked(ctx context.Context, d *dirHandle) error {
 
 // ReadDir gives names only.
 func (f *FS) ReadDir(cancel <-chan struct{}, in *fuse.ReadIn, out *fuse.DirEntryList) fuse.Status {
-	return f.readDir(cancel, in, out, func(_ *dirHandle, _ *dirEntry, raw fuse.DirEntry) bool {
+	return f.readDir(cancel, in, out, func(d *dirHandle, e *dirEntry, raw fuse.DirEntry) bool {
+		if e != nil {
+			f.noteEntry(d, e)
+		}
 		return out.AddDirEntry(raw)
 	})
 }

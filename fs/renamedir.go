@@ -77,6 +77,7 @@ func (f *FS) renameDir(ctx context.Context, n *node, m move) error {
 	}
 	f.tree.move(n, m.to, m.name, m.component+"/")
 	f.followCopies(n, d, copies)
+	f.markers.clear()
 	f.cfg.Metadata.PrefixRemoved(d.Bucket, d.From)
 	f.cfg.Metadata.PrefixAdded(d.ToBucket, d.To)
 	f.cfg.Metadata.Invalidate(d.ToBucket, d.To)

@@ -1,7 +1,6 @@
 package fs
 
 import (
-	"github.com/objmount/objmount/backend"
 	"github.com/objmount/objmount/fs/names"
 )
 
@@ -30,6 +29,7 @@ func (f *FS) knownNode(d *dirHandle, e *dirEntry) *node {
 			n.mu.Unlock()
 			return n
 		}
+		f.noteEntry(d, e)
 		return nil
 	}
 	if e.entry.Object == nil {
@@ -42,7 +42,7 @@ func (f *FS) knownNode(d *dirHandle, e *dirEntry) *node {
 	} else if state.kept && !o.LastModified.Before(state.since) {
 		known, ok := f.cfg.Metadata.Attributes(o)
 		if !ok {
-			f.noteUnread(d.node, o)
+			f.noteEntry(d, e)
 			return nil
 		}
 		meta = known
@@ -53,11 +53,25 @@ func (f *FS) knownNode(d *dirHandle, e *dirEntry) *node {
 // maxUnread bounds the objects noted per directory.
 const maxUnread = 10_000
 
-func (f *FS) noteUnread(dir *node, o backend.Object) {
-	dir.mu.Lock()
-	defer dir.mu.Unlock()
-	if len(dir.unread) < maxUnread {
-		dir.unread = append(dir.unread, o)
+// noteEntry notes an entry of a directory that keeps attributes: when one of them is looked at, those of all
+// are fetched.
+func (f *FS) noteEntry(d *dirHandle, e *dirEntry) {
+	state := f.keepState(d.node)
+	o := e.entry.Object
+	if !state.kept || e.local != nil || e.kind == names.Part || !e.dir && (o == nil || o.HasMetadata || o.LastModified.Before(state.since)) {
+		return
+	}
+	if known := f.tree.child(d.node, e.name); e.dir && known != nil && f.keepState(known).known {
+		return
+	}
+	n := d.node
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	switch {
+	case e.dir && len(n.unasked) < maxUnread:
+		n.unasked = append(n.unasked, e.entry.Name)
+	case !e.dir && len(n.unread) < maxUnread:
+		n.unread = append(n.unread, *o)
 	}
 }
 
