@@ -23,6 +23,11 @@ type handle struct {
 	through  bool // passthrough
 	// flushed: its opener has closed it; RELEASE may come much later. Guarded by node.mu.
 	flushed bool
+	// What open was told of the checksum of a version. Immutable once the handle has a number.
+	version *staging.Remote
+	sum     string
+	summed  bool
+
 	mu      sync.Mutex
 	readers map[*staging.Remote]*blocks.Reader // guarded by mu
 }
@@ -46,7 +51,11 @@ func (h *handle) reader(c *blocks.Cache, v *staging.Remote) *blocks.Reader {
 				break
 			}
 		}
-		r = c.NewReader(blocks.Source{Source: v.Source, Size: v.Size})
+		src := blocks.Source{Source: v.Source, Size: v.Size}
+		if v == h.version {
+			src.CRC64NVME, src.Told = h.sum, h.summed
+		}
+		r = c.NewReader(src)
 		h.readers[v] = r
 	}
 	return r

@@ -14,6 +14,8 @@ import (
 type version struct {
 	remote   *staging.Remote
 	modified time.Time // LastModified; zero when the store has not said it yet
+	sum      string    // CRC64NVME of the whole, in base64; empty: none, or not known
+	summed   bool      // the store was asked for sum
 }
 
 func newVersion(o backend.Object) *version {
@@ -57,6 +59,7 @@ type node struct {
 	writers   int                 // of these, open for writing
 	active    int                 // of these, not closed by their opener since they wrote
 	open      openMode
+	wrong     bool              // the kernel may have pages that do not match the object's checksum
 	doomed    bool              // unlinked or replaced: no name leads here
 	lost      bool              // its content lost against another client's: all I/O is ESTALE
 	written   bool              // written since the last commit began

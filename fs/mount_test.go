@@ -3,6 +3,7 @@ package fs
 import (
 	"bytes"
 	"context"
+	"hash"
 	"io"
 	"log/slog"
 	"os"
@@ -41,6 +42,7 @@ type testOptions struct {
 	limit    int64 // of staging; 0: none
 	partSize int64 // of multipart uploads; 0: the default
 	wrap     func(backend.Store) backend.Store
+	checksum func() hash.Hash64 // CRC64NVME; nil: content is not verified
 }
 
 // newTestMount mounts; the test's end unmounts.
@@ -62,7 +64,7 @@ func newTestMount(t *testing.T, o testOptions) *testMount {
 	}
 	log := slog.New(slog.NewTextHandler(testWriter{t}, &slog.HandlerOptions{Level: slog.LevelInfo}))
 	caps := mem.AllCapabilities()
-	blockCache, err := blocks.Open(blocks.Config{Reader: store, Memory: 64 << 20, Dir: o.cacheDir, DirSize: 1 << 30, Log: log})
+	blockCache, err := blocks.Open(blocks.Config{Reader: store, Memory: 64 << 20, Dir: o.cacheDir, DirSize: 1 << 30, Checksum: o.checksum, Log: log})
 	check(t, err)
 	names, err := metadata.Open(metadata.Config{Lister: store, Reader: store, Path: filepath.Join(o.state, "metadata"), TTL: 10 * time.Second, NegativeTTL: time.Second, Log: log})
 	check(t, err)

@@ -89,7 +89,13 @@ func (f *FS) register(ctx context.Context, n *node, h *handle, out *fuse.OpenOut
 			return syscall.ESTALE
 		}
 		n.open.cached++
-		out.OpenFlags |= fuse.FOPEN_KEEP_CACHE
+		if !n.wrong {
+			out.OpenFlags |= fuse.FOPEN_KEEP_CACHE
+		}
+		n.wrong = false
+	}
+	if n.current != nil {
+		h.version, h.sum, h.summed = n.current.remote, n.current.sum, n.current.summed
 	}
 	n.opens++
 	n.mu.Unlock()
@@ -141,6 +147,7 @@ func (f *FS) revalidate(ctx context.Context, n *node, bytesToo bool) error {
 	}
 	n.checked = began
 	if obj.HasMetadata {
+		v.sum, v.summed = obj.CRC64NVME, true
 		props := backend.PropertiesOf(obj)
 		n.props, n.tagCount = &props, obj.TagCount
 	}

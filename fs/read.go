@@ -43,11 +43,23 @@ func (f *FS) Read(cancel <-chan struct{}, in *fuse.ReadIn, buf []byte) (fuse.Rea
 		if err == nil {
 			return result, fuse.OK
 		}
+		if backend.IsKind(err, backend.KindCorrupt) {
+			f.dropPages(h.node)
+		}
 		gone := backend.IsKind(err, backend.KindChanged) || backend.IsKind(err, backend.KindNotExist)
 		if !gone || !first || !f.movedOn(r, h.node) {
 			return nil, f.status("read", staleIf(gone, err))
 		}
 	}
+}
+
+// dropPages takes from the kernel what it was given of content whose checksum turned out wrong at its end:
+// the next read is of the store again.
+func (f *FS) dropPages(n *node) {
+	n.mu.Lock()
+	n.wrong = true // should the notification get lost, the next open does it
+	n.mu.Unlock()
+	f.notifyContent(n)
 }
 
 // staleIf makes ESTALE of the end of a version that was pinned.

@@ -17,6 +17,8 @@ type Source struct {
 	// CRC64NVME of the whole object (base64), if the caller knows it; then a reading from
 	// start to end is verified. It does not take part in the identity.
 	CRC64NVME string
+	// Told: the store was asked, and CRC64NVME is all it has. Else a HEAD may ask for it.
+	Told bool
 }
 
 // same reports whether s and o are the same bytes under the same name.
@@ -79,7 +81,7 @@ type content struct {
 	lost   bool // no longer in Cache.contents: another version is current
 	verify verifier
 	sum    int   // whether the store was asked for src.CRC64NVME
-	bad    error // a passage was wrong: each Reader is told once
+	bad    error // a passage was wrong: the Readers that there are by then get nothing more
 }
 
 // source returns what the bytes are called now.
@@ -99,10 +101,16 @@ func (c *Cache) acquire(src Source) *content {
 		if ct.src.CRC64NVME == "" {
 			ct.src.CRC64NVME = src.CRC64NVME
 		}
+		if src.Told && ct.sum == sumUnasked {
+			ct.sum = sumTold
+		}
 		ct.mu.Unlock()
 		return ct
 	}
 	ct := &content{cache: c, hash: src.hash(), src: src, blocks: map[unit]*block{}, users: 1}
+	if src.Told {
+		ct.sum = sumTold
+	}
 	c.contents.add(ct, src)
 	return ct
 }

@@ -29,7 +29,6 @@ type Reader struct {
 	streams []*stream  // most recently used first
 	units   []unit     // scratch of aheadLocked
 	used    time.Time  // of the last ReadAt
-	told    bool       // of content.bad
 	closed  bool
 }
 
@@ -67,7 +66,8 @@ func (r *Reader) Close() {
 // MaxRead. The caller releases the View. Errors are *backend.Error: KindChanged or
 // KindNotExist when the object is another one now or gone and the bytes are not cached,
 // KindCanceled when ctx ended (only the waiting ends, downloads go on), KindCorrupt when
-// the bytes do not match their checksum, else what the store said.
+// the bytes do not match their checksum (from then on always: some were given out already, and the
+// kernel swallows the first error where it met it reading ahead), else what the store said.
 func (r *Reader) ReadAt(ctx context.Context, off int64, n int) (*View, error) {
 	if off < 0 || n < 0 {
 		return nil, r.invalid("negative offset or length")
@@ -96,11 +96,6 @@ func (r *Reader) ReadAt(ctx context.Context, off int64, n int) (*View, error) {
 		v.drop()
 		if !again {
 			v.Release()
-			if backend.IsKind(err, backend.KindCorrupt) {
-				r.mu.Lock()
-				r.told = true
-				r.mu.Unlock()
-			}
 			return nil, r.content.typed(err)
 		}
 	}
@@ -190,8 +185,7 @@ func (r *Reader) gather(ctx context.Context, v *View, off, end int64, first bool
 		}
 		s := r.observe(off, end, first)
 		c.mu.Lock()
-		if bad := c.bad; bad != nil && !r.told {
-			r.told = true
+		if bad := c.bad; bad != nil {
 			c.mu.Unlock()
 			r.mu.Unlock()
 			budget.release(have)
