@@ -134,21 +134,43 @@ func threadGroup(tid uint32) uint32 {
 	return 0
 }
 
+// statPatience is how long killedBySignal waits for the kernel.
+const statPatience = 50 * time.Millisecond
+
 // killedBySignal reports whether the thread is on its way out because of a signal: its
 // exit code, the last field of /proc/PID/stat, has a signal in its low bits while FLUSH arrives
 // (seen on Linux 6.18: 2 for SIGINT, 9 for SIGKILL, 0 at every ordinary close).
+// A thread that closes the file because it executes a program is not: reading its stat blocks until execve(2) is done,
+// and that waits for our answer to FLUSH (seen on 6.18; /proc/PID/status does not block). So this waits a moment only.
 func killedBySignal(tid uint32) bool {
 	if tid == 0 {
 		return false
 	}
+	code := make(chan int, 1)
+	go func() { code <- exitCode(tid) }()
+	timer := time.NewTimer(statPatience)
+	defer timer.Stop()
+	select {
+	case c := <-code:
+		return c&0x7f != 0
+	case <-timer.C:
+		return false
+	}
+}
+
+// exitCode is the last field of /proc/PID/stat (proc_pid_stat(5)); 0 when it cannot be read.
+func exitCode(tid uint32) int {
 	data, err := os.ReadFile("/proc/" + strconv.FormatUint(uint64(tid), 10) + "/stat")
 	if err != nil {
-		return false
+		return 0
 	}
 	fields := strings.Fields(string(data))
 	if len(fields) == 0 {
-		return false
+		return 0
 	}
 	code, err := strconv.Atoi(fields[len(fields)-1])
-	return err == nil && code&0x7f != 0
+	if err != nil {
+		return 0
+	}
+	return code
 }
