@@ -59,6 +59,8 @@ const (
 	KindUnreachable
 	// KindCorrupt: bytes do not match their checksum.
 	KindCorrupt
+	// KindBusy: it cannot be done while an upload is under way that has the only copy of bytes.
+	KindBusy
 
 	kindEnd // the number of kinds; keep last
 )
@@ -71,7 +73,7 @@ var kindNames = [kindEnd]string{
 	KindUnsupported: "not supported by the store", KindLocked: "locked by retention or legal hold",
 	KindArchived: "archived, restore it first", KindNotEmpty: "not empty", KindCanceled: "canceled",
 	KindUnknown: "outcome unknown", KindTransient: "temporary failure of the store", KindUnreachable: "endpoint unreachable",
-	KindCorrupt: "checksum mismatch",
+	KindCorrupt: "checksum mismatch", KindBusy: "busy",
 }
 
 // String returns a short lower-case phrase.

@@ -34,6 +34,7 @@ var errnoOf = map[backend.Kind]syscall.Errno{
 	backend.KindTransient:   syscall.EIO,
 	backend.KindUnreachable: syscall.EIO,
 	backend.KindCorrupt:     syscall.EIO,
+	backend.KindBusy:        syscall.EBUSY,
 }
 
 // status turns an error into the kernel's answer. An errno passes through. Failures whose

@@ -95,7 +95,7 @@ func (r *recovery) chooseOpen(h *history, size int64, exists, power bool) (*cont
 func (c *content) local() int64 {
 	last := int64(0)
 	for _, e := range c.extents {
-		if e.Local {
+		if e.Local && !e.Streamed {
 			last = max(last, e.Pos+e.Len)
 		}
 	}
@@ -131,6 +131,7 @@ func pieces(list []Extent) []piece {
 func (f *File) restore(c *content, tail int64) {
 	f.m.load(pieces(c.extents))
 	f.space.tail = tail
+	f.rewritten = true // perhaps: nobody knows
 	if !f.created {
 		return
 	}
@@ -140,7 +141,7 @@ func (f *File) restore(c *content, tail int64) {
 	}
 	var used []span
 	for _, e := range c.extents {
-		if e.Local {
+		if e.Local && !e.Streamed {
 			used = append(used, span{e.Pos, e.Len})
 		}
 	}

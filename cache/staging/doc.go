@@ -14,6 +14,11 @@
 // as the file's content now if both name the same positions (SameContent). Space that nothing refers
 // to any more is given back by punching holes.
 //
+// A file that is written from its start to its end and outgrows the limit gives back parts that its upload
+// has (DropPart): they are Streamed extents, which nobody can read, change or rename before the commit. Their
+// positions stay theirs, so that the part can be told to be the content. The upload is all there is of
+// them, so it is kept in a conflict and over a restart.
+//
 // # The directory
 //
 //	lock             held by flock; says which process has the area

@@ -75,8 +75,9 @@ func (e *encoder) properties(p backend.Properties) {
 
 // Flags of an encoded extent.
 const (
-	extentLocal  = 1
-	extentObject = 2
+	extentLocal    = 1
+	extentObject   = 2
+	extentStreamed = 4
 )
 
 // remoteTable numbers the objects of a list. Most extents share one pointer, so the value is looked
@@ -134,6 +135,9 @@ func (e *encoder) extents(list []Extent) {
 		}
 		if x.Object != nil {
 			flags |= extentObject
+		}
+		if x.Streamed {
+			flags |= extentStreamed
 		}
 		e.b = append(e.b, flags)
 		e.int(x.Len)
@@ -293,6 +297,7 @@ func (d *decoder) extents() []Extent {
 		if x.Local = flags&extentLocal != 0; x.Local {
 			x.Pos = d.int()
 		}
+		x.Streamed = flags&extentStreamed != 0
 		if flags&extentObject != 0 {
 			if i := d.uint(); i < uint64(len(table)) {
 				x.Object = table[i]
@@ -301,7 +306,7 @@ func (d *decoder) extents() []Extent {
 			}
 			x.ObjectOff = d.int()
 		}
-		if x.Len <= 0 || off < 0 || off+x.Len < off || x.Pos < 0 || x.ObjectOff < 0 {
+		if x.Streamed && !x.Local || x.Len <= 0 || off < 0 || off+x.Len < off || x.Pos < 0 || x.ObjectOff < 0 {
 			d.fail()
 		}
 		if d.err != nil {

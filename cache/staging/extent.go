@@ -18,12 +18,14 @@ func (r *Remote) same(o *Remote) bool {
 //
 //   - Local: the bytes lie at Pos of the data file. With Object set, that object has the same bytes
 //     at ObjectOff (they were committed): a reader takes the local ones, an uploader may copy them
-//     inside the store.
+//     inside the store. With Streamed set, they were there, and only a part of the file's Upload has
+//     them now: nobody can read them before the commit.
 //   - remote: not Local, Object set: the bytes are those of the object.
 //   - zero: neither.
 type Extent struct {
 	Off, Len  int64
 	Local     bool
+	Streamed  bool
 	Pos       int64
 	Object    *Remote
 	ObjectOff int64
@@ -50,7 +52,7 @@ func (e Extent) cut(off, end int64) Extent {
 
 // joins tells whether next directly follows e and continues it, so that both are one extent.
 func (e Extent) joins(next Extent) bool {
-	if e.Local != next.Local || e.End() != next.Off {
+	if e.Local != next.Local || e.Streamed != next.Streamed || e.End() != next.Off {
 		return false
 	}
 	if e.Local && e.Pos+e.Len != next.Pos {

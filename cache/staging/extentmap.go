@@ -145,6 +145,16 @@ func (m *extentMap) count(lo, hi cursor) int {
 	return n
 }
 
+// streamed tells whether bytes of [off, end) are only in a part of an upload.
+func (m *extentMap) streamed(off, end int64) bool {
+	found := false
+	m.each(off, end, func(p piece) bool {
+		found = p.Streamed
+		return !found
+	})
+	return found
+}
+
 // replace makes [p.Off, p.End()) that piece. It must begin inside the file or at its end, and
 // may reach over the end.
 func (m *extentMap) replace(p piece) {

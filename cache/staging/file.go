@@ -45,6 +45,7 @@ type File struct {
 	nextMap   time.Time   // not before this is the map of an unsealed file journalled
 	removed   bool
 	pending   bool // in Area.due
+	rewritten bool // not only appended to
 }
 
 // Snapshot is the content of a file at a Seal. Its bytes never change until its Release. Where they
@@ -159,12 +160,16 @@ func end(off, n int64) int64 {
 }
 
 // SetTarget changes where the file goes and on which condition: a rename before the upload. It does
-// not make the file dirty. Snapshots keep the target they were made with.
+// not make the file dirty. Snapshots keep the target they were made with. KindBusy for another target of
+// a file with streamed ranges: an upload has one key.
 func (f *File) SetTarget(target backend.ObjectID, condition backend.Condition) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if err := f.usableLocked("rename"); err != nil {
 		return err
+	}
+	if target != f.spec.Target && f.m.streamed(0, f.m.size) {
+		return f.busyLocked("rename")
 	}
 	spec := f.spec
 	spec.Target, spec.Condition = target, condition

@@ -118,7 +118,7 @@ func (r *recovery) file(h *history) {
 		r.gone = append(r.gone, h.file)
 		return
 	}
-	if h.state == StateScratch {
+	if h.state == StateScratch && (h.upload == nil || h.upload.UploadID == "") { // else its upload is to be aborted
 		r.gone = append(r.gone, h.file)
 		r.fixes = append(r.fixes, record{kind: recordRemove, file: h.file})
 		return
@@ -233,7 +233,7 @@ func (r *recovery) split(l later) error {
 			return err
 		}
 	}
-	f.recorded = true
+	f.recorded, f.rewritten = true, true
 	f.m.load(pieces(list))
 	a.space.add(f.space.held)
 	a.files[f.id] = f
@@ -248,9 +248,16 @@ func (f *File) adoptBytes(list []Extent, dst, src DiskFile) error {
 	if err != nil {
 		return err
 	}
+	streamed := int64(0)
 	for i := range list {
 		e := &list[i]
 		if !e.Local {
+			continue
+		}
+		if e.Streamed { // in the upload of the promise
+			e.Pos = f.space.tail
+			f.space.tail += e.Len
+			streamed += e.Len
 			continue
 		}
 		if n := min(e.Len, size-e.Pos); n > 0 {
@@ -261,7 +268,7 @@ func (f *File) adoptBytes(list []Extent, dst, src DiskFile) error {
 		e.Pos = f.space.tail
 		f.space.tail += e.Len
 	}
-	f.created, f.space.held, f.space.sealed = true, f.space.tail, f.space.tail
+	f.created, f.space.held, f.space.sealed = true, f.space.tail-streamed, f.space.tail
 	f.area.namesDirty.Store(true)
 	return dst.Sync()
 }

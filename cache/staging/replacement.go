@@ -79,6 +79,9 @@ func (n *replacement) apply(m *extentMap) {
 			}
 			if len(with) > 0 && !q.zero() && (q.Local || !n.later) && q.sameBytes(with[0].cut(q.Off, q.End())) {
 				q.Object, q.ObjectOff = n.object, q.Off
+				if q.Streamed {
+					q.Local, q.Streamed, q.Pos, q.frozen = false, false, 0, false
+				}
 				list = push(list, q)
 			} else {
 				list = n.relocate(list, q)

@@ -20,6 +20,9 @@ func (f *File) WriteAt(p []byte, off int64) (int, error) {
 		return 0, nil
 	}
 	stop := off + int64(len(p))
+	if f.m.streamed(off, stop) {
+		return 0, f.busyLocked("write")
+	}
 	grow := int64(0) // bytes that need new space
 	if off >= f.m.size {
 		grow = int64(len(p))
@@ -41,12 +44,13 @@ func (f *File) WriteAt(p []byte, off int64) (int, error) {
 		return 0, diskError("write", f.spec.Target, err)
 	}
 	defer f.area.handles.release(&f.data)
-	before := f.space.tail
+	before, size := f.space.tail, f.m.size
 	done, err := f.writeLocked(file, p, off)
 	used := f.space.tail - before
 	f.space.held += used
 	f.area.giveBack(grow - used)
 	if done > 0 || err == nil {
+		f.rewritten = f.rewritten || off != size
 		f.dataDirty = true
 		f.changedLocked()
 	}
@@ -111,7 +115,7 @@ func (f *File) putLocked(p piece) {
 
 func (f *File) killLocked(off, stop int64) {
 	f.m.each(off, stop, func(x piece) bool {
-		if x.Local {
+		if x.Local && !x.Streamed {
 			f.space.kill(x.Pos, x.Len, x.frozen, f.seals)
 		}
 		return true
@@ -149,7 +153,8 @@ func (f *File) rangeLocked(op string, off, n int64) error {
 	return nil
 }
 
-// Truncate sets the size: a longer file gets zeros at its end.
+// Truncate sets the size: a longer file gets zeros at its end. KindBusy when it would cut off some
+// streamed ranges and not others: an upload has whole parts.
 func (f *File) Truncate(size int64) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -159,8 +164,12 @@ func (f *File) Truncate(size int64) error {
 	if size == f.m.size {
 		return nil
 	}
+	if f.m.streamed(0, size) && f.m.streamed(size, f.m.size) {
+		return f.busyLocked("truncate")
+	}
 	f.killLocked(size, f.m.size)
 	f.m.truncate(size)
+	f.rewritten = size > 0 // from the start again
 	f.changedLocked()
 	return nil
 }
@@ -184,7 +193,11 @@ func (f *File) set(op string, off, n int64, p piece) error {
 	if err := f.rangeLocked(op, off, n); err != nil || n == 0 {
 		return err
 	}
+	if f.m.streamed(off, off+n) {
+		return f.busyLocked(op)
+	}
 	p.Off, p.Len = off, n
+	f.rewritten = true
 	f.putLocked(p)
 	f.changedLocked()
 	return nil
@@ -205,10 +218,14 @@ func (f *File) CopyFrom(off int64, src *File, srcOff, n int64) error {
 	if f == src && off < srcOff+n && srcOff < off+n {
 		return refuse(backend.KindInvalid, "copy", f.spec.Target, "the ranges overlap")
 	}
+	if f.m.streamed(off, off+n) || src.m.streamed(srcOff, srcOff+n) {
+		return f.busyLocked("copy")
+	}
 	list := src.m.extents(srcOff, srcOff+n)
 	if err := f.copyLocalLocked(list, src, off); err != nil {
 		return err
 	}
+	f.rewritten = true
 	for _, e := range list {
 		e.Off += off - srcOff
 		f.putLocked(piece{Extent: e})
@@ -289,7 +306,8 @@ func lockBoth(a, b *File) (unlock func()) {
 
 // ReadLocal reads bytes of a local extent: p is filled from offset off of the file, which lies inside e, as
 // far as e reaches. Zero extents read as zeros. Bytes that are missing on the disk are an error (KindCorrupt),
-// never zeros. It takes no lock, so that a long read does not stop a writer.
+// never zeros; those that were given back, also since e was asked for, are KindBusy. It holds no lock while it
+// reads, so that a long read does not stop a writer.
 func (f *File) ReadLocal(e Extent, p []byte, off int64) (int, error) {
 	if off < e.Off || off > e.End() || !e.Local && e.Object != nil {
 		return 0, refuse(backend.KindInvalid, "read", f.Spec().Target, "not a range of local bytes")
@@ -302,11 +320,17 @@ func (f *File) ReadLocal(e Extent, p []byte, off int64) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
+	if e.Streamed {
+		return 0, refuse(backend.KindBusy, "read", f.Spec().Target, whyBusy)
+	}
 	n := 0
 	file, err := f.area.handles.acquire(&f.data, false)
 	if err == nil {
 		n, err = file.ReadAt(p, e.Pos+off-e.Off)
 		f.area.handles.release(&f.data)
+	}
+	if err := f.givenBack(e.Pos+off-e.Off, int64(n)); err != nil {
+		return 0, err
 	}
 	if n == len(p) {
 		return n, nil

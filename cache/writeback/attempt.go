@@ -19,7 +19,8 @@ type attempt struct {
 	cond   backend.Condition
 	flight map[int32]*flight // parts that a stream still sends
 	looked bool              // at what is stored under the target, after a conflict
-	old    bool              // goes on with an upload of an earlier process
+	old    bool              // goes on with an upload of an earlier process, or of an earlier generation
+	bound  bool              // to the file's upload: only that has all of the content
 }
 
 // restarts is how often one attempt begins again at once, because an upload or an object that it
@@ -75,6 +76,7 @@ func (q *Queue) newAttempt(j *job, flights map[int32]*flight) *attempt {
 	if j.localOnly {
 		a.exts = withoutObjects(a.exts)
 	}
+	a.bound = onlyUploaded(a.exts)
 	return a
 }
 
@@ -91,12 +93,14 @@ func tagged(p backend.Properties, tag string) backend.Properties {
 }
 
 // onBase makes what refers to the old object of the target refer to the one that an earlier snapshot
-// of the file made of it: what both have unchanged is at the same place.
+// of the file made of it: what both have unchanged is at the same place. Streamed ranges never change.
 func onBase(exts []staging.Extent, target backend.ObjectID, old string, base *staging.Remote) []staging.Extent {
 	out := make([]staging.Extent, len(exts))
 	for i, e := range exts {
 		if r := e.Object; r != nil && objectOf(r) == target && r.ETag == old && e.ObjectOff == e.Off && e.End() <= base.Size {
 			e.Object = base
+		} else if e.Streamed && e.End() <= base.Size {
+			e = staging.Extent{Off: e.Off, Len: e.Len, Object: base, ObjectOff: e.Off}
 		}
 		out[i] = e
 	}
@@ -185,6 +189,9 @@ func (a *attempt) plan(up *openUpload) (Plan, error) {
 		opt.Done = up.done
 	}
 	plan, err := PlanUpload(a.j.snap.Size, a.exts, a.caps.Limits, a.caps, opt)
+	if err == nil && !plan.possible() {
+		return plan, a.lostParts()
+	}
 	if err != nil || up == nil || plan.reuses() || plan.Kind == KindMultipart && up.fresh {
 		return plan, err
 	}
@@ -193,6 +200,13 @@ func (a *attempt) plan(up *openUpload) (Plan, error) {
 	*up = openUpload{}
 	opt.Done = nil
 	return PlanUpload(a.j.snap.Size, a.exts, a.caps.Limits, a.caps, opt)
+}
+
+// lostParts is the error of content whose only copy was in an upload that is gone, or may be. What is known
+// of it is kept.
+func (a *attempt) lostParts() error {
+	return &backend.Error{Kind: backend.KindCorrupt, Op: "Commit", Bucket: a.j.target.Bucket, Key: a.j.target.Key,
+		Message: "the store does not have the parts any more that were given back here to make room"}
 }
 
 func (p Plan) reuses() bool {

@@ -9,7 +9,8 @@ import (
 
 // Cancel drops what is queued of a file and ends what runs; who waits gets KindCanceled. Where
 // the request that makes the object is on its way it is awaited: stored is what it made, and OnCommit
-// was called then. Afterwards nothing of the file runs, and its multipart upload is aborted.
+// was called then. Afterwards nothing of the file runs, and its multipart upload is aborted, unless that has the
+// only copy of some of the content (see MakeRoom): Abandon does that when the file is removed.
 // An error means that it is not known whether the object was stored (KindUnknown), or that ctx ended
 // first (KindCanceled); the file is cancelled all the same.
 func (q *Queue) Cancel(ctx context.Context, f *staging.File) (stored *backend.Object, err error) {
@@ -17,7 +18,7 @@ func (q *Queue) Cancel(ctx context.Context, f *staging.File) (stored *backend.Ob
 	if err != nil && ctx.Err() != nil {
 		return stored, err
 	}
-	q.abandonUpload(f)
+	q.spareUpload(f)
 	return stored, err
 }
 

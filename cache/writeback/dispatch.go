@@ -190,7 +190,7 @@ func (q *Queue) failed(j *job, err error) {
 		return
 	}
 	q.counts.conflicts.Add(1)
-	q.abandonUpload(j.file)
+	q.spareUpload(j.file)
 	q.cfg.OnFail(j.file, j.snap, err)
 	j.snap.Release()
 	q.mu.Lock()

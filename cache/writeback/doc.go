@@ -21,6 +21,10 @@
 // Config.OnFail and never repeated. Temporary failures are repeated with back-off, parts that
 // are stored are not sent again. Other failures that last park the upload: it is tried rarely, and by Retry and Flush.
 //
+// A streamed file that outgrows staging may give back parts that are stored (MakeRoom). An upload that has the only
+// copy of some of the content is bound to the file: no failure aborts or forgets it, it serves later generations of the
+// content, and only the end of the file (Abandon) ends it.
+//
 // Metadata is fixed when a multipart upload begins. If a file's properties change after that,
 // an upload with few parts is begun again; one with many is completed, and the object is
 // copied onto itself with the final properties before anyone is told of the commit.

@@ -39,10 +39,12 @@ func (a *attempt) multipart(plan Plan, up *openUpload) (backend.Object, error) {
 		delete(a.q.uploads, up.id)
 		a.q.mu.Unlock()
 		return a.settled(obj, up.stamp)
+	case backend.IsKind(err, backend.KindNotExist) && a.bound:
+		return obj, a.lostParts()
 	case backend.IsKind(err, backend.KindNotExist):
 		a.q.forget(a.j.file, up.id)
 		return obj, errAgain
-	case backend.IsKind(err, backend.KindInvalid) && len(up.done) > 0:
+	case backend.IsKind(err, backend.KindInvalid) && len(up.done) > 0 && !a.bound:
 		a.q.discard(a.j.file, up.upload()) // parts that are not listed, or lost ones: with fresh parts once more
 		return obj, errAgain
 	default:
@@ -113,12 +115,12 @@ func (a *attempt) send(ctx context.Context, up *openUpload, parts []Part) error 
 	for i := range parts {
 		f := a.flight[parts[i].Number]
 		switch {
-		case f != nil && (parts[i].ETag == inFlight || !f.ended()):
-			late = append(late, i)
-			continue
-		case parts[i].ETag != "":
+		case parts[i].ETag != "" && parts[i].ETag != inFlight: // also if its flight is about to end
 			a.j.sent.Add(parts[i].Len)
 			a.q.counts.partsReused.Add(1)
+			continue
+		case f != nil && (parts[i].ETag == inFlight || !f.ended()):
+			late = append(late, i)
 			continue
 		}
 		if broken() {
@@ -233,6 +235,9 @@ func (e *goneError) Unwrap() error { return e.err }
 // partError decides what a failed part means for the attempt.
 func (a *attempt) partError(up *openUpload, err error) error {
 	if _, gone := err.(*goneError); gone {
+		if a.bound {
+			return a.lostParts()
+		}
 		a.q.forget(a.j.file, up.id)
 		return errAgain
 	}

@@ -2,6 +2,7 @@ package writeback
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/objmount/objmount/backend"
 	"github.com/objmount/objmount/cache/staging"
@@ -240,12 +241,30 @@ func cost(exts []staging.Extent) int64 {
 	return sum
 }
 
-// price of a byte of an extent: sent, or fetched and sent.
+// price of a byte of an extent: sent, or fetched and sent. One that only a part of the unfinished upload has
+// cannot be sent: it costs so much that every plan uses that part.
 func price(e staging.Extent) int64 {
-	if e.Object != nil && !e.Local {
+	switch {
+	case e.Streamed:
+		return 1 << 12
+	case e.Object != nil && !e.Local:
 		return 2
+	default:
+		return 1
 	}
-	return 1
+}
+
+// onlyUploaded tells whether some bytes are only in parts of an unfinished upload.
+func onlyUploaded(exts []staging.Extent) bool {
+	return slices.ContainsFunc(exts, func(e staging.Extent) bool { return e.Streamed })
+}
+
+// possible tells whether all bytes that are to be sent are there.
+func (p Plan) possible() bool {
+	if p.Kind != KindMultipart {
+		return !onlyUploaded(p.Extents)
+	}
+	return !slices.ContainsFunc(p.Parts, func(part Part) bool { return part.ETag == "" && onlyUploaded(part.Extents) })
 }
 
 func fetched(exts []staging.Extent) int64 {

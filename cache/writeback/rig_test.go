@@ -35,6 +35,7 @@ type rig struct {
 	store  *mem.Counter
 	area   *staging.Area
 	q      *Queue
+	limit  int64 // of staging; 0: none
 
 	mu      sync.Mutex
 	commits []backend.Object
@@ -97,7 +98,7 @@ func (r *rig) open(options ...option) {
 		}
 	})
 	var err error
-	if r.area, err = staging.Open(staging.Config{Dir: r.dir, Log: cfg.Log}); err != nil {
+	if r.area, err = staging.Open(staging.Config{Dir: r.dir, Log: cfg.Log, Limit: r.limit}); err != nil {
 		r.t.Fatal(err)
 	}
 	r.q = New(cfg)

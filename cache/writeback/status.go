@@ -16,7 +16,7 @@ type Status struct {
 	ID        string    `json:"id"` // of the staged file
 	Bucket    string    `json:"bucket"`
 	Key       string    `json:"key"`
-	State     string    `json:"state"` // waiting, uploading, retrying, failed (tried again rarely), streaming
+	State     string    `json:"state"` // waiting, uploading, retrying, failed (tried again rarely), streaming, streamed (some of it is only there)
 	Bytes     int64     `json:"bytes"` // of the file
 	Done      int64     `json:"done"`  // bytes of parts that the store has
 	Attempts  int       `json:"attempts"`
@@ -40,9 +40,12 @@ func (q *Queue) Pending() []Status {
 		list = append(list, j.status())
 	}
 	for f, e := range q.files {
-		if s := e.stream; s != nil && len(e.jobs) == 0 && (s.busy || len(s.flights) > 0) {
-			target := f.Spec().Target
-			list = append(list, Status{ID: f.ID(), Bucket: target.Bucket, Key: target.Key, State: "streaming", Bytes: f.Size()})
+		if s := e.stream; s != nil && len(e.jobs) == 0 && (s.busy || s.frugal || len(s.flights) > 0) {
+			target, state := f.Spec().Target, "streaming"
+			if s.frugal && f.Streamed() > 0 {
+				state = "streamed"
+			}
+			list = append(list, Status{ID: f.ID(), Bucket: target.Bucket, Key: target.Key, State: state, Bytes: f.Size(), Done: min(s.bytes, f.Size())})
 		}
 	}
 	return list

@@ -29,6 +29,10 @@ type stream struct {
 	retryAt time.Time
 	tries   int
 	flights map[int32]*flight
+	failed  int     // of these, ended with an error
+	stored  []int32 // numbers of parts that the store has, and the file too
+	bytes   int64   // of all parts that the store has
+	frugal  bool    // the file outgrows staging: parts are given back
 
 	// Of the runner.
 	upload *openUpload
@@ -62,7 +66,7 @@ func (f *flight) ended() bool {
 // there is nothing to do. A file gets a multipart upload when two parts are complete.
 func (q *Queue) Grown(f *staging.File) {
 	size := f.Size()
-	if size < 2*q.cfg.PartSize || f.State() == staging.StateScratch {
+	if size < 2*q.streamPart(f) || f.State() == staging.StateScratch {
 		return
 	}
 	q.mu.Lock()
@@ -78,7 +82,7 @@ func (q *Queue) Grown(f *staging.File) {
 		e.stream = q.newStream(f)
 	}
 	s := e.stream
-	if s.busy || s.halted || size < s.next || s.restsLocked() {
+	if s.busy || s.halted || size < s.next && s.failed == 0 || s.restsLocked() {
 		return
 	}
 	s.busy, s.idle = true, make(chan struct{})
@@ -120,15 +124,33 @@ func (s *stream) step() (int64, error) {
 			return next, err
 		}
 	}
-	part, next := s.part(size)
-	if next > 0 {
-		return next, nil
+	part, again := s.again()
+	if !again {
+		next := int64(0)
+		if part, next = s.part(size); next > 0 {
+			return next, nil
+		}
 	}
 	if err := s.q.parts.Acquire(s.turn, 1); err != nil {
 		return 0, err
 	}
 	s.launch(part)
 	return 0, nil
+}
+
+// again returns a part that failed: with it sent, all of the file before the last parts can be given back.
+func (s *stream) again() (Part, bool) {
+	s.q.mu.Lock()
+	defer s.q.mu.Unlock()
+	if s.failed == 0 {
+		return Part{}, false
+	}
+	for _, f := range s.flights {
+		if f.ended() && f.err != nil {
+			return f.part, true
+		}
+	}
+	return Part{}, false
 }
 
 // begin makes the upload if the file is one that is written at its end; else it returns the
@@ -140,8 +162,8 @@ func (s *stream) begin(size int64) (int64, error) {
 	}
 	s.caps = s.q.cfg.Capabilities(s.file.Spec().Target.Bucket)
 	lim := fillLimits(s.caps.Limits)
-	s.opt = Options{PartSize: s.q.cfg.PartSize}.withDefaults(lim)
-	if !s.plan(tail, lim, size) {
+	s.opt = Options{PartSize: s.q.streamPart(s.file)}.withDefaults(lim)
+	if s.file.Streamed() > 0 || !s.plan(tail, lim, size) { // or: the upload of an earlier time is needed
 		return math.MaxInt64, nil
 	}
 	s.q.abandonUpload(s.file) // of an earlier time
@@ -166,13 +188,13 @@ func (s *stream) tail(size int64) (tail, next int64) {
 	for i := len(exts) - 1; i >= 0; i-- {
 		e := exts[i]
 		if !e.Local && e.Object == nil {
-			return 0, size + s.q.cfg.PartSize
+			return 0, size + s.q.streamPart(s.file)
 		}
 		if e.Local && e.Object == nil && e.End() == tail {
 			tail = e.Off
 		}
 	}
-	if enough := tail + 2*s.q.cfg.PartSize; size < enough {
+	if enough := tail + 2*s.q.streamPart(s.file); size < enough {
 		return 0, enough
 	}
 	return tail, 0
@@ -207,6 +229,9 @@ func (s *stream) part(size int64) (Part, int64) {
 	lim := fillLimits(s.caps.Limits)
 	number := s.number + 1
 	length := streamSize(number, s.opt.PartSize, lim)
+	if most := s.file.Limit() / roomParts; most > 0 && !lim.EqualParts {
+		length = min(length, max(most, s.opt.PartSize)) // a part has to be complete before any of it is given back
+	}
 	if length == 0 {
 		return Part{}, math.MaxInt64
 	}
@@ -247,6 +272,9 @@ func streamSize(number int32, usual int64, lim backend.Limits) int64 {
 func (s *stream) launch(part Part) {
 	f := &flight{uploadID: s.upload.id, part: part, done: make(chan struct{})}
 	s.q.mu.Lock()
+	if s.flights[part.Number] != nil {
+		s.failed--
+	}
 	s.flights[part.Number] = f
 	s.q.mu.Unlock()
 	s.q.work.Add(1)
@@ -258,12 +286,19 @@ func (s *stream) launch(part Part) {
 			s.fail(f.err)
 		}
 		s.q.mu.Lock()
-		if f.err == nil && !s.halted {
+		defer s.q.mu.Unlock()
+		switch {
+		case f.err != nil:
+			s.failed++
+		case !s.halted:
 			s.tries = 0
 			delete(s.flights, part.Number)
 		}
+		if f.err == nil {
+			s.stored, s.bytes = append(s.stored, part.Number), s.bytes+part.Len
+			s.giveBackLocked()
+		}
 		close(f.done)
-		s.q.mu.Unlock()
 	}()
 }
 

@@ -70,7 +70,10 @@ func (a *attempt) findUpload() (*openUpload, *backend.Object, error) {
 			open.done = append(open.done, staging.DonePart{Number: f.part.Number, ETag: inFlight, Off: f.part.Off, Len: f.part.Len, Content: f.part.Extents})
 		}
 	}
-	if up.Target != a.j.target || open.stamp.generation != a.j.snap.Generation || !a.worthKeeping(open) {
+	switch {
+	case a.bound: // begun for an earlier generation or with other properties: its object is corrected then
+		a.old = a.old || open.stamp.generation != a.j.snap.Generation
+	case up.Target != a.j.target || open.stamp.generation != a.j.snap.Generation || !a.worthKeeping(open):
 		a.wait()
 		a.q.discard(a.j.file, open.upload())
 		return nil, nil, nil
@@ -103,12 +106,17 @@ func (a *attempt) worthKeeping(u *openUpload) bool {
 func (a *attempt) resume(u *openUpload) (*openUpload, *backend.Object, error) {
 	parts, err := a.q.cfg.Store.ListParts(a.q.ctx, u.upload())
 	if backend.IsKind(err, backend.KindNotExist) {
-		if err := a.j.file.ForgetUpload(); err != nil {
-			return nil, nil, err
+		if !a.bound {
+			if err := a.j.file.ForgetUpload(); err != nil {
+				return nil, nil, err
+			}
 		}
 		now, err := a.look(a.q.ctx) // it may have been completed just before the crash
-		if err == nil && a.ours(now) {
+		switch {
+		case err == nil && a.ours(now):
 			return nil, &now.obj, nil
+		case err == nil && a.bound:
+			return nil, nil, a.lostParts()
 		}
 		return nil, nil, err
 	}
@@ -164,6 +172,17 @@ func (q *Queue) create(f *staging.File, target backend.ObjectID, props backend.P
 func (q *Queue) discard(f *staging.File, up backend.Upload) {
 	if q.abort(up) {
 		q.forget(f, up.UploadID)
+	}
+}
+
+// Abandon aborts the multipart upload of a file that will not be stored, and forgets it. Nothing of the file
+// may run. What Cancel does not abort, because only the upload has some of the content, this does.
+func (q *Queue) Abandon(f *staging.File) { q.abandonUpload(f) }
+
+// spareUpload is abandonUpload, but for an upload that has the only copy of some of the content.
+func (q *Queue) spareUpload(f *staging.File) {
+	if f.Streamed() == 0 {
+		q.abandonUpload(f)
 	}
 }
 
