@@ -380,3 +380,34 @@ func TestForeignChangeOfADirectory(t *testing.T) {
 		t.Errorf("the directory's mtime went back to %v", got)
 	}
 }
+
+// A change of one attribute here leaves what another mount changed a moment ago.
+func TestForeignAttributesAreNotUndone(t *testing.T) {
+	t.Parallel()
+	for what, change := range map[string]func(t *testing.T, path string) error{
+		"append": func(t *testing.T, path string) error { appendTo(t, path, "more"); return nil },
+		"touch":  func(_ *testing.T, path string) error { return unix.Utimes(path, nil) },
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			m := newTestMount(t, testOptions{})
+			check(t, os.Mkdir(m.path("dir"), 0o700))
+			check(t, os.WriteFile(m.path("dir/f"), []byte("x"), 0o644))
+			other := newTestMount(t, testOptions{store: m.raw})
+			if info, err := os.Stat(m.path("dir/f")); err != nil || info.Mode() != 0o644 {
+				t.Errorf("before: %v %v", info, err)
+			}
+			check(t, os.Chmod(other.path("dir/f"), 0o600))
+			check(t, other.fs.Drain(t.Context(), nil))
+			n := m.fs.tree.child(m.fs.tree.child(m.fs.tree.root(), "dir"), "f")
+			n.mu.Lock()
+			n.propsAt = time.Time{} // as after the time for which what is known is good
+			n.mu.Unlock()
+			check(t, change(t, m.path("dir/f")))
+			check(t, m.fs.Drain(t.Context(), nil))
+			if _, obj := m.object("dir/f"); obj.Metadata["file-permissions"] != "0100600" {
+				t.Errorf("the store has %v", obj.Metadata)
+			}
+		})
+	}
+}

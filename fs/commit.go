@@ -224,7 +224,7 @@ func (f *FS) committed(file *staging.File, snap *staging.Snapshot, obj backend.O
 	old := n.current
 	n.current, n.failure = v, nil
 	props := spec.Properties.Clone()
-	n.props = &props
+	n.props, n.propsAt = &props, time.Now()
 	n.checked = time.Now()
 	var after, later []*deferredDelete
 	for _, d := range n.after { // what newer content still refers to is deleted after its commit

@@ -51,6 +51,7 @@ type node struct {
 	current   *version            // the object behind it; nil: never stored
 	staged    *staging.File       // nil: clean
 	props     *backend.Properties // of current, when known
+	propsAt   time.Time           // when props were last known to be true
 	tagCount  int                 // of current; -1 unknown
 	inherited string              // content type of the object that a copy's first bytes come from
 	explicit  bool                // mode, owner or times were set by a program: they must be stored

@@ -174,6 +174,13 @@ func (f *FS) refreshLocked(n *node, o backend.Object, meta map[string]string) {
 	}
 }
 
+// showsKept tells whether a file's attributes are those kept with its object. Where the store has just told
+// them, they are taken over: what another mount changed is not undone by a change of this one.
+func (f *FS) showsKept(n *node) bool {
+	parent := f.parentOf(n)
+	return parent != nil && f.keepState(parent).kept
+}
+
 // stagedBelow tells whether a directory that the store does not know has staged files in it.
 func (f *FS) stagedBelow(parent *node, name string) bool {
 	dir := f.tree.child(parent, name)

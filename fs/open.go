@@ -134,6 +134,7 @@ func (f *FS) revalidate(ctx context.Context, n *node, bytesToo bool) error {
 		}
 		return err
 	}
+	kept := f.showsKept(n)
 	n.mu.Lock()
 	if n.staged != nil || n.current != v { // ours is newer than the answer
 		n.mu.Unlock()
@@ -149,7 +150,10 @@ func (f *FS) revalidate(ctx context.Context, n *node, bytesToo bool) error {
 	if obj.HasMetadata {
 		v.sum, v.summed = obj.CRC64NVME, true
 		props := backend.PropertiesOf(obj)
-		n.props, n.tagCount = &props, obj.TagCount
+		n.props, n.propsAt, n.tagCount = &props, began, obj.TagCount
+		if kept {
+			f.refreshLocked(n, obj, obj.Metadata)
+		}
 	}
 	n.mu.Unlock()
 	return nil

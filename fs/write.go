@@ -85,6 +85,9 @@ func (f *FS) change(ctx context.Context, n *node, fn func(*staging.File) error) 
 func (f *FS) stage(ctx context.Context, n *node) error {
 	n.mu.RLock()
 	staged, v, props, lost := n.staged != nil, n.current, n.props, n.lost
+	if time.Since(n.propsAt) >= f.cfg.TTL && f.cfg.Consistency != Immutable {
+		props = nil // another client may have changed them and left the bytes
+	}
 	n.mu.RUnlock()
 	switch {
 	case lost:
@@ -119,9 +122,10 @@ func (f *FS) stage(ctx context.Context, n *node) error {
 // is not known from open, and the tags where the object has some.
 func (f *FS) fullProperties(ctx context.Context, n *node, v *version, props *backend.Properties) (*backend.Properties, error) {
 	n.mu.RLock()
-	tagCount := n.tagCount
+	tagCount, asked := n.tagCount, n.propsAt
 	n.mu.RUnlock()
 	if props == nil {
+		asked = time.Now()
 		obj, err := f.cfg.Store.Head(ctx, v.remoteID(), backend.GetOptions{IfMatch: v.remote.ETag})
 		if err != nil {
 			if backend.IsKind(err, backend.KindNotExist) {
@@ -131,6 +135,12 @@ func (f *FS) fullProperties(ctx context.Context, n *node, v *version, props *bac
 		}
 		own := backend.PropertiesOf(obj)
 		props, tagCount = &own, obj.TagCount
+		kept := f.showsKept(n)
+		n.mu.Lock()
+		if kept && n.current == v && n.staged == nil {
+			f.refreshLocked(n, obj, obj.Metadata)
+		}
+		n.mu.Unlock()
 	}
 	if props.Tags == nil && tagCount > 0 && f.cfg.Capabilities(v.remote.Bucket).Tagging {
 		tags, err := f.cfg.Store.Tags(ctx, v.remoteID())
@@ -142,7 +152,7 @@ func (f *FS) fullProperties(ctx context.Context, n *node, v *version, props *bac
 		props = &own
 	}
 	n.mu.Lock()
-	n.props, n.tagCount = props, tagCount
+	n.props, n.propsAt, n.tagCount = props, asked, tagCount
 	n.mu.Unlock()
 	return props, nil
 }
