@@ -15,6 +15,7 @@ import (
 
 	"github.com/objmount/objmount/backend"
 	"github.com/objmount/objmount/backend/mem"
+	"github.com/objmount/objmount/fs/names"
 )
 
 func mtimeOf(t *testing.T, path string) time.Time {
@@ -409,5 +410,29 @@ func TestForeignAttributesAreNotUndone(t *testing.T) {
 				t.Errorf("the store has %v", obj.Metadata)
 			}
 		})
+	}
+}
+
+// Who may not write the markers of the directories above can store files, and is told that their
+// attributes cannot be changed.
+func TestMarkersThatMayNotBeWritten(t *testing.T) {
+	t.Parallel()
+	m := newTestMount(t, testOptions{wrap: func(s backend.Store) backend.Store {
+		refused := func(key string) bool { return key == names.DirObject }
+		return mem.Faulty(s, mem.Rule{Op: "PutObject", Key: refused, Do: []mem.Action{mem.Fail(backend.KindPermission)}})
+	}})
+	m.put("mine/there", []byte("x"))
+	check(t, os.WriteFile(m.path("mine/secret"), []byte("x"), 0o600))
+	if data, obj := m.object("mine/secret"); string(data) != "x" || obj.Metadata["file-permissions"] != "0100600" {
+		t.Errorf("stored: %q %v", data, obj.Metadata)
+	}
+	if err := os.Chmod(m.path("mine/there"), 0o600); !errors.Is(err, syscall.EACCES) {
+		t.Errorf("chmod: %v", err)
+	}
+	if info, err := os.Stat(m.path("mine/there")); err != nil || info.Mode() != 0o644 {
+		t.Errorf("after a chmod that failed: %v %v", info, err)
+	}
+	if err := os.Chmod(m.path("mine"), 0o700); !errors.Is(err, syscall.EACCES) {
+		t.Errorf("chmod of a directory: %v", err)
 	}
 }

@@ -164,10 +164,12 @@ func (f *FS) prepareCommit(ctx context.Context, n *node, o commitOptions) error 
 	if !own {
 		return nil
 	}
-	f.tree.mu.RLock()
-	parent := n.parent
-	f.tree.mu.RUnlock()
-	return f.markKeeping(ctx, parent)
+	err := f.markKeeping(ctx, f.parentOf(n))
+	if backend.IsKind(err, backend.KindPermission) { // the content must not wait for that
+		f.log.Warn("attributes are stored, but no marker tells other mounts to look", slog.String("error", err.Error()))
+		return nil
+	}
+	return err
 }
 
 // propertiesLocked are the properties to store with a node's content: those of the object it

@@ -102,6 +102,11 @@ func (f *FS) setAttributes(ctx context.Context, n *node, in *fuse.SetAttrIn) err
 	if n.dir {
 		return f.setDirAttributes(ctx, n, next)
 	}
+	if rights || times { // what nobody would see is refused; the content is another matter
+		if err := f.markParent(ctx, n); err != nil {
+			return err
+		}
+	}
 	for staged := false; !staged; {
 		if err := f.stage(ctx, n); err != nil {
 			return err

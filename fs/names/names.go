@@ -85,8 +85,8 @@ func Decode(name string) (component string, kind Kind) {
 
 // Split cuts a component that has no natural name of at most MaxName bytes: piece is shown
 // by Encode(piece, Part), and rest below it, or cut again. long is false, and piece the
-// whole component, when one name is enough. Where the cut lies depends on piece and the
-// byte that follows it only.
+// whole component, when one name is enough. Where the cut lies depends on the first 251
+// bytes only.
 func Split(component string) (piece, rest string, long bool) { return split(component, Natural) }
 
 // SplitFile is Split for the kind File, whose names are longer by a few bytes: the object of
