@@ -312,6 +312,10 @@ func (f *FS) settle(n *node, file *staging.File) {
 
 // removeStaged ends a staged file that no node needs.
 func (f *FS) removeStaged(file *staging.File) {
+	if file.Streamed() > 0 {
+		f.removeStreamed(file)
+		return
+	}
 	if err := file.Remove(); err != nil {
 		f.log.Warn("staging", slog.String("key", file.Spec().Target.Key), slog.String("error", err.Error()))
 	}

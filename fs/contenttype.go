@@ -26,6 +26,9 @@ func contentType(file *staging.File, inherited string) string {
 	}
 	buf := make([]byte, head[0].Len)
 	count, err := file.ReadLocal(head[0], buf, 0)
+	if known := file.Spec().Properties.Headers.ContentType; err != nil && known != "" { // streamed: guessed before
+		return known
+	}
 	if err != nil {
 		return unknownType
 	}

@@ -40,7 +40,7 @@ type testOptions struct {
 	state    string // "": a new directory
 	cacheDir string
 	limit    int64 // of staging; 0: none
-	partSize int64 // of multipart uploads; 0: the default
+	partSize int64 // of multipart uploads, also the store's smallest; 0: the defaults
 	wrap     func(backend.Store) backend.Store
 	checksum func() hash.Hash64 // CRC64NVME; nil: content is not verified
 }
@@ -64,6 +64,10 @@ func newTestMount(t *testing.T, o testOptions) *testMount {
 	}
 	log := slog.New(slog.NewTextHandler(testWriter{t}, &slog.HandlerOptions{Level: slog.LevelInfo}))
 	caps := mem.AllCapabilities()
+	if o.partSize > 0 {
+		caps.Limits.MinPart = o.partSize
+		o.store.Configure(func(s *mem.Settings) { s.Capabilities.Limits.MinPart = o.partSize })
+	}
 	blockCache, err := blocks.Open(blocks.Config{Reader: store, Memory: 64 << 20, Dir: o.cacheDir, DirSize: 1 << 30, Checksum: o.checksum, Log: log})
 	check(t, err)
 	names, err := metadata.Open(metadata.Config{Lister: store, Reader: store, Path: filepath.Join(o.state, "metadata"), TTL: 10 * time.Second, NegativeTTL: time.Second, Log: log})

@@ -14,8 +14,11 @@ import (
 // renames are finished. Interrupted files and conflicts stay where they are and are listed.
 func (f *FS) recover() {
 	for _, file := range f.cfg.Staging.Files() {
-		if file.State() == staging.StateSealed {
+		switch file.State() {
+		case staging.StateSealed:
 			f.recoverFile(file)
+		case staging.StateScratch:
+			f.removeStreamed(file)
 		}
 	}
 	for _, intent := range f.cfg.Staging.Intents() {

@@ -1,6 +1,8 @@
 package fs
 
 import (
+	"fmt"
+
 	"github.com/objmount/objmount/cache/staging"
 )
 
@@ -21,6 +23,9 @@ func (f *FS) Status() Status {
 			kept.State = "interrupted"
 		default:
 			continue
+		}
+		if up, n := file.Upload(), file.Streamed(); up != nil && n > 0 {
+			kept.Reason += fmt.Sprintf("; %d bytes of it are only in the unfinished multipart upload %s", n, up.UploadID)
 		}
 		target := file.Spec().Target
 		kept.Bucket, kept.Key = target.Bucket, target.Key

@@ -1,7 +1,9 @@
 package fs
 
 import (
+	"context"
 	"reflect"
+	"time"
 
 	"github.com/objmount/objmount/cache/staging"
 )
@@ -26,4 +28,75 @@ func (f *FS) describe(file *staging.File) {
 	if err := file.SetProperties(props); err != nil {
 		f.log.Warn("journal", "error", err.Error())
 	}
+}
+
+// spaceWait is how long a writer waits for room in staging, without any of its own file being sent meanwhile,
+// before it gets ENOSPC.
+const spaceWait = 30 * time.Second
+
+// roomWait is a writer's wait for room.
+type roomWait struct {
+	until time.Time
+	sent  int64 // bytes of the file that the store had when it was extended
+}
+
+// makeRoom lets go of bytes of a file that the store has, and waits until there may be room for more. It
+// returns false when it has waited long enough.
+func (f *FS) makeRoom(ctx context.Context, n *node, file *staging.File, w *roomWait) bool {
+	const (
+		look  = time.Second      // then parts that failed are sent again
+		pause = time.Millisecond // there is room, but not on the disk
+	)
+	enough := int64(4 << 20) // so that not every write has to wait
+	if limit := file.Limit(); limit > 0 {
+		enough = min(enough, limit/8)
+	}
+	if w.until.IsZero() {
+		w.until = time.Now().Add(spaceWait)
+	}
+	n.mu.Lock() // readers look at the map and read under it
+	err := file.DropStored()
+	n.mu.Unlock()
+	if err != nil {
+		f.log.Warn("staging", "error", err.Error())
+	}
+	if sent := f.queue.MakeRoom(file); sent > w.sent {
+		w.sent, w.until = sent, time.Now().Add(spaceWait)
+	}
+	if ctx.Err() != nil || time.Now().After(w.until) {
+		return false
+	}
+	began := time.Now()
+	wait, stop := context.WithTimeout(ctx, look)
+	defer stop()
+	if err := f.cfg.Staging.WaitSpace(wait, enough); err != nil && wait.Err() == nil || time.Since(began) < pause {
+		time.Sleep(10 * pause)
+	}
+	return true
+}
+
+// streams tells whether an upload under way has the only copy of some content of a node, or of one below it:
+// its key cannot change then.
+func (f *FS) streams(n *node) bool {
+	if n.dir {
+		for _, s := range f.staged.all() {
+			if f.tree.isBelow(s, n) && f.streams(s) {
+				return true
+			}
+		}
+		return false
+	}
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	return n.staged != nil && n.staged.Streamed() > 0
+}
+
+// removeStreamed ends a file that is of no use any more and whose upload has some of its content.
+func (f *FS) removeStreamed(file *staging.File) {
+	f.background(func() {
+		f.queue.Abandon(file)
+		if err := file.Remove(); err != nil {
+			f.log.Warn("staging", "error", err.Error())
+		}
+	})
 }

@@ -12,9 +12,6 @@ import (
 	"github.com/objmount/objmount/cache/staging"
 )
 
-// spaceWait is how long a writer waits for room in staging before it gets ENOSPC.
-const spaceWait = 30 * time.Second
-
 // Write stages bytes; no request is made but, for the first change of a stored object whose
 // properties are not known, one HEAD.
 func (f *FS) Write(cancel <-chan struct{}, in *fuse.WriteIn, data []byte) (uint32, fuse.Status) {
@@ -41,7 +38,7 @@ func (f *FS) Write(cancel <-chan struct{}, in *fuse.WriteIn, data []byte) (uint3
 // change stages a node and lets fn change the staged file under the node's lock. Where there is no
 // room, it waits for uploads to make some and calls fn again.
 func (f *FS) change(ctx context.Context, n *node, fn func(*staging.File) error) error {
-	deadline := time.Now().Add(spaceWait)
+	var room roomWait
 	for {
 		if err := f.stage(ctx, n); err != nil {
 			return err
@@ -66,16 +63,7 @@ func (f *FS) change(ctx context.Context, n *node, fn func(*staging.File) error) 
 			f.queue.Grown(file)
 			return nil
 		}
-		if !backend.IsKind(err, backend.KindNoSpace) || time.Now().After(deadline) {
-			return err
-		}
-		if err := file.DropStored(); err != nil {
-			f.log.Warn("staging", "error", err.Error())
-		}
-		wait, stop := context.WithTimeout(ctx, time.Until(deadline))
-		roomErr := f.cfg.Staging.WaitSpace(wait, 1<<20)
-		stop()
-		if roomErr != nil {
+		if !backend.IsKind(err, backend.KindNoSpace) || !f.makeRoom(ctx, n, file, &room) {
 			return err
 		}
 	}
