@@ -12,6 +12,8 @@ import (
 // Ristretto's callbacks run on its only worker or in Set's caller, so no lock of this
 // package is held while its methods are called.
 type policy struct {
+	size int64 // bytes that it keeps; immutable
+
 	mu     sync.RWMutex // ristretto must not be used while it is being closed
 	closed bool
 	cache  *ristretto.Cache[uint64, *block]
@@ -33,7 +35,7 @@ func newPolicy(maxCost int64) (*policy, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &policy{cache: r}, nil
+	return &policy{size: maxCost, cache: r}, nil
 }
 
 // keep offers a full block, once; the caller holds a reference.

@@ -141,17 +141,23 @@ func (r *Reader) fill(ctx context.Context, v *View) error {
 }
 
 // served does the accounts of an answered read: the policy learns of the use, pins of
-// bytes that were read are dropped.
+// bytes that were read are dropped. What is read sequentially of an object that is larger than
+// what can be kept is not kept: the kernel has it now.
 func (r *Reader) served(s *stream, v *View) {
 	c := r.cache
+	r.mu.Lock()
+	passing := s.window > 0 && r.size > c.policy.size
+	r.mu.Unlock()
 	for i := range v.segs {
 		b := v.segs[i].block
 		if b == nil {
 			continue
 		}
-		if b.kept.Load() {
+		switch {
+		case b.kept.Load():
 			c.policy.touch(b)
-		} else if b.full() {
+		case passing: // it would only push out what is read more often, and itself soon
+		case b.full():
 			c.policy.keep(b)
 		}
 		if b.parked.Load() {

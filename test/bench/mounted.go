@@ -23,6 +23,9 @@ type mounted struct {
 	err    error // of the process, after exited
 }
 
+// settling is what a client has between its mount and the work, for what it does at its start.
+const settling = 300 * time.Millisecond
+
 // start mounts the bucket and waits until it answers.
 func (b *bench) start(client string) (*mounted, error) {
 	state, err := os.MkdirTemp(b.dir, "state")
@@ -49,6 +52,7 @@ func (b *bench) start(client string) (*mounted, error) {
 		var st unix.Statfs_t
 		if unix.Statfs(m.dir, &st) == nil && st.Type == unix.FUSE_SUPER_MAGIC {
 			b.mount = m.dir
+			time.Sleep(settling)
 			return m, nil
 		}
 		select {
