@@ -55,6 +55,9 @@ bench: tools build ## compare with s3fs, rclone and a bare client (BENCH_SCALE=0
 	test/tools.sh s3fs rclone
 	test/run.sh $(GO) run ./test/bench -objmount bin/objmount
 
+conformance: ## what backend/s3 claims of VersityGW, MinIO, Ceph and Swift, each started here (STORES="ceph swift")
+	GO=$(GO) test/run.sh test/conformance.sh $(STORES)
+
 install: ## binary, mount helpers, units and examples, under DESTDIR and PREFIX (run `make build` first)
 	DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' packaging/install.sh bin/objmount
 

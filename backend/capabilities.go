@@ -28,6 +28,9 @@ type Capabilities struct {
 	FileAndPrefix bool `json:"file_and_prefix"`
 	// AnyKey: keys with "//", "." and ".." components are kept as they are.
 	AnyKey bool `json:"any_key"`
+	// Underscores: "_" in the keys of user metadata is kept. Where it is not, a write that has
+	// one is KindInvalid, so objmount's own keys have none.
+	Underscores bool `json:"underscores"`
 
 	Limits Limits `json:"limits"`
 }
@@ -42,6 +45,7 @@ type Limits struct {
 	MaxCopy    int64 `json:"max_copy"`    // of a single CopyObject
 	MaxObject  int64 `json:"max_object"`
 	MaxMeta    int64 `json:"max_meta"` // user metadata, keys and values together
+	MaxKey     int64 `json:"max_key"`  // of a key; 0: 1,024
 }
 
 // Byte counts.
@@ -56,6 +60,6 @@ const (
 func S3Limits() Limits {
 	return Limits{
 		MinPart: 5 * MiB, MaxPart: 5 * GiB, MaxParts: 10_000,
-		MaxPut: 5 * GiB, MaxCopy: 5 * GiB, MaxObject: 50 * TiB, MaxMeta: 2 * KiB,
+		MaxPut: 5 * GiB, MaxCopy: 5 * GiB, MaxObject: 50 * TiB, MaxMeta: 2 * KiB, MaxKey: KiB,
 	}
 }

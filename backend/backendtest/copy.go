@@ -39,13 +39,13 @@ func (e *env) copy(from, to string, change func(*backend.CopyInput)) (backend.Ob
 func copyKeeps(e *env) {
 	data := noise(30, 50_000)
 	in := e.input("from", data)
-	in.Properties = sampleProperties()
+	in.Properties = e.sampleProperties()
 	e.putInput(in)
 	copied, err := e.copy("from", "to", nil)
 	e.ok("Copy", err)
 	to := e.wantContent("to", data)
-	e.wantMetadata("the copy", to, sampleMetadata())
-	e.wantHeaders("the copy", to, sampleProperties().Headers)
+	e.wantMetadata("the copy", to, e.sampleMetadata())
+	e.wantHeaders("the copy", to, e.sampleProperties().Headers)
 	if to.ETag != copied.ETag {
 		e.Errorf("Copy answers ETag %s, Get %s", copied.ETag, to.ETag)
 	}
@@ -55,7 +55,7 @@ func copyKeeps(e *env) {
 // copyReplaces: all properties are the new ones; nothing is merged.
 func copyReplaces(e *env) {
 	in := e.input("from", []byte("bytes"))
-	in.Properties = sampleProperties()
+	in.Properties = e.sampleProperties()
 	e.putInput(in)
 	replace := backend.Properties{
 		Metadata: map[string]string{"plain": "other", "new": "1"},
@@ -66,7 +66,7 @@ func copyReplaces(e *env) {
 	to := e.wantContent("to", []byte("bytes"))
 	e.wantMetadata("the copy", to, replace.Metadata)
 	e.wantHeaders("the copy", to, replace.Headers)
-	e.wantMetadata("the source", e.head("from"), sampleMetadata())
+	e.wantMetadata("the source", e.head("from"), e.sampleMetadata())
 	_, err = e.copy("from", "bare", func(in *backend.CopyInput) { in.Replace = &backend.Properties{} })
 	e.ok("Copy with nothing", err)
 	e.wantMetadata("the bare copy", e.head("bare"), map[string]string{})
@@ -76,7 +76,7 @@ func copyReplaces(e *env) {
 func copyOntoItself(e *env) {
 	data := noise(31, 50_000)
 	in := e.input("a", data)
-	in.Properties = sampleProperties()
+	in.Properties = e.sampleProperties()
 	e.putInput(in)
 	for i := range 3 {
 		properties := backend.PropertiesOf(e.head("a"))
@@ -86,7 +86,7 @@ func copyOntoItself(e *env) {
 		e.ok("Copy onto itself", err)
 		now := e.wantContent("a", data)
 		e.wantMetadata("after it", now, properties.Metadata)
-		e.wantHeaders("after it", now, sampleProperties().Headers)
+		e.wantHeaders("after it", now, e.sampleProperties().Headers)
 		if now.ETag != copied.ETag {
 			e.Errorf("Copy answers ETag %s, Get %s", copied.ETag, now.ETag)
 		}

@@ -106,6 +106,10 @@ func copyPartSpecial(e *env) {
 		e.put(name, []byte("0123456789"))
 		up := e.create("to", backend.Properties{})
 		p, err := e.copyPart(up, 1, name, "", 3, 4)
+		if backend.IsKind(err, backend.KindUnsupported) { // a vendor that gets such names wrong; who asks then moves the bytes
+			e.ok("AbortUpload", e.store.AbortUpload(e.ctx, up))
+			continue
+		}
 		e.ok("CopyPart of "+name, err)
 		e.complete(completion(up, p))
 		e.wantContent("to", []byte("3456"))

@@ -128,11 +128,11 @@ func onePart(e *env) {
 }
 
 func uploadProperties(e *env) {
-	up := e.create("a", sampleProperties())
+	up := e.create("a", e.sampleProperties())
 	e.complete(completion(up, e.part(up, 1, []byte("x"))))
 	obj := e.wantContent("a", []byte("x"))
-	e.wantMetadata("Get", obj, sampleMetadata())
-	e.wantHeaders("Get", obj, sampleProperties().Headers)
+	e.wantMetadata("Get", obj, e.sampleMetadata())
+	e.wantHeaders("Get", obj, e.sampleProperties().Headers)
 	e.upload("a", backend.Condition{}, []byte("y"))
 	e.wantMetadata("after an upload without", e.head("a"), map[string]string{})
 }

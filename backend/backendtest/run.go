@@ -11,6 +11,10 @@ import (
 	"github.com/objmount/objmount/backend"
 )
 
+// patience is how long a subtest may take: some servers need minutes for a thousand objects on
+// a machine that is busy otherwise.
+const patience = 8 * time.Minute
+
 // Run tests the store that newStore returns, in the given bucket. newStore is called once;
 // what it registers with t.Cleanup runs after the last subtest.
 func Run(t *testing.T, newStore func(t *testing.T) (store backend.Store, bucket string)) {
@@ -52,7 +56,7 @@ func Run(t *testing.T, newStore func(t *testing.T) (store backend.Store, bucket 
 					if c.needs != "" && !reflect.ValueOf(caps).FieldByName(c.needs).Bool() {
 						t.Skipf("the store does not claim %s", c.needs)
 					}
-					ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+					ctx, cancel := context.WithTimeout(context.Background(), patience)
 					defer cancel()
 					c.run(&env{T: t, ctx: ctx, store: store, bucket: bucket, caps: caps, prefix: prefix + group.name + c.name + "/"})
 				})
@@ -87,7 +91,7 @@ func random() string {
 
 // clean removes what the run left behind.
 func clean(t *testing.T, store backend.Store, bucket, prefix string, caps backend.Capabilities) {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	for rounds := 0; rounds < 100; rounds++ {
 		page, err := store.List(ctx, backend.ListInput{Bucket: bucket, Prefix: prefix})

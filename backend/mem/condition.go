@@ -1,14 +1,12 @@
 package mem
 
 import (
+	"cmp"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/objmount/objmount/backend"
 )
-
-// maxKey is the longest key, in bytes.
-const maxKey = 1024
 
 // enforced says which conditions of a write the store honours.
 type enforced struct {
@@ -39,7 +37,7 @@ func (c call) checkKey(caps backend.Capabilities) error {
 	switch {
 	case c.key == "":
 		return c.noEmptyKey()
-	case len(c.key) > maxKey:
+	case int64(len(c.key)) > cmp.Or(caps.Limits.MaxKey, backend.KiB):
 		return c.error(backend.KindNameTooLong, 400, "KeyTooLongError", "Your key is too long")
 	case caps.AnyKey:
 		return nil
@@ -65,6 +63,9 @@ func (c call) checkProperties(p backend.Properties, caps backend.Capabilities) (
 	for name, value := range p.Metadata {
 		if !token(name) {
 			return kept, c.invalid("InvalidArgument", "metadata name "+name+" is not a header name")
+		}
+		if strings.Contains(name, "_") && !caps.Underscores {
+			return kept, c.invalid("InvalidArgument", "metadata name "+name+" has an underscore")
 		}
 		if !printable(value) || value != strings.TrimSpace(value) {
 			return kept, c.invalid("InvalidArgument", "metadata value of "+name+" is not printable ASCII without outer blanks")

@@ -73,6 +73,18 @@ func (u unescaper) Put(ctx context.Context, in backend.PutInput) (backend.Object
 	return u.liar.Put(ctx, in)
 }
 
+// dasher changes metadata keys on their way to a multipart upload, as Swift does.
+type dasher struct{ liar }
+
+func (d dasher) CreateUpload(ctx context.Context, in backend.CreateUploadInput) (string, error) {
+	changed := make(map[string]string)
+	for k, v := range in.Properties.Metadata {
+		changed[strings.ReplaceAll(k, "_", "-")] = v
+	}
+	in.Properties.Metadata = changed
+	return d.liar.CreateUpload(ctx, in)
+}
+
 // liars maps a name to a wrong store and to subtests of which each must fail.
 var liars = map[string]struct {
 	store func() backend.Store
@@ -84,7 +96,7 @@ var liars = map[string]struct {
 			s.Configure(func(cfg *mem.Settings) {
 				limits := cfg.Capabilities.Limits
 				limits.MinPart = backend.KiB
-				cfg.Capabilities = backend.Capabilities{PartCopy: true, DeleteMany: true, Limits: limits}
+				cfg.Capabilities = backend.Capabilities{PartCopy: true, DeleteMany: true, Underscores: true, Limits: limits}
 			})
 			return liar{s}
 		},
@@ -97,6 +109,7 @@ var liars = map[string]struct {
 	},
 	"quotes":   {func() backend.Store { return quoter{honest()} }, []string{"Object/RoundTrip", "List/Fields"}},
 	"prefixes": {func() backend.Store { return repeater{honest()} }, []string{"List/PrefixesAreNotRepeated", "List/EveryPageSize"}},
+	"dashes":   {func() backend.Store { return dasher{honest()} }, []string{"Properties/Underscores", "Multipart/Properties"}},
 	"merging":  {func() backend.Store { return merger{honest()} }, []string{"Copy/Replaces", "Copy/OntoItself"}},
 	"escapes":  {func() backend.Store { return unescaper{honest()} }, []string{"Name/Special", "Name/SpecialDirectories"}},
 	"bodies": {

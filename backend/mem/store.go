@@ -41,7 +41,7 @@ func AllCapabilities() backend.Capabilities {
 		PutIfNoneMatch: true, PutIfMatch: true, CompleteIfNoneMatch: true, CompleteIfMatch: true,
 		CopySourceIfMatch: true, CopyPartIfMatch: true, CopyDestination: true, DeleteIfMatch: true, GetIfMatch: true,
 		PartCopy: true, DeleteMany: true, ChecksumCRC64: true, Tagging: true, Classes: true,
-		FileAndPrefix: true, AnyKey: true,
+		FileAndPrefix: true, AnyKey: true, Underscores: true,
 		Limits: backend.S3Limits(),
 	}
 }

@@ -62,9 +62,10 @@ func (s *Store) CreateBucket(ctx context.Context, bucket string) error {
 		return err
 	}
 	// Amazon answers 200 in us-east-1 when the bucket is one's own, as do imitations of it;
-	// only a look tells.
+	// only a look tells. Before the first answer nothing is known of the server, and some are
+	// not to be trusted with a connection after a HEAD that failed (vendor.headsTrail).
 	look := call{op: "HeadBucket", bucket: bucket, repeat: repeatHarmless}
-	if _, err := send(ctx, s, look, s.client.HeadBucket, &awss3.HeadBucketInput{Bucket: &bucket}); err == nil {
+	if _, err := send(withoutReuse(ctx), s, look, s.client.HeadBucket, &awss3.HeadBucketInput{Bucket: &bucket}); err == nil {
 		return &backend.Error{Kind: backend.KindExist, Op: c.op, Bucket: bucket, Code: "BucketAlreadyOwnedByYou"}
 	}
 	in := &awss3.CreateBucketInput{Bucket: &bucket}

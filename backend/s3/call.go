@@ -68,7 +68,17 @@ func send[In, Out any](ctx context.Context, s *Store, c call,
 	if broken := c.payload.failure(); broken != nil {
 		return nil, brokenPayload(c, broken)
 	}
-	return nil, decode(c, err)
+	return nil, s.explainName(parent, c, decode(c, err))
+}
+
+// explainName turns the server error that a store with a limit of its own gives for a long
+// key into what it means.
+func (s *Store) explainName(ctx context.Context, c call, e *backend.Error) error {
+	limit := s.vendor.Load().versionedKey
+	if limit > 0 && c.write && e.Status >= 500 && int64(len(c.key)) > limit && s.keepsVersions(ctx, c.bucket) {
+		e.Kind = backend.KindNameTooLong
+	}
+	return e
 }
 
 func brokenPayload(c call, err error) error {

@@ -38,6 +38,9 @@ func (s *Store) Capabilities(ctx context.Context, bucket, prefix string, probe b
 	if err := ctx.Err(); err != nil {
 		return backend.Capabilities{}, &backend.Error{Kind: backend.KindCanceled, Op: "GetBucketVersioning", Bucket: bucket, Err: err}
 	}
+	if caps.Versioned && known.versionedKey > 0 {
+		caps.Limits.MaxKey = known.versionedKey
+	}
 	if !probe || caps.ObjectLock {
 		return caps, nil
 	}

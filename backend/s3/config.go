@@ -116,7 +116,10 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 
 	s := &Store{log: cfg.Log, first: cfg.FirstByteTimeout, repeat: retryers(cfg.MaxAttempts)}
 	s.vendor.Store(unknownVendor)
-	s.conn = &conn{transport: transport, stall: cfg.StallTimeout, first: cfg.FirstByteTimeout, seen: s.recognise}
+	s.conn = &conn{
+		transport: transport, stall: cfg.StallTimeout, first: cfg.FirstByteTimeout, seen: s.recognise,
+		last: func(method string) bool { return method == http.MethodHead && s.vendor.Load().headsTrail },
+	}
 	s.client = awss3.NewFromConfig(loaded, func(o *awss3.Options) {
 		if endpoint != "" {
 			o.BaseEndpoint = &endpoint

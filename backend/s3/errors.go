@@ -226,6 +226,8 @@ func (a answer) errorOf(c call) *backend.Error {
 	switch {
 	case v.kind == backend.KindNotExist && c.key == "":
 		e.Kind = backend.KindNoBucket
+	case v.kind == backend.KindChanged && c.key == "":
+		e.Kind = backend.KindPermission // Swift, to requests without a signature
 	case c.op == "CopyObject" && (v.kind == backend.KindNotExist || v.kind == backend.KindChanged):
 		// Which end it is about is found out by explainCopy.
 	case v.kind == backend.KindNotExist && c.write && c.cond.IfMatch != "" && a.code != "NoSuchUpload":

@@ -82,6 +82,17 @@ func (s *Store) CopyPart(ctx context.Context, in backend.CopyPartInput) (backend
 		return backend.Part{}, &backend.Error{Kind: backend.KindUnsupported, Op: c.op, Bucket: in.Bucket, Key: in.Key,
 			Message: "the store would copy another object for a source key with a percent sign"}
 	}
+	if v := s.vendor.Load(); v.cutsRanges && in.Source.ETag == "" || v.otherETags && ofParts(in.Source.ETag) {
+		return s.copyPartLooking(ctx, in)
+	}
+	return s.copyPart(ctx, in)
+}
+
+func (s *Store) copyPart(ctx context.Context, in backend.CopyPartInput) (backend.Part, error) {
+	c, err := partCall("UploadPartCopy", in.Bucket, in.Key, in.UploadID)
+	if err != nil {
+		return backend.Part{}, err
+	}
 	c.patience = s.patience(in.Range.Len, 4*backend.MiB)
 	out, err := send(ctx, s, c, s.client.UploadPartCopy, &awss3.UploadPartCopyInput{
 		Bucket: &in.Bucket, Key: &in.Key, UploadId: &in.UploadID, PartNumber: &in.Number,

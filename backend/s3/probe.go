@@ -64,6 +64,7 @@ func (p *prober) trials(ctx context.Context) error {
 		{[]string{"ChecksumCRC64"}, p.checksum},
 		{[]string{"FileAndPrefix"}, p.fileAndPrefix},
 		{[]string{"AnyKey"}, p.anyKey},
+		{[]string{"Underscores"}, p.underscores},
 	} {
 		if slices.ContainsFunc(trial.of, p.wants) {
 			group.Go(func() error { return p.verdict(trial.run(ctx)) })

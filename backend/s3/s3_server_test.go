@@ -30,13 +30,13 @@ type server struct {
 
 // servers returns the stores to test: the one that OBJMOUNT_TEST_ENDPOINT names (its vendor
 // in OBJMOUNT_TEST_STORE, credentials from the environment), else those of `make tools`.
-func servers(t *testing.T) []func(t *testing.T) server {
+func servers(*testing.T) []func(testing.TB) server {
 	if endpoint := os.Getenv("OBJMOUNT_TEST_ENDPOINT"); endpoint != "" {
-		return []func(*testing.T) server{func(*testing.T) server {
+		return []func(testing.TB) server{func(testing.TB) server {
 			return server{os.Getenv("OBJMOUNT_TEST_STORE"), endpoint, os.Getenv("AWS_ACCESS_KEY_ID"), os.Getenv("AWS_SECRET_ACCESS_KEY")}
 		}}
 	}
-	return []func(*testing.T) server{startVersityGW, startMinIO}
+	return []func(testing.TB) server{startVersityGW, startMinIO}
 }
 
 // eachServer runs a subtest on every store, with a new bucket.
@@ -62,7 +62,7 @@ func randomHex() string {
 }
 
 // openStore opens a store with static credentials, whatever the environment says.
-func openStore(t *testing.T, srv server, cfg Config) *Store {
+func openStore(t testing.TB, srv server, cfg Config) *Store {
 	t.Helper()
 	t.Setenv("AWS_ACCESS_KEY_ID", srv.key)
 	t.Setenv("AWS_SECRET_ACCESS_KEY", srv.secret)
@@ -77,7 +77,7 @@ func openStore(t *testing.T, srv server, cfg Config) *Store {
 }
 
 // tool returns the path of a server that `make tools` installs.
-func tool(t *testing.T, name string) string {
+func tool(t testing.TB, name string) string {
 	t.Helper()
 	dir := os.Getenv("OBJMOUNT_TOOLS")
 	if dir == "" {
@@ -94,7 +94,7 @@ func tool(t *testing.T, name string) string {
 	return path
 }
 
-func freeAddress(t *testing.T) string {
+func freeAddress(t testing.TB) string {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -104,7 +104,7 @@ func freeAddress(t *testing.T) string {
 }
 
 // start runs a server until the test ends, and waits until its health URL answers.
-func start(t *testing.T, health string, env []string, path string, args ...string) {
+func start(t testing.TB, health string, env []string, path string, args ...string) {
 	t.Helper()
 	cmd := exec.Command(path, args...)
 	cmd.Env = append(os.Environ(), env...)
@@ -139,7 +139,7 @@ func start(t *testing.T, health string, env []string, path string, args ...strin
 	}
 }
 
-func startVersityGW(t *testing.T) server {
+func startVersityGW(t testing.TB) server {
 	addr, dir := freeAddress(t), t.TempDir()
 	data, versions := filepath.Join(dir, "data"), filepath.Join(dir, "versions")
 	for _, d := range []string{data, versions} {
@@ -152,7 +152,7 @@ func startVersityGW(t *testing.T) server {
 	return server{vendorVersityGW, "http://" + addr, testKey, testSecret}
 }
 
-func startMinIO(t *testing.T) server {
+func startMinIO(t testing.TB) server {
 	addr, dir := freeAddress(t), t.TempDir()
 	start(t, "http://"+addr+"/minio/health/ready",
 		[]string{"MINIO_ROOT_USER=" + testKey, "MINIO_ROOT_PASSWORD=" + testSecret, "MINIO_BROWSER=off", "MINIO_UPDATE=off"},

@@ -48,9 +48,22 @@ type vendor struct {
 	// decodesTwice: UploadPartCopy decodes the key of its source twice, so that "%25" copies
 	// "%" (and what is no escape then ends the server). Newer releases may not, so nothing
 	// that is sent would be right for both.
-	decodesTwice      bool
-	dashes            bool // "_" in the keys of user metadata becomes "-"
-	copyForgetsTags   bool // a copy takes no tags
+	decodesTwice    bool
+	dashes          bool // "_" in the keys of user metadata becomes "-"
+	copyForgetsTags bool // a copy takes no tags
+	// headsTrail: the end of a body follows the answer to a HEAD that failed, and the next
+	// answer on that connection would begin with it.
+	headsTrail bool
+	// otherETags: a copy compares the ETag that its source should have with one of the server's
+	// own, which is another for what was uploaded in parts.
+	otherETags bool
+	cutsRanges bool // UploadPartCopy copies less when the range reaches over the end
+	// versionedKey is how long a key may be in a bucket that keeps versions; a longer one is a
+	// server error. 0: as long as elsewhere.
+	versionedKey int64
+	// metaValue is how long a value of user metadata may be, in bytes as it is sent. A longer
+	// one, or more than Limits.MaxMeta altogether, is a server error. 0: the store says so itself.
+	metaValue         int
 	unclearCompletion bool // completing an unknown upload is a server error
 	completeFakes     bool // CompleteMultipartUpload of an unknown upload succeeds when the key exists
 }
@@ -80,7 +93,7 @@ var vendors = map[string]*vendor{
 			PutIfNoneMatch: true, PutIfMatch: true, CompleteIfNoneMatch: true, CompleteIfMatch: true,
 			CopySourceIfMatch: true, CopyPartIfMatch: true, DeleteIfMatch: true, GetIfMatch: true,
 			PartCopy: true, DeleteMany: true, ChecksumCRC64: true, Tagging: true, Classes: true,
-			FileAndPrefix: true, AnyKey: true,
+			FileAndPrefix: true, AnyKey: true, Underscores: true,
 			Limits: backend.S3Limits(),
 		},
 	},
@@ -119,14 +132,17 @@ var vendors = map[string]*vendor{
 			GetIfMatch: true, PartCopy: true, DeleteMany: true, Tagging: true, Classes: true, FileAndPrefix: true, AnyKey: true,
 			Limits: limits(nil),
 		},
+		never: []string{"Underscores"},
 	},
 	vendorSwift: {
-		name: vendorSwift, md5: true,
+		name: vendorSwift, versions: true, md5: true,
+		dashes: true, headsTrail: true, otherETags: true, cutsRanges: true, versionedKey: 1006, metaValue: 256,
 		caps: backend.Capabilities{
-			GetIfMatch: true, FileAndPrefix: true, AnyKey: true,
+			GetIfMatch: true, FileAndPrefix: true, AnyKey: true, DeleteMany: true,
 			Limits: limits(func(l *backend.Limits) { l.MaxParts = 1000; l.MaxMeta = 2 * backend.KiB }),
 		},
-		never: []string{"PutIfNoneMatch", "PutIfMatch", "CompleteIfMatch", "CopyDestination", "ChecksumCRC64", "Tagging"},
+		// "_" becomes "-" only in what is uploaded in parts.
+		never: []string{"PutIfNoneMatch", "PutIfMatch", "CompleteIfMatch", "CopySourceIfMatch", "CopyDestination", "ChecksumCRC64", "Tagging", "Underscores"},
 	},
 	vendorRclone: {name: vendorRclone, liar: true, md5: true, caps: backend.Capabilities{Limits: unknownVendor.caps.Limits}},
 }

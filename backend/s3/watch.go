@@ -39,7 +39,8 @@ type conn struct {
 	transport *http.Transport
 	stall     time.Duration
 	first     time.Duration
-	seen      func(http.Header) // sees the header of every answer
+	seen      func(http.Header)        // sees the header of every answer
+	last      func(method string) bool // whether a request must be the last of its connection
 }
 
 type patienceKey struct{}
@@ -48,6 +49,13 @@ type patienceKey struct{}
 // to continue it.
 func withPatience(ctx context.Context, d time.Duration) context.Context {
 	return context.WithValue(ctx, patienceKey{}, d)
+}
+
+type lastKey struct{}
+
+// withoutReuse makes a request the last one of its connection.
+func withoutReuse(ctx context.Context) context.Context {
+	return context.WithValue(ctx, lastKey{}, true)
 }
 
 // Do sends one request. Redirects are answers like others: the SDK's signature is for one
@@ -62,6 +70,7 @@ func (c *conn) Do(req *http.Request) (*http.Response, error) {
 	w.timer = time.AfterFunc(time.Hour, w.expired)
 	w.timer.Stop()
 	req = req.WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: w.gotConn, WroteRequest: w.wroteRequest}))
+	req.Close = parent.Value(lastKey{}) != nil || c.last(req.Method)
 	if req.Body != nil && req.Body != http.NoBody {
 		req.Body = &sentBody{req.Body, w}
 	}

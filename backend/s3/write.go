@@ -82,11 +82,14 @@ func (s *Store) writable(c *call, p backend.Properties) (map[string]string, erro
 		return nil, err
 	}
 	meta, err := encodeMetadata(p.Metadata)
-	if s.vendor.Load().dashes {
-		for key := range meta {
-			if strings.Contains(key, "_") {
-				err = fmt.Errorf("metadata key %q: the store would change it", key)
-			}
+	known, total := s.vendor.Load(), 0
+	for key, value := range meta {
+		if known.dashes && strings.Contains(key, "_") {
+			err = fmt.Errorf("metadata key %q: the store would change it", key)
+		}
+		if total += len(key) + len(value); known.metaValue > 0 && (len(value) > known.metaValue || int64(total) > known.caps.Limits.MaxMeta) {
+			return nil, &backend.Error{Kind: backend.KindTooLarge, Op: c.op, Bucket: c.bucket, Key: c.key,
+				Message: fmt.Sprintf("the store takes at most %d bytes of metadata, %d in one value", known.caps.Limits.MaxMeta, known.metaValue)}
 		}
 	}
 	if err != nil {
@@ -110,6 +113,9 @@ func yes(b bool) *bool {
 func (s *Store) Copy(ctx context.Context, in backend.CopyInput) (backend.Object, error) {
 	if err := named("CopyObject", in.Source.Bucket, in.Source.Key); err != nil {
 		return backend.Object{}, err
+	}
+	if s.vendor.Load().otherETags && ofParts(in.Source.ETag) {
+		return s.copyLooking(ctx, in)
 	}
 	if in.Replace != nil || !s.vendor.Load().copyForgets {
 		return s.copyObject(ctx, in, false)
