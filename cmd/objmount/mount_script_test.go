@@ -37,7 +37,7 @@ func TestMountScripts(t *testing.T) {
 		}
 	}
 	testscript.Run(t, testscript.Params{
-		Dir: "testdata/mount", WorkdirRoot: root, RequireExplicitExec: true, Deadline: time.Now().Add(3 * time.Minute),
+		Dir: "testdata/mount", WorkdirRoot: root, RequireExplicitExec: true, Deadline: time.Now().Add(90 * time.Second),
 		Setup: func(e *testscript.Env) error { return setupMounts(e, server) },
 		Condition: func(name string) (bool, error) {
 			if name != "root" {
@@ -366,4 +366,3 @@ func untilCommand(ts *testscript.TestScript, neg bool, args []string) {
 		}
 	}
 }
-

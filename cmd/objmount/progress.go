@@ -38,6 +38,8 @@ type progress struct {
 	isTTY bool
 	next  time.Time
 	shown bool
+	began time.Time // of the first state shown
+	first int64     // bytes that were done then
 }
 
 func newProgress(out *os.File) *progress {
@@ -58,14 +60,32 @@ func (p *progress) update(s ctl.Progress) {
 	if p.bar == nil {
 		p.bar = progressbar.NewOptions64(max(s.Total, 1),
 			progressbar.OptionSetWriter(p.out), progressbar.OptionShowBytes(true), progressbar.OptionShowCount(),
-			progressbar.OptionSetDescription("uploading "+plural(s.Files, "file")),
-			progressbar.OptionUseIECUnits(true), progressbar.OptionSetPredictTime(true), progressbar.OptionThrottle(100*time.Millisecond),
+			progressbar.OptionUseIECUnits(true), progressbar.OptionThrottle(100*time.Millisecond),
+			progressbar.OptionSetPredictTime(false), progressbar.OptionSetElapsedTime(false), // the library says 0s where it cannot know
 			progressbar.OptionSetRenderBlankState(true), progressbar.OptionSetWidth(30), progressbar.OptionClearOnFinish())
+		p.began, p.first = time.Now(), s.Done
 	}
 	p.shown = true
 	p.bar.ChangeMax64(max(s.Total, s.Done, 1))
-	p.bar.Describe("uploading " + plural(s.Files, "file"))
+	p.bar.Describe("uploading " + plural(s.Files, "file") + p.rest(s))
 	_ = p.bar.Set64(s.Done) // a bar that cannot be drawn stops nothing
+}
+
+// rest guesses how long it takes from now, once there is something to guess from.
+func (p *progress) rest(s ctl.Progress) string {
+	const least = 2 * time.Second
+	passed, done := time.Since(p.began), s.Done-p.first
+	if done <= 0 || passed < least || s.Total <= s.Done {
+		return ""
+	}
+	left := time.Duration(float64(passed) * float64(s.Total-s.Done) / float64(done))
+	return fmt.Sprintf(", %v left", left.Round(time.Second))
+}
+
+// note prints lines between two states.
+func (p *progress) note(text string) {
+	p.finish()
+	fmt.Fprintln(p.out, text)
 }
 
 // finish removes the bar.

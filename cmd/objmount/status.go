@@ -8,6 +8,8 @@ import (
 	"os"
 	"os/signal"
 	"slices"
+	"strconv"
+	"sync"
 	"text/tabwriter"
 	"time"
 
@@ -65,20 +67,15 @@ func collect(ctx context.Context) ([]listed, error) {
 	}
 	out := []listed{}
 	seen := map[string]bool{}
-	for _, i := range ctl.List(ctx, runtimeDirs()...) {
+	infos := ctl.List(ctx, runtimeDirs()...)
+	answers := make([]listed, len(infos))
+	var asking sync.WaitGroup
+	for n, i := range infos {
 		seen[i.Mountpoint] = true
-		c := ctl.NewClient(i)
-		s, err := c.Status(ctx)
-		c.Close()
-		l := listed{Info: i, State: s.State, Pending: s.PendingFiles, PendingBytes: s.PendingBytes, Kept: s.KeptFiles}
-		if err != nil {
-			l.State, l.Error = "silent", err.Error()
-			if ctl.KindOf(err) == ctl.KindPermission {
-				l.State = "of another user"
-			}
-		}
-		out = append(out, l)
+		asking.Go(func() { answers[n] = askOne(ctx, i) })
 	}
+	asking.Wait()
+	out = append(out, answers...)
 	for _, m := range mounts {
 		if m.fsType != fsType || seen[m.dir] {
 			continue
@@ -90,6 +87,24 @@ func collect(ctx context.Context) ([]listed, error) {
 		out = append(out, l)
 	}
 	return out, nil
+}
+
+// askOne does not wait long for one that hangs.
+func askOne(ctx context.Context, i ctl.Info) listed {
+	const patience = 5 * time.Second
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	c := ctl.NewClient(i)
+	defer c.Close()
+	s, err := c.Status(ctx)
+	l := listed{Info: i, State: s.State, Pending: s.PendingFiles, PendingBytes: s.PendingBytes, Kept: s.KeptFiles}
+	if err != nil {
+		l.State, l.Error = "silent", err.Error()
+		if ctl.KindOf(err) == ctl.KindPermission {
+			l.State = "of another user"
+		}
+	}
+	return l
 }
 
 func listMounts(ctx context.Context, w io.Writer, asJSON bool) error {
@@ -107,7 +122,11 @@ func listMounts(ctx context.Context, w io.Writer, asJSON bool) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "SOURCE\tMOUNTPOINT\tSTATE\tTO UPLOAD\tKEPT\tPID")
 	for _, l := range all {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%d\t%s\n", l.Source, l.Mountpoint, l.State, uploadText(l.Pending, l.PendingBytes), l.Kept, pidText(l.PID))
+		upload, kept := uploadText(l.Pending, l.PendingBytes), strconv.Itoa(l.Kept)
+		if l.State != "mounted" && l.State != "draining" {
+			upload, kept = "unknown", "-"
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", l.Source, l.Mountpoint, l.State, upload, kept, pidText(l.PID))
 	}
 	return t.Flush()
 }

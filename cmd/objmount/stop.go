@@ -173,7 +173,7 @@ func (d *mountDaemon) finish(orderly bool) error {
 		return nil
 	}
 	d.log.Warn("ended; files are left for the next mount", slog.Int("files", unsent), slog.String("dir", d.parts.slot.dir))
-	return fail(exitPending, "%d files of %s are not uploaded yet; they lie in %s and are uploaded by the next mount of it", unsent, d.cfg.src, d.parts.slot.dir)
+	return fail(exitPending, "%s of %s not uploaded yet; the next mount of it does that (kept in %s)", plural(unsent, "file"), d.cfg.src, d.parts.slot.dir)
 }
 
 // closeParts ends the control socket first: it answers from the parts.

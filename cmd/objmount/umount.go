@@ -130,12 +130,14 @@ func umountThrough(ctx context.Context, o umountOptions, info ctl.Info) error {
 		return umountLazily(ctx, c, info)
 	}
 	unstored, err := flush(ctx, o, c, info)
+	if err == nil {
+		err = explainControl(info, c.Unmount(ctx, ctl.UnmountOptions{LeavePending: unstored != nil || o.timeout != noTimeout}))
+	}
+	if err != nil && isDead(info.Mountpoint) { // it was killed a moment ago
+		return umountAlone(o, info.Mountpoint)
+	}
 	if err != nil {
 		return err
-	}
-	err = c.Unmount(ctx, ctl.UnmountOptions{LeavePending: unstored != nil || o.timeout != noTimeout})
-	if err != nil {
-		return explainControl(info, err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, endTimeout)
 	defer cancel()
@@ -171,9 +173,13 @@ func flush(ctx context.Context, o umountOptions, c *ctl.Client, info ctl.Info) (
 		defer cancel()
 	}
 	var last ctl.Progress
+	var why stall
 	err = c.Flush(limited, func(p ctl.Progress) {
 		last = p
 		bar.update(p)
+		if text := why.look(ctx, c, p); text != "" {
+			bar.note(fmt.Sprintf("uploads fail and are tried again: %s\nCtrl-C ends the waiting; objmount umount --timeout=0 %s leaves them to the next mount", text, info.Mountpoint))
+		}
 	})
 	bar.finish()
 	switch {
@@ -194,6 +200,35 @@ func flush(ctx context.Context, o umountOptions, c *ctl.Client, info ctl.Info) (
 			info.Mountpoint, err, info.Mountpoint, info.Mountpoint)
 	}
 	return nil, explainControl(info, err)
+}
+
+// stall finds out why nothing moves: once.
+type stall struct {
+	last  ctl.Progress
+	since time.Time // nothing moved
+	told  bool
+}
+
+func (t *stall) look(ctx context.Context, c *ctl.Client, p ctl.Progress) string {
+	const soon = 3 * time.Second
+	if p != t.last || t.since.IsZero() {
+		t.last, t.since = p, time.Now()
+	}
+	if t.told || time.Since(t.since) < soon {
+		return ""
+	}
+	t.since = time.Now()
+	s, err := c.Status(ctx)
+	if err != nil {
+		return "" // Flush will meet it too
+	}
+	for _, q := range s.Pending {
+		if q.LastError != "" {
+			t.told = true
+			return q.LastError
+		}
+	}
+	return ""
 }
 
 func pendingFiles(ctx context.Context, c *ctl.Client) (int, error) {
