@@ -36,6 +36,7 @@ type progress struct {
 	out   io.Writer
 	bar   *progressbar.ProgressBar
 	isTTY bool
+	wide  bool
 	next  time.Time
 	shown bool
 	began time.Time // of the first state shown
@@ -43,7 +44,9 @@ type progress struct {
 }
 
 func newProgress(out *os.File) *progress {
-	return &progress{out: out, isTTY: term.IsTerminal(int(out.Fd())), next: time.Now().Add(time.Second)}
+	const wide = 90 // columns that a line with a guess takes at most
+	columns, _, err := term.GetSize(int(out.Fd()))
+	return &progress{out: out, isTTY: term.IsTerminal(int(out.Fd())), wide: err == nil && columns >= wide, next: time.Now().Add(time.Second)}
 }
 
 func (p *progress) update(s ctl.Progress) {
@@ -75,7 +78,7 @@ func (p *progress) update(s ctl.Progress) {
 func (p *progress) rest(s ctl.Progress) string {
 	const least = 2 * time.Second
 	passed, done := time.Since(p.began), s.Done-p.first
-	if done <= 0 || passed < least || s.Total <= s.Done {
+	if !p.wide || done <= 0 || passed < least || s.Total <= s.Done {
 		return ""
 	}
 	left := time.Duration(float64(passed) * float64(s.Total-s.Done) / float64(done))
