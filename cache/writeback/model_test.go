@@ -21,6 +21,7 @@ type modelFile struct {
 	data   []byte
 	mode   string // a property
 	sealed []sealedAs
+	grows  bool // it is only appended to, or emptied
 }
 
 type sealedAs struct {
@@ -42,9 +43,10 @@ func TestModel(t *testing.T) {
 		r := rigIn(t, dir, options...)
 		defer r.close()
 		base := r.put("base", random(1, 60*kib))
+		grow := rapid.Bool().Draw(t, "files grow")
 		files := []*modelFile{
-			{file: r.create("new"), key: "new"},
-			{file: r.edit(base), key: "base", data: random(1, 60*kib)},
+			{file: r.create("new"), key: "new", grows: grow},
+			{file: r.edit(base), key: "base", data: random(1, 60*kib), grows: grow},
 		}
 		for range rapid.IntRange(1, 25).Draw(t, "steps") {
 			m := files[rapid.IntRange(0, 1).Draw(t, "file")]
@@ -100,8 +102,15 @@ func drawStore(t *rapid.T) []option {
 func (r *rig) step(t *rapid.T, m *modelFile) {
 	size := int64(len(m.data))
 	off := rapid.Int64Range(0, size).Draw(t, "off")
+	if m.grows && off > 0 {
+		off = size
+	}
 	n := rapid.SampledFrom([]int64{1, 100, 3 * kib, 9 * kib, 20 * kib}).Draw(t, "n")
-	switch rapid.IntRange(0, 10).Draw(t, "step") {
+	step := rapid.IntRange(0, 12).Draw(t, "step")
+	if m.grows && step < 2 {
+		step = 2
+	}
+	switch step {
 	case 0, 1:
 		m.write(r, random(uint64(n+off), n), off)
 	case 2, 3:
@@ -109,11 +118,17 @@ func (r *rig) step(t *rapid.T, m *modelFile) {
 			m.write(r, random(uint64(n+off), n), int64(len(m.data)))
 			r.q.Grown(m.file)
 		}
+		if m.grows && rapid.Bool().Draw(t, "outgrows") {
+			for end := time.Now().Add(5 * time.Millisecond); m.file.Streamed() == 0 && time.Now().Before(end); {
+				r.q.MakeRoom(m.file)
+			}
+		}
 	case 4:
-		if err := m.file.Truncate(off); err != nil {
+		if err := m.file.Truncate(off); err == nil {
+			m.data = m.data[:off:off]
+		} else if !backend.IsKind(err, backend.KindBusy) || m.file.Streamed() == 0 {
 			t.Fatal(err)
 		}
-		m.data = m.data[:off:off]
 	case 5:
 		m.mode = fmt.Sprint(n)
 		if err := m.file.SetProperties(backend.Properties{Metadata: map[string]string{"mode": m.mode}}); err != nil {
@@ -135,6 +150,8 @@ func (r *rig) step(t *rapid.T, m *modelFile) {
 		if m.file.State() == staging.StateSealed {
 			r.q.Enqueue(m.seal(r), 0) // as after a rename that failed
 		}
+	case 9, 10:
+		r.q.MakeRoom(m.file)
 	default:
 		// Of an upload whose id did not arrive nothing is known until it is old: not part of this.
 		op := rapid.SampledFrom([]string{"PutObject", "UploadPart", "UploadPartCopy", "CopyObject", "CompleteMultipartUpload", "HeadObject", "GetObject", "ListParts"}).Draw(t, "op")
@@ -148,7 +165,11 @@ func (r *rig) step(t *rapid.T, m *modelFile) {
 }
 
 func (m *modelFile) write(r *rig, data []byte, off int64) {
-	r.write(m.file, data, off)
+	if _, err := m.file.WriteAt(data, off); backend.IsKind(err, backend.KindBusy) && m.file.Streamed() > 0 {
+		return // given back
+	} else if err != nil {
+		r.t.Fatal(err)
+	}
 	grown := make([]byte, max(int64(len(m.data)), off+int64(len(data))))
 	copy(grown, m.data)
 	copy(grown[off:], data)

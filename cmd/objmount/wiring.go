@@ -245,6 +245,10 @@ func left(area *staging.Area) (unsent, kept int) {
 			kept++
 		case staging.StateConflict, staging.StateInterrupted, staging.StateOpen:
 			kept++
+		case staging.StateScratch:
+			if f.Upload() != nil { // to be aborted
+				kept++
+			}
 		case staging.StateCommitted:
 		}
 	}
