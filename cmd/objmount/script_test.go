@@ -34,7 +34,7 @@ func (l leakChecked) Run() int {
 func TestMain(m *testing.M) {
 	program := func() { os.Exit(run(os.Args)) }
 	testscript.Main(leakChecked{m}, map[string]func(){
-		"objmount": program, "mount.objmount": program, "umount.fuse.objmount": program,
+		"objmount": program, "mount.objmount": program, "mount.fuse.objmount": program, "umount.fuse.objmount": program,
 	})
 }
 
