@@ -81,7 +81,10 @@ func collect(ctx context.Context) ([]listed, error) {
 			continue
 		}
 		l := listed{Info: ctl.Info{Source: m.source, Mountpoint: m.dir, UID: m.uid}, State: "no socket"}
-		if isDead(m.dir) {
+		switch euid := os.Geteuid(); {
+		case euid != 0 && m.uid != uint32(euid):
+			l.State = "of another user"
+		case isDead(m.dir):
 			l.State = "dead"
 		}
 		out = append(out, l)
