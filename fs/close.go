@@ -41,7 +41,7 @@ func (f *FS) Flush(cancel <-chan struct{}, in *fuse.FlushIn) fuse.Status {
 func (f *FS) interruptedReplace(h *handle, pid uint32) bool {
 	n := h.node
 	n.mu.RLock()
-	replacing := n.replacing && n.staged != nil && n.writers == 1
+	replacing := n.replacing && n.staged != nil && n.writers == 1 && len(n.after) == 0 // not renamed since
 	n.mu.RUnlock()
 	if !replacing || !killedBySignal(pid) {
 		return false

@@ -84,10 +84,14 @@ func (f *FS) commitReferences(ctx context.Context, n *node, id backend.ObjectID)
 			continue
 		}
 		other.mu.RLock()
-		refers := other.staged != nil && !other.doomed && other.staged.References(id.Bucket, id.Key) &&
-			(other.current == nil || other.current.remoteID() != id)
+		doomed := other.doomed
+		refers := other.staged != nil && other.staged.References(id.Bucket, id.Key) && (doomed || other.staged.Spec().Target != id)
 		other.mu.RUnlock()
 		if !refers {
+			continue
+		}
+		if doomed {
+			f.preserveRanges(ctx, other, id)
 			continue
 		}
 		if err := f.commit(ctx, other, commitOptions{wait: true, nested: true}); err != nil {

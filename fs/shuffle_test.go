@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
 	"math/rand/v2"
@@ -22,13 +23,14 @@ import (
 // shuffler makes, renames and removes files of a few names, and their directories, faster than they
 // are stored, and knows what each name must show.
 type shuffler struct {
-	m     *testMount
-	rand  *rand.Rand
-	dir   string
-	shows map[string]*shown // files and symlinks, by path below dir
-	dirs  map[string]bool
-	held  []heldFile
-	log   []string
+	m      *testMount
+	rand   *rand.Rand
+	dir    string
+	shows  map[string]*shown // files and symlinks, by path below dir
+	dirs   map[string]bool
+	held   []heldFile
+	writer heldFile
+	log    []string
 }
 
 // shown is a file as the test knows it: its content, or "->" and the target of a symlink.
@@ -125,7 +127,7 @@ func (s *shuffler) step(i int) error {
 	}
 	path, otherPath := filepath.Join(s.dir, name), filepath.Join(s.dir, other)
 	text := fmt.Sprintf("%s %d", name, i)
-	what := s.rand.IntN(10)
+	what := s.rand.IntN(14)
 	s.log = append(s.log, fmt.Sprintf("%d %s %s", what, name, other))
 	switch what {
 	case 0: // an empty file
@@ -170,6 +172,10 @@ func (s *shuffler) step(i int) error {
 		}
 	case 8:
 		return s.hold(name, path)
+	case 10, 11:
+		return s.copy(path, otherPath, name, other)
+	case 12:
+		return s.write(name, path, text)
 	case 9:
 		time.Sleep(time.Duration(s.rand.IntN(4)) * time.Millisecond)
 	}
@@ -208,6 +214,54 @@ func (s *shuffler) hold(name, path string) error {
 		return err
 	}
 	s.held = append(s.held, heldFile{h, content})
+	return nil
+}
+
+// copy makes one file the copy of another, by copy_file_range(2).
+func (s *shuffler) copy(path, otherPath, name, other string) error {
+	from, to := s.shows[name], s.shows[other]
+	if from == nil || from == to || from.symlink() || to != nil && to.symlink() {
+		return nil
+	}
+	src, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	dst, err := os.Create(otherPath)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(dst, src)
+	if err = errors.Join(err, dst.Close()); err != nil {
+		return err
+	}
+	if to == nil {
+		to = new(shown)
+		s.shows[other] = to
+	}
+	to.text = from.text
+	return s.look(other)
+}
+
+// write opens a file to write at its end later, also when its name has changed or gone by then.
+func (s *shuffler) write(name, path, text string) error {
+	if s.writer.File != nil {
+		w := s.writer
+		s.writer = heldFile{}
+		_, err := w.WriteAt([]byte(text), int64(len(w.shown.text)))
+		w.shown.text += text
+		return errors.Join(err, w.Close())
+	}
+	file := s.shows[name]
+	if file == nil || file.symlink() {
+		return nil
+	}
+	h, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	s.writer = heldFile{h, file}
 	return nil
 }
 
@@ -269,6 +323,9 @@ func TestShuffledNames(t *testing.T) {
 					for _, h := range s.held {
 						h.Close()
 					}
+					if s.writer.File != nil {
+						s.writer.Close()
+					}
 				}()
 				for i := range steps {
 					if err := s.step(i); err != nil {
@@ -286,6 +343,10 @@ func TestShuffledNames(t *testing.T) {
 		for w, s := range shufflers {
 			for _, name := range append(shuffledNames, "z/a", "z/b") {
 				m.sameInStore(t, fmt.Sprintf("dir%d/%s", w, name), s.shows, name)
+			}
+			if t.Failed() {
+				t.Logf("last steps of worker %d: %q", w, s.log[max(0, len(s.log)-60):])
+				return
 			}
 		}
 	})

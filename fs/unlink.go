@@ -93,8 +93,7 @@ func (f *FS) remove(ctx context.Context, n *node) error {
 		}
 	}
 	n.mu.Lock()
-	v, opens, after := n.current, n.opens, n.after
-	n.after = nil
+	v, opens := n.current, n.opens
 	var replaces *staging.Remote // not stored yet: the name has another object, which goes with it
 	if file != nil && n.staged == file {
 		if replaces = covered(file.Spec()); replaces != nil && v != nil && v.remoteID() == file.Spec().Target {
@@ -111,17 +110,9 @@ func (f *FS) remove(ctx context.Context, n *node) error {
 		err = f.removeReplaced(ctx, n, replaces)
 	}
 	if err != nil {
-		n.mu.Lock()
-		n.after = after
-		n.mu.Unlock()
 		f.revive(n)
-		return err
 	}
-	f.scratch(n)
-	for _, source := range after {
-		f.deleteAfter(source)
-	}
-	return nil
+	return err
 }
 
 // removeReplaced deletes the object that staged content was to replace.
@@ -220,13 +211,15 @@ func (f *FS) letGo(n *node) {
 func (f *FS) buryLast(n *node) {
 	f.discard(n)
 	n.mu.Lock()
-	d := n.doomedID
-	n.doomedID = nil
-	n.mu.Unlock()
-	if d == nil {
-		return
+	due := n.after // never stored under the name it lost
+	if n.doomedID != nil {
+		due = append(due, n.doomedID)
 	}
-	f.fulfilLater(d)
+	n.after, n.doomedID = nil, nil
+	n.mu.Unlock()
+	for _, d := range due {
+		f.fulfilLater(d)
+	}
 }
 
 // keepDirectory writes a directory's marker if the entry that is about to go is its last: a
