@@ -153,11 +153,12 @@ func (a *attempt) hasProperties(obj backend.Object) bool {
 	return !a.caps.Classes || class(a.props.StorageClass) == class(obj.StorageClass)
 }
 
-// beginPublish says that from now on the object may come to be. False: the job was cancelled.
+// beginPublish says that from now on the object may come to be. False: the job was cancelled. One whose object is
+// stored without its properties yet goes on: it counts as stored.
 func (q *Queue) beginPublish(j *job) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if j.canceled {
+	if j.canceled && j.stage == nil {
 		return false
 	}
 	j.publishing = true

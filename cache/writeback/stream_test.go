@@ -241,6 +241,31 @@ func TestPropertiesChangeWhileStreaming(t *testing.T) {
 	}
 }
 
+// A cancellation that comes when the object is being made lets it get its properties: whoever cancelled takes it for
+// stored.
+func TestCancelBeforeRestamp(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	f := r.create("a")
+	r.grow(f, random(66, 100*kib))
+	eventually(t, "streamed", func() bool { up := f.Upload(); return up != nil && len(up.Parts) == 12 })
+	if err := f.SetProperties(backend.Properties{Metadata: map[string]string{"mtime": "now"}}); err != nil {
+		t.Fatal(err)
+	}
+	entered, release := r.hold("CompleteMultipartUpload", 1)
+	r.q.Enqueue(r.seal(f), 0)
+	<-entered
+	time.AfterFunc(20*time.Millisecond, release) // after Cancel has begun
+	stored, err := r.q.Cancel(context.Background(), f)
+	if err != nil || stored == nil {
+		t.Fatalf("%v, %v", stored, err)
+	}
+	if head := r.head("a"); head.Metadata["mtime"] != "now" || head.ETag != stored.ETag {
+		t.Errorf("%+v, told %+v", head, stored)
+	}
+	r.noUploads("a")
+}
+
 // An outage between the two steps: the second one follows.
 func TestRestampAfterOutage(t *testing.T) {
 	t.Parallel()
