@@ -29,17 +29,13 @@ demo: build ## a first session: S3 server, mount, read, write (data in ./demo-da
 	test/tools.sh demo
 	demo/demo.sh
 
-# The end-to-end tests that hold on every run; `make e2e` runs all of them (test/README.md says which do not hold yet).
-SETTLED := ^(TestArchitecture|TestArchitectureChecksFail|TestForeignClient|TestWorkloadsOnPlainDirectory|TestReaderSeesOneVersion|TestKilledTwice)$$
-
-test: tools build ## tests under the race detector, on VersityGW and MinIO
+test: tools build ## everything under the race detector: packages, end to end on VersityGW and MinIO, the demo
 	$(GO) vet ./...
-	test/run.sh $(GO) test -race -timeout 15m $$($(GO) list ./... | grep -v /objmount/test$$)
-	test/run.sh $(GO) test -race -timeout 9m -run '$(SETTLED)' ./test/
+	test/run.sh $(GO) test -race -timeout 20m ./test/ $$($(GO) list ./... | grep -v /objmount/test$$)
 	cd demo && $(GO) vet ./... && ../test/run.sh $(GO) test -race -timeout 3m ./...
 	test/run.sh bash -c 'OBJMOUNT_DEMO_DATA=$$TMPDIR/demo $(MAKE) demo </dev/null && rm -r "$$TMPDIR/demo"'
 
-e2e: tools build ## every end-to-end test, also those that do not hold yet
+e2e: tools build ## the end-to-end tests alone, each with its name
 	test/run.sh $(GO) test -race -timeout 30m -v ./test/
 
 soak: tools build ## every combination of store, commit mode and cache; takes long
