@@ -79,7 +79,7 @@ var knownKeys = map[string][]string{
 	"Service": {
 		"Type", "EnvironmentFile", "Environment", "ExecStart", "ExecStop", "ExecReload", "TimeoutStartSec", "TimeoutStopSec", "WatchdogSec",
 		"Restart", "RestartSec", "SuccessExitStatus", "RestartPreventExitStatus", "StateDirectory", "CacheDirectory", "RuntimeDirectory",
-		"RuntimeDirectoryPreserve", "StateDirectoryMode", "CacheDirectoryMode", "UMask", "LimitNOFILE", "CapabilityBoundingSet", "NoNewPrivileges",
+		"RuntimeDirectoryPreserve", "StateDirectoryMode", "CacheDirectoryMode", "UMask", "LimitNOFILE", "LimitCORE", "CapabilityBoundingSet", "NoNewPrivileges",
 		"DevicePolicy", "DeviceAllow", "RestrictAddressFamilies", "RestrictNamespaces", "RestrictRealtime", "RestrictSUIDSGID", "LockPersonality",
 		"MemoryDenyWriteExecute", "KeyringMode", "SystemCallArchitectures", "SystemCallFilter", "SystemCallErrorNumber",
 	},
