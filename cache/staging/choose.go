@@ -13,6 +13,7 @@ const (
 	reasonMissing = "bytes are missing on the disk"
 	reasonDamaged = "a record of the journal is damaged"
 	reasonLater   = "written after the last close or fsync when the mount ended"
+	reasonGiven   = "; what was given back before that is only in the object of that close"
 )
 
 // choose decides which content of a file counts, and what state it is in. nil: nothing was promised

@@ -217,6 +217,9 @@ func (r *recovery) split(l later) error {
 	f := a.newFileLocked()
 	f.spec, f.generation, f.state, f.reason, f.dirty = l.content.spec, newGeneration(), StateInterrupted, l.reason, true
 	list := slices.Clone(l.content.extents)
+	if slices.ContainsFunc(list, func(e Extent) bool { return e.Streamed }) {
+		f.reason += reasonGiven
+	}
 	from := a.files[l.of]
 	if l.content.local() > 0 && from.created {
 		src, err := a.handles.acquire(&from.data, false)

@@ -2,9 +2,13 @@ package staging
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
+
+	"pgregory.net/rapid"
 
 	"github.com/objmount/objmount/backend"
 )
@@ -237,4 +241,61 @@ func checkStreamed(t *testing.T, seed uint64, f *File, data []byte, torn bool) {
 			t.Fatalf("seed %d: other bytes at %d: %v, %s", seed, e.Off, err, describe(f))
 		}
 	}
+}
+
+// outgrow makes a new file that is appended to, uploaded and given back: two parts, so that they can be joined.
+func (w *world) outgrow() {
+	w.create()
+	m := w.files[len(w.files)-1]
+	for number := int32(1); number < 3; number++ {
+		off, p := int64(len(m.data)), w.bytes()
+		w.writeAt(m, off, p)
+		if int64(len(m.data)) == off { // no room
+			return
+		}
+		list := m.file.Freeze(off, int64(len(p)))
+		if number == 1 {
+			if err := m.file.BeginUpload(m.target); err != nil {
+				w.t.Fatal(err)
+			}
+			if err := m.file.SetUpload("upload"); err != nil {
+				w.t.Fatal(err)
+			}
+		}
+		if err := m.file.AddPart(DonePart{Number: number, ETag: "e", Off: off, Len: int64(len(p)), Content: list}); err != nil {
+			w.t.Fatal(err)
+		}
+		if !m.file.DropPart(number) {
+			w.t.Fatal("not given back")
+		}
+		if w.given[m.id] == nil {
+			w.given[m.id] = make(map[int64][]byte)
+		}
+		w.given[m.id][list[0].Pos] = p
+		if rapid.Bool().Draw(w.t, "tick") {
+			w.tick()
+		}
+	}
+}
+
+// uploaded returns the bytes of a streamed extent, which parts of the file's upload must have.
+func (w *world) uploaded(f *File, e Extent) ([]byte, error) {
+	up := f.Upload()
+	if up == nil {
+		return nil, errors.New("the upload with these bytes is gone")
+	}
+	var out []byte
+	for off := e.Off; off < e.End(); {
+		i := slices.IndexFunc(up.Parts, func(p DonePart) bool { return p.Off <= off && off < p.Off+p.Len })
+		pos := e.Pos + off - e.Off
+		if i < 0 || len(up.Parts[i].Content) != 1 || up.Parts[i].Content[0].Pos+off-up.Parts[i].Off != pos {
+			return nil, fmt.Errorf("no part has the bytes at %d", off)
+		}
+		p := up.Parts[i]
+		data := w.given[f.id][pos-(off-p.Off)]
+		stop := min(e.End(), p.Off+p.Len)
+		out = append(out, data[off-p.Off:stop-p.Off]...)
+		off = stop
+	}
+	return out, nil
 }

@@ -28,6 +28,7 @@ type world struct {
 	ids     uint64 // given out
 	keepAll bool   // objects stay, whoever overwrites them
 	intents map[uint64]*intentModel
+	given   map[uint64]map[int64][]byte // bytes that files gave back, by the position they had
 }
 
 // fileModel is what a staged file must be.
@@ -78,7 +79,7 @@ type intentModel struct {
 func newWorld(t *rapid.T, limit int64) *world {
 	w := &world{
 		t: t, disk: newSimDisk(), limit: limit, objects: make(map[Remote][]byte),
-		intents: make(map[uint64]*intentModel), seed: rapid.Uint64().Draw(t, "seed"),
+		intents: make(map[uint64]*intentModel), given: make(map[uint64]map[int64][]byte), seed: rapid.Uint64().Draw(t, "seed"),
 	}
 	r := rand.New(rand.NewPCG(w.seed, 0))
 	for i := range 2 {
@@ -122,6 +123,12 @@ func (w *world) read(f *File, list []Extent) ([]byte, error) {
 	var out []byte
 	for _, e := range list {
 		switch {
+		case e.Streamed:
+			p, err := w.uploaded(f, e)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, p...)
 		case e.Object != nil:
 			data, ok := w.objects[*e.Object]
 			if !ok {
@@ -184,7 +191,7 @@ func (w *world) check() {
 		}
 		for _, s := range m.streams {
 			w.expect("frozen", m.file, s.list, s.data)
-			if !slices.ContainsFunc(s.list, func(e Extent) bool { return e.Object != nil && !e.Local }) {
+			if !slices.ContainsFunc(s.list, func(e Extent) bool { return e.Object != nil && !e.Local || e.Streamed }) {
 				got, err := io.ReadAll(m.file.Reader(s.list))
 				if err != nil || !bytes.Equal(got, s.data) {
 					w.t.Fatalf("reader: %v", err)
@@ -192,7 +199,7 @@ func (w *world) check() {
 			}
 		}
 		for _, e := range m.file.Extents(0, 1<<40) {
-			if e.Local {
+			if e.Local && !e.Streamed {
 				held += e.Len
 			}
 		}
@@ -255,12 +262,16 @@ func (w *world) flushed() {
 	}
 }
 
-// noSpace tells whether a change was refused for want of space, as it may under a limit.
+// noSpace tells whether a change was refused for want of space, as it may under a limit, or because bytes were
+// given back.
 func (w *world) noSpace(err error) bool {
 	if err == nil {
 		return false
 	}
 	if w.limit > 0 && backend.IsKind(err, backend.KindNoSpace) {
+		return true
+	}
+	if backend.IsKind(err, backend.KindBusy) && slices.ContainsFunc(w.files, func(m *fileModel) bool { return m.file != nil && m.file.Streamed() > 0 }) {
 		return true
 	}
 	w.t.Fatal(err)
