@@ -9,7 +9,6 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strconv"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -45,8 +44,9 @@ func absoluteEnvironment() error {
 	return nil
 }
 
-// startBackground runs this command again in a session of its own and returns when its mount
-// answers, or why it does not.
+// startBackground runs this command again and returns when its mount answers, or why it does not.
+// The other process makes a session of its own only when the mount answers: until then it is in
+// our process group, by which autofs knows whom it must not let wait for the mount that is being made.
 func startBackground(args []string, log string) error {
 	r, w, err := os.Pipe()
 	if err != nil {
@@ -57,7 +57,6 @@ func startBackground(args []string, log string) error {
 	cmd.Args[0] = args[0]
 	cmd.Env = append(os.Environ(), readyVariable+"=3")
 	cmd.ExtraFiles = []*os.File{w}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
 	defer signal.Stop(signals)

@@ -48,6 +48,11 @@ func (d *mountDaemon) serve() error {
 		}
 		return d.ready.refuse(err)
 	}
+	if d.ready != nil {
+		if _, err := unix.Setsid(); err != nil {
+			d.log.Warn("a session of its own", slog.String("error", err.Error()))
+		}
+	}
 	if err := d.ready.tell(nil); err != nil {
 		d.log.Error("who started the mount is gone; ending it", slog.String("error", err.Error()))
 		d.signals <- unix.SIGTERM
