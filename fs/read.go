@@ -47,7 +47,8 @@ func (f *FS) Read(cancel <-chan struct{}, in *fuse.ReadIn, buf []byte) (fuse.Rea
 			f.dropPages(h.node)
 		}
 		gone := backend.IsKind(err, backend.KindChanged) || backend.IsKind(err, backend.KindNotExist)
-		if !gone || !first || !f.movedOn(r, h.node) {
+		uploading := backend.IsKind(err, backend.KindBusy) // after close it can be waited for
+		if !gone && !uploading || !first || !f.movedOn(r, h.node) {
 			return nil, f.status("read", staleIf(gone, err))
 		}
 	}

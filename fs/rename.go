@@ -78,8 +78,8 @@ func (f *FS) rename(ctx context.Context, from *node, oldName string, m move) err
 	case !n.dir && m.target.dir:
 		return syscall.EISDIR
 	}
-	if f.streams(n) {
-		return syscall.EBUSY
+	if err := f.awaitStreams(ctx, n); err != nil {
+		return err
 	}
 	if from != m.to {
 		if err := f.keepDirectory(ctx, from); err != nil {

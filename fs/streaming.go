@@ -3,6 +3,7 @@ package fs
 import (
 	"context"
 	"reflect"
+	"syscall"
 	"time"
 
 	"github.com/objmount/objmount/cache/staging"
@@ -75,20 +76,30 @@ func (f *FS) makeRoom(ctx context.Context, n *node, file *staging.File, w *roomW
 	return true
 }
 
-// streams tells whether an upload under way has the only copy of some content of a node, or of one below it:
-// its key cannot change then.
-func (f *FS) streams(n *node) bool {
+// awaitStreams waits until no upload under way has the only copy of some content of a node, or of one below it:
+// its key cannot change before. EBUSY when a program still writes it.
+func (f *FS) awaitStreams(ctx context.Context, n *node) error {
 	if n.dir {
 		for _, s := range f.staged.all() {
-			if f.tree.isBelow(s, n) && f.streams(s) {
-				return true
+			if f.tree.isBelow(s, n) {
+				if err := f.awaitStreams(ctx, s); err != nil {
+					return err
+				}
 			}
 		}
-		return false
+		return nil
 	}
 	n.mu.RLock()
-	defer n.mu.RUnlock()
-	return n.staged != nil && n.staged.Streamed() > 0
+	streamed := n.staged != nil && !n.doomed && n.staged.Streamed() > 0
+	open := streamed && changed(n.staged)
+	n.mu.RUnlock()
+	switch {
+	case !streamed:
+		return nil
+	case open:
+		return syscall.EBUSY
+	}
+	return f.commit(ctx, n, commitOptions{wait: true})
 }
 
 // removeStreamed ends a file that is of no use any more and whose upload has some of its content.

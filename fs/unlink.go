@@ -111,8 +111,10 @@ func (f *FS) remove(ctx context.Context, n *node) error {
 	}
 	if err != nil {
 		f.revive(n)
+		return err
 	}
-	return err
+	f.scratch(n)
+	return nil
 }
 
 // removeReplaced deletes the object that staged content was to replace.
