@@ -121,7 +121,7 @@ if [ -t 0 ] && [ -t 1 ]; then
 		    git -C $MNT init try              version control in a bucket
 		    tar -C $MNT -cf /dev/null .       read everything
 		    dd if=/dev/urandom of=$MNT/big bs=1M count=200
-		    objmount status $MNT              (bin/objmount)
+		    bin/objmount status $MNT          what is mounted, what waits for upload
 		    curl -K $DATA/curl $BUCKET/hello.txt
 		    export AWS_ENDPOINT_URL=$ENDPOINT AWS_REGION=us-east-1 AWS_SHARED_CREDENTIALS_FILE=$PWD/$DATA/credentials
 		    aws s3 ls s3://demo/              with the AWS CLI, if you have it
