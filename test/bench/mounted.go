@@ -125,11 +125,33 @@ func (m *mounted) stop() error {
 	select {
 	case <-m.exited: // s3fs and rclone have exit codes of their own for an unmount from outside
 	case <-ctx.Done():
-		err = errors.Join(err, errors.New("the process does not end after the unmount"))
+		err = errors.Join(err, errors.New("the process does not end after the unmount"), m.trace())
 		_ = m.cmd.Process.Kill()
 		<-m.exited
 	}
 	return errors.Join(err, m.remove())
+}
+
+// trace asks a process that hangs where it does (Go programs say it), and keeps what it has logged.
+func (m *mounted) trace() error {
+	_ = m.cmd.Process.Signal(syscall.SIGQUIT)
+	select {
+	case <-m.exited:
+	case <-time.After(5 * time.Second):
+	}
+	text, err := os.ReadFile(filepath.Join(m.state, "log"))
+	if err != nil {
+		return err
+	}
+	f, err := os.CreateTemp("", "bench-hung-")
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if _, err := f.Write(text); err != nil {
+		return err
+	}
+	return fmt.Errorf("its log: %s", f.Name())
 }
 
 func (m *mounted) remove() error { return errors.Join(os.Remove(m.dir), os.RemoveAll(m.state)) }
