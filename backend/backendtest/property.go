@@ -106,8 +106,8 @@ func propertiesOverwritten(e *env) {
 func encodedBytes(e *env) {
 	var packed bytes.Buffer
 	w := gzip.NewWriter(&packed)
-	w.Write(bytes.Repeat([]byte("compresses well "), 1000))
-	w.Close()
+	_, _ = w.Write(bytes.Repeat([]byte("compresses well "), 1000))
+	_ = w.Close()
 	in := e.input("a.gz", packed.Bytes())
 	in.Properties.Headers = backend.Headers{ContentType: "text/plain", ContentEncoding: "gzip"}
 	e.putInput(in)

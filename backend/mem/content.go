@@ -198,7 +198,7 @@ type hasher struct {
 func newHasher() *hasher { return &hasher{md5: md5.New()} }
 
 func (h *hasher) write(p []byte) {
-	h.md5.Write(p)
+	_, _ = h.md5.Write(p)
 	h.crc = crc64.Update(h.crc, nvme, p)
 }
 

@@ -69,7 +69,7 @@ func (s *Store) CreateBucket(ctx context.Context, bucket string) error {
 		return &backend.Error{Kind: backend.KindExist, Op: c.op, Bucket: bucket, Code: "BucketAlreadyOwnedByYou"}
 	}
 	in := &awss3.CreateBucketInput{Bucket: &bucket}
-	if region := s.client.Options().Region; region != "us-east-1" && s.vendor.Load().regions {
+	if region := s.region; region != "us-east-1" && s.vendor.Load().regions {
 		in.CreateBucketConfiguration = &types.CreateBucketConfiguration{LocationConstraint: types.BucketLocationConstraint(region)}
 	}
 	_, err := send(ctx, s, c, s.client.CreateBucket, in)

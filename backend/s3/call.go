@@ -29,6 +29,18 @@ type call struct {
 // send makes a request through one of the SDK client's methods.
 func send[In, Out any](ctx context.Context, s *Store, c call,
 	method func(context.Context, *In, ...func(*awss3.Options)) (*Out, error), in *In) (*Out, error) {
+	options := append(c.options, func(o *awss3.Options) {
+		o.Retryer = s.repeat[c.repeat]
+		if region, ok := s.regions.Load(c.bucket); ok {
+			o.Region, _ = region.(string)
+		}
+	})
+	return perform(ctx, s, c, func(ctx context.Context) (*Out, error) { return method(ctx, in, options...) })
+}
+
+// perform makes a request, with its repeats, by method: once more where the bucket turns out to
+// be in another region. It gives the payload back and turns a failure into a backend.Error.
+func perform[Out any](ctx context.Context, s *Store, c call, method func(context.Context) (*Out, error)) (*Out, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, &backend.Error{Kind: backend.KindCanceled, Op: c.op, Bucket: c.bucket, Key: c.key, Err: err}
 	}
@@ -45,18 +57,12 @@ func send[In, Out any](ctx context.Context, s *Store, c call,
 		defer cancel()
 		c.payload.onFailure(cancel)
 	}
-	options := append(c.options, func(o *awss3.Options) {
-		o.Retryer = s.repeat[c.repeat]
-		if region, ok := s.regions.Load(c.bucket); ok {
-			o.Region, _ = region.(string)
-		}
-	})
-	out, err := method(ctx, in, options...)
+	out, err := method(ctx)
 	if err != nil && s.learnRegion(c.bucket, err) {
 		if c.payload != nil {
 			c.payload.rewind()
 		}
-		out, err = method(ctx, in, options...)
+		out, err = method(ctx)
 	}
 	c.payload.release()
 	if err == nil {
@@ -126,7 +132,7 @@ func (s *Store) learnRegion(bucket string, err error) bool {
 	default:
 		return false
 	}
-	used := s.client.Options().Region
+	used := s.region
 	if known, ok := s.regions.Load(bucket); ok {
 		used, _ = known.(string)
 	}
@@ -179,7 +185,7 @@ func (p *payload) Read(b []byte) (int, error) {
 	switch {
 	case p.off == p.size:
 		err = nil // the next call says EOF
-	case err == io.EOF:
+	case errors.Is(err, io.EOF):
 		err = io.ErrUnexpectedEOF
 	}
 	return n, p.failLocked(err)
@@ -222,10 +228,10 @@ func (p *payload) Seek(off int64, whence int) (int64, error) {
 // that.
 func (p *payload) checksum(ctx context.Context) string {
 	h := NewCRC64NVME()
-	for buf := make([]byte, 256<<10); ctx.Err() == nil; {
+	for buf := make([]byte, min(p.size+1, 256<<10)); ctx.Err() == nil; {
 		n, err := p.Read(buf)
 		h.Write(buf[:n]) // never fails
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			p.rewind()
 			return base64.StdEncoding.EncodeToString(h.Sum(nil))
 		}

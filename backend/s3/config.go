@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
@@ -78,6 +79,12 @@ type Store struct {
 	fixed  bool                   // the endpoint's name told the vendor: answers do not change it
 	vendor atomic.Pointer[vendor] // never nil
 
+	region      string                  // the client's
+	credentials aws.CredentialsProvider // nil: requests are not signed
+	signer      *v4.Signer
+	skew        atomic.Int64 // what is added to our clock for signatures, in nanoseconds
+	places      sync.Map     // placeKey -> *place
+
 	regions  sync.Map // bucket -> region (string), where it is not the client's
 	versions sync.Map // bucket -> whether it keeps versions (bool), as far as it was asked
 }
@@ -114,7 +121,10 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		loaded.Credentials = aws.NewCredentialsCache(credentials{loaded.Credentials})
 	}
 
-	s := &Store{log: cfg.Log, first: cfg.FirstByteTimeout, repeat: retryers(cfg.MaxAttempts)}
+	s := &Store{log: cfg.Log, first: cfg.FirstByteTimeout, repeat: retryers(cfg.MaxAttempts), region: loaded.Region, signer: newSigner()}
+	if !cfg.Anonymous {
+		s.credentials = loaded.Credentials
+	}
 	s.vendor.Store(unknownVendor)
 	s.conn = &conn{
 		transport: transport, stall: cfg.StallTimeout, first: cfg.FirstByteTimeout, seen: s.recognise,

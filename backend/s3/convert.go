@@ -13,10 +13,7 @@ import (
 	"strings"
 	"time"
 
-	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
-	"github.com/aws/smithy-go/middleware"
-	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/objmount/objmount/backend"
 )
@@ -37,11 +34,7 @@ func some(s string) *string {
 
 // copySource is the x-amz-copy-source header: the SDK does not escape it.
 func copySource(src backend.Source) *string {
-	segments := strings.Split(src.Key, "/")
-	for i, segment := range segments {
-		segments[i] = escape(segment)
-	}
-	s := src.Bucket + "/" + strings.Join(segments, "/")
+	s := src.Bucket + "/" + escapeKey(src.Key)
 	if src.VersionID != "" {
 		s += "?versionId=" + url.QueryEscape(src.VersionID)
 	}
@@ -118,14 +111,6 @@ func wholeChecksum(value string) string {
 		return ""
 	}
 	return value
-}
-
-// httpHeader returns the header of the answer that metadata is about.
-func httpHeader(metadata middleware.Metadata) http.Header {
-	if resp, ok := awsmiddleware.GetRawResponse(metadata).(*smithyhttp.Response); ok && resp.Response != nil {
-		return resp.Header
-	}
-	return http.Header{}
 }
 
 // fetchedAt is the store's time of an answer.

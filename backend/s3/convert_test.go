@@ -1,6 +1,7 @@
 package s3
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"strings"
@@ -91,7 +92,7 @@ func TestPayload(t *testing.T) {
 				got := make([]byte, len(want))
 				n, err := model.Read(want)
 				m, err2 := p.Read(got)
-				if n != m || err != err2 || string(want[:n]) != string(got[:m]) {
+				if n != m || !errors.Is(err, err2) || string(want[:n]) != string(got[:m]) {
 					t.Fatalf("read %q %v, want %q %v", got[:m], err2, want[:n], err)
 				}
 			},

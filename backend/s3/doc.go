@@ -9,11 +9,18 @@
 // CRC64NVME that the caller computed where the store is known to verify it. ETags travel
 // without quotes (Ceph takes no others).
 //
+// The requests that a mount makes by the thousand (GetObject, HeadObject, PutObject,
+// UploadPart) are built in direct.go and use only the endpoint rules, the credentials, the
+// signature and the retryers of the SDK: its client costs as much CPU again as a small request
+// itself. All others are calls of its client.
+//
 // # Repeats
 //
 // A request is repeated only when the repeat is harmless (repeat.go): reads, listings, parts,
 // and writes without a condition whose repeat has the same effect. Conditional writes,
-// copies and completions are sent once. Errors become kinds in one place, errors.go.
+// copies and completions are sent once (a wrong clock or region aside: then the store has
+// refused to look at the request, and the next one is right). Errors become kinds in one
+// place, errors.go.
 //
 // # Timeouts
 //

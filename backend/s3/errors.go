@@ -119,6 +119,10 @@ type answer struct {
 
 // examine takes an SDK error apart.
 func examine(err error) answer {
+	var refused *refusal
+	if errors.As(err, &refused) {
+		return refused.answer
+	}
 	a := answer{cause: err}
 	var api smithy.APIError
 	if errors.As(err, &api) {
@@ -127,9 +131,7 @@ func examine(err error) answer {
 	var resp *smithyhttp.ResponseError
 	if errors.As(err, &resp) && resp.Response != nil {
 		a.status, a.header = resp.Response.StatusCode, resp.Response.Header
-		if minio := a.header.Get("X-Minio-Error-Code"); minio != "" { // for answers without a body
-			a.code, a.message = minio, a.header.Get("X-Minio-Error-Desc")
-		}
+		a.readHeader()
 	}
 	var id interface{ ServiceRequestID() string }
 	if errors.As(err, &id) {
@@ -144,6 +146,13 @@ func examine(err error) answer {
 		a.cause = missing.error
 	}
 	return a
+}
+
+// readHeader looks for what MinIO tells where there is no body.
+func (a *answer) readHeader() {
+	if code := a.header.Get("X-Minio-Error-Code"); code != "" {
+		a.code, a.message = code, a.header.Get("X-Minio-Error-Desc")
+	}
 }
 
 // verdict looks the answer up, without knowing what was asked.
@@ -163,6 +172,10 @@ func (a answer) verdict() verdict {
 		return verdict{backend.KindUnreachable, outcomeRefused}
 	case errors.As(a.cause, &read):
 		return verdict{backend.KindTransient, outcomeLost}
+	}
+	var foreign *unsignable
+	if errors.As(a.cause, &foreign) {
+		return verdict{backend.KindUnsupported, outcomeFinal}
 	}
 	var canceled interface{ CanceledError() bool }
 	if errors.As(a.cause, &canceled) || errors.Is(a.cause, context.Canceled) || errors.Is(a.cause, context.DeadlineExceeded) {

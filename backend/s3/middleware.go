@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/smithy-go/middleware"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
@@ -25,16 +24,8 @@ func with(stack ...stackFunc) func(*awss3.Options) {
 	return func(o *awss3.Options) { o.APIOptions = append(o.APIOptions, stack...) }
 }
 
-// unsignedPayload keeps the SDK from reading a body twice to hash it, over plain HTTP too.
-// Bytes are guarded by CRC64NVME and ETag instead.
-var unsignedPayload = with(v4.SwapComputePayloadSHA256ForUnsignedPayloadMiddleware)
-
 // contentMD5 is what older servers ask for in place of the SDK's checksum.
 var contentMD5 = with(smithyhttp.AddContentChecksumMiddleware)
-
-// checksumMode asks for the checksum of the object. The SDK's own option would also make it
-// compute the checksum of the answer, with its slow code.
-var checksumMode = header("X-Amz-Checksum-Mode", "ENABLED")
 
 // header sets a header of the request before it is signed.
 func header(name, value string) func(*awss3.Options) {

@@ -3,6 +3,9 @@ package s3
 import (
 	"context"
 	"errors"
+	"net/http"
+	"net/url"
+	"strconv"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -55,15 +58,15 @@ func (s *Store) UploadPart(ctx context.Context, in backend.PartInput) (backend.P
 	}
 	c.payload = newPayload(in.Body, in.Size)
 	c.patience = s.patience(in.Size, 32*backend.MiB)
-	c.options = []func(*awss3.Options){unsignedPayload}
-	out, err := send(ctx, s, c, s.client.UploadPart, &awss3.UploadPartInput{
-		Bucket: &in.Bucket, Key: &in.Key, UploadId: &in.UploadID, PartNumber: &in.Number,
-		Body: c.payload, ContentLength: &in.Size, ChecksumCRC64NVME: some(in.CRC64NVME),
-	})
+	header := make(http.Header, 8)
+	header.Set("Content-Type", "application/octet-stream")
+	setHeader(header, checksumHeader, in.CRC64NVME)
+	query := "partNumber=" + strconv.Itoa(int(in.Number)) + "&uploadId=" + url.QueryEscape(in.UploadID)
+	answer, err := s.upload(ctx, c, query, header)
 	if err != nil {
 		return backend.Part{}, err
 	}
-	return backend.Part{Number: in.Number, ETag: unquote(aws.ToString(out.ETag)), Size: in.Size}, nil
+	return backend.Part{Number: in.Number, ETag: unquote(answer.Get("Etag")), Size: in.Size}, nil
 }
 
 // CopyPart implements backend.Multipart.

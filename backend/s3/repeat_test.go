@@ -111,7 +111,7 @@ var errDisk = errors.New("the disk is on fire")
 
 func (b brokenBody) Read(p []byte) (int, error) {
 	n, err := b.ReadSeeker.Read(p)
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		err = errDisk
 	}
 	return n, err
@@ -235,24 +235,40 @@ func TestCreateBucketOnTheWire(t *testing.T) {
 	}
 }
 
-// TestRegionIsLearned: a bucket in another region costs one refused request, once.
+// TestRegionIsLearned: a bucket in another region costs one refused request, once, however the
+// store says so; an endpoint that knows no better is an error.
 func TestRegionIsLearned(t *testing.T) {
 	t.Parallel()
-	store, f := newFake(t, Config{Region: "us-east-1"}, func(n int, w http.ResponseWriter, r *http.Request) {
-		if !strings.Contains(r.Header.Get("Authorization"), "/eu-central-1/") {
-			w.Header().Set("X-Amz-Bucket-Region", "eu-central-1")
-			fail(w, http.StatusBadRequest, "AuthorizationHeaderMalformed", "the region 'us-east-1' is wrong; expecting 'eu-central-1'")
-			return
+	for status, code := range map[int]string{301: "PermanentRedirect", 307: "TemporaryRedirect", 400: "AuthorizationHeaderMalformed"} {
+		for _, op := range []string{"PutIfMatch", "CompleteIfMatch", "Head"} { // by both ways to the store
+			hint := "eu-central-1"
+			store, f := newFake(t, Config{Region: "us-east-1", MaxAttempts: 1}, func(n int, w http.ResponseWriter, r *http.Request) {
+				if !strings.Contains(r.Header.Get("Authorization"), "/eu-central-1/") {
+					w.Header().Set("X-Amz-Bucket-Region", hint)
+					fail(w, status, code, "the region is wrong")
+					return
+				}
+				ok(n, w, r)
+				if r.Method == http.MethodPost {
+					io.WriteString(w, `<CompleteMultipartUploadResult><ETag>"e"</ETag></CompleteMultipartUploadResult>`)
+				}
+			})
+			for range 2 {
+				if err := operations[op](t.Context(), store); err != nil {
+					t.Fatalf("%d, %s: %v", status, op, err)
+				}
+			}
+			all := f.requests()
+			if len(all) != 3 || all[1].body != all[0].body || all[2].body != all[0].body || op == "PutIfMatch" && all[0].body != "content" {
+				t.Errorf("%d, %s: %d requests, want 3: %+v", status, op, len(all), all)
+			}
+			lost, f := newFake(t, Config{Region: "us-east-1", MaxAttempts: 1}, func(_ int, w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("X-Amz-Bucket-Region", "us-east-1")
+				fail(w, status, code, "the region is wrong")
+			})
+			if err := operations[op](t.Context(), lost); err == nil || len(f.requests()) != 1 {
+				t.Errorf("%d, %s without a way out: %v after %d requests", status, op, err, len(f.requests()))
+			}
 		}
-		ok(n, w, r)
-	})
-	for range 2 {
-		if _, err := store.Put(t.Context(), putOf("content", backend.Condition{IfMatch: "e"})); err != nil {
-			t.Fatal(err)
-		}
-	}
-	all := f.requests()
-	if len(all) != 3 || all[1].body != "content" || all[2].body != "content" {
-		t.Errorf("%d requests, want 3: %+v", len(all), all)
 	}
 }

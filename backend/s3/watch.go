@@ -249,7 +249,7 @@ func (b *receivedBody) Read(p []byte) (int, error) {
 	b.watch.reading(true)
 	n, err := b.body.Read(p)
 	b.watch.reading(false)
-	if err != nil && err != io.EOF && b.parent.Err() == nil {
+	if err != nil && !errors.Is(err, io.EOF) && b.parent.Err() == nil {
 		if cause := context.Cause(b.ctx); cause != nil {
 			err = cause
 		}

@@ -3,12 +3,15 @@ package s3
 import (
 	"bufio"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/objmount/objmount/backend"
 )
@@ -227,4 +230,61 @@ func TestConnectionsAreReused(t *testing.T) {
 	if len(seen) > 2 {
 		t.Errorf("%d connections, want at most 2", len(seen))
 	}
+}
+
+// TestConnecting: neither a host that takes no connection nor one that does not speak TLS is
+// waited for longer than ConnectTimeout.
+func TestConnecting(t *testing.T) {
+	t.Parallel()
+	stop := make(chan struct{})
+	silent := rawServer(t, func(net.Conn) { <-stop })
+	t.Cleanup(func() { close(stop) })
+	for name, endpoint := range map[string]string{
+		"full backlog": "http://" + fullBacklog(t),
+		"silent TLS":   strings.Replace(silent, "http:", "https:", 1),
+	} {
+		store, err := Open(t.Context(), Config{Endpoint: endpoint, MaxAttempts: 1, ConnectTimeout: 300 * time.Millisecond})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer store.Close()
+		for _, op := range []string{"Get", "PutIfMatch", "List"} {
+			within(t, 5*time.Second, func() {
+				if err := operations[op](t.Context(), store); !backend.IsKind(err, backend.KindUnreachable) {
+					t.Errorf("%s, %s: %v", name, op, err)
+				}
+			})
+		}
+	}
+}
+
+// fullBacklog returns an address whose listener accepts nothing and has as many connections
+// waiting as it may.
+func fullBacklog(t *testing.T) string {
+	t.Helper()
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Close(fd) })
+	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Listen(fd, 0); err != nil {
+		t.Fatal(err)
+	}
+	bound, err := unix.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := fmt.Sprint("127.0.0.1:", bound.(*unix.SockaddrInet4).Port)
+	for range 8 {
+		waiting, err := net.DialTimeout("tcp", address, 200*time.Millisecond)
+		if err != nil {
+			return address
+		}
+		t.Cleanup(func() { waiting.Close() })
+	}
+	t.Skip("this kernel takes any number of connections")
+	return ""
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -49,7 +50,7 @@ func (s *Store) Put(ctx context.Context, in backend.PutInput) (backend.Object, e
 func (s *Store) putObject(ctx context.Context, in backend.PutInput) (backend.Object, error) {
 	c := call{
 		op: "PutObject", bucket: in.Bucket, key: in.Key, write: true, cond: in.Condition, repeat: once(in.Condition),
-		patience: s.patience(in.Size, 32*backend.MiB), payload: newPayload(in.Body, in.Size), options: []func(*awss3.Options){unsignedPayload},
+		patience: s.patience(in.Size, 32*backend.MiB), payload: newPayload(in.Body, in.Size),
 	}
 	meta, err := s.writable(&c, in.Properties)
 	if err != nil {
@@ -58,23 +59,24 @@ func (s *Store) putObject(ctx context.Context, in backend.PutInput) (backend.Obj
 	if in.CRC64NVME == "" && in.Size > 0 && s.vendor.Load().cutsShort {
 		in.CRC64NVME = c.payload.checksum(ctx)
 	}
-	h, e := in.Properties.Headers, in.Properties.Encryption
-	out, err := send(ctx, s, c, s.client.PutObject, &awss3.PutObjectInput{
-		Bucket: &in.Bucket, Key: &in.Key, Body: c.payload, ContentLength: &in.Size,
-		IfMatch: some(in.Condition.IfMatch), IfNoneMatch: none(in.Condition), ChecksumCRC64NVME: some(in.CRC64NVME),
-		ContentType: some(h.ContentType), CacheControl: some(h.CacheControl), ContentDisposition: some(h.ContentDisposition),
-		ContentEncoding: some(h.ContentEncoding), ContentLanguage: some(h.ContentLanguage), WebsiteRedirectLocation: some(h.WebsiteRedirect),
-		Metadata: meta, Tagging: encodeTags(in.Properties.Tags), StorageClass: types.StorageClass(in.Properties.StorageClass),
-		ServerSideEncryption: types.ServerSideEncryption(e.Algorithm), SSEKMSKeyId: some(e.KMSKeyID), BucketKeyEnabled: yes(e.BucketKey),
-	})
+	header := make(http.Header, 16)
+	setProperties(header, in.Properties, meta)
+	setHeader(header, "If-Match", in.Condition.IfMatch)
+	if in.Condition.IfNoneMatch {
+		header.Set("If-None-Match", "*")
+	}
+	setHeader(header, checksumHeader, in.CRC64NVME)
+	answer, err := s.upload(ctx, c, "", header)
 	if err != nil {
 		return backend.Object{}, err
 	}
 	return backend.Object{
-		Bucket: in.Bucket, Key: in.Key, ETag: unquote(aws.ToString(out.ETag)), VersionID: versionID(aws.ToString(out.VersionId)), Size: in.Size,
-		CRC64NVME: wholeChecksum(aws.ToString(out.ChecksumCRC64NVME)), TagCount: -1,
+		Bucket: in.Bucket, Key: in.Key, ETag: unquote(answer.Get("Etag")), VersionID: versionID(answer.Get("X-Amz-Version-Id")), Size: in.Size,
+		CRC64NVME: wholeChecksum(answer.Get(checksumHeader)), TagCount: -1,
 	}, nil
 }
+
+const checksumHeader = "X-Amz-Checksum-Crc64nvme"
 
 // writable checks the names and properties of a write and returns its metadata, encoded.
 func (s *Store) writable(c *call, p backend.Properties) (map[string]string, error) {
@@ -95,7 +97,7 @@ func (s *Store) writable(c *call, p backend.Properties) (map[string]string, erro
 	if err != nil {
 		return nil, &backend.Error{Kind: backend.KindInvalid, Op: c.op, Bucket: c.bucket, Key: c.key, Err: err}
 	}
-	if p.Headers.Expires != "" {
+	if p.Headers.Expires != "" && c.op != "PutObject" {
 		c.options = append(c.options, header("Expires", p.Headers.Expires)) // the SDK's takes no other text than a time
 	}
 	return meta, nil
