@@ -17,6 +17,8 @@ type Entry struct {
 	// Marker is the object prefix+Name+"/", when a listing or a HEAD showed it; nil: there
 	// is none, or nobody looked.
 	Marker *backend.Object
+	// Asked is when the request began that told this, or when this process changed it.
+	Asked time.Time
 }
 
 // item is an entry as it is kept. It is never changed, only replaced.

@@ -3,6 +3,7 @@ package metadata
 import (
 	"context"
 	"strings"
+	"time"
 
 	"github.com/objmount/objmount/backend"
 )
@@ -33,7 +34,7 @@ func (c *Cache) Lookup(ctx context.Context, bucket, prefix, name string) (Entry,
 	}
 	if it != nil {
 		c.mu.Unlock()
-		return id.result(it, short)
+		return c.result(id, it, short)
 	}
 	f := c.lookups[id]
 	if f == nil {
@@ -44,7 +45,7 @@ func (c *Cache) Lookup(ctx context.Context, bucket, prefix, name string) (Entry,
 	if err := f.wait(ctx); err != nil {
 		return Entry{}, err
 	}
-	return id.result(f.item, short)
+	return c.result(id, f.item, short)
 }
 
 // Refresh is Lookup that always asks the store, with a request that begins now.
@@ -56,7 +57,7 @@ func (c *Cache) Refresh(ctx context.Context, bucket, prefix, name string) (Entry
 	if err := f.wait(ctx); err != nil {
 		return Entry{}, err
 	}
-	return id.result(f.item, short)
+	return c.result(id, f.item, short)
 }
 
 // lookupID moves a piece of a long component from the prefix to the name.
@@ -65,12 +66,13 @@ func (c *Cache) lookupID(bucket, prefix, name string) (id lookupID, short string
 	return lookupID{dirID{bucket, prefix[:at]}, prefix[at:] + name}, name
 }
 
-func (id lookupID) result(it *item, short string) (Entry, error) {
+func (c *Cache) result(id lookupID, it *item, short string) (Entry, error) {
 	// The object of a prefix itself is no entry in it: see Scan.Self.
 	if !it.dir && (!it.object || short == "") {
 		return Entry{}, &backend.Error{Kind: backend.KindNotExist, Op: "Lookup", Bucket: id.bucket, Key: id.prefix + id.name}
 	}
 	e := it.entry(id.bucket, id.prefix)
+	e.Asked = c.epoch.Add(time.Duration(it.at))
 	if e.Name = short; short == "" {
 		e.Object = nil
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"sort"
+	"time"
 
 	"github.com/objmount/objmount/backend"
 )
@@ -66,7 +67,9 @@ func (s *Scan) step() (Entry, *flight, error) {
 		if !d.done && !d.failed && (d.before == "" || !treePassed(s.after, d.before)) {
 			c.fetchLocked(d) // one page ahead
 		}
-		return it.entry(d.bucket, d.prefix), nil, nil
+		e := it.entry(d.bucket, d.prefix)
+		e.Asked = c.epoch.Add(time.Duration(it.at))
+		return e, nil, nil
 	}
 	if !d.done {
 		return Entry{}, c.fetchLocked(d), nil
