@@ -119,8 +119,19 @@ func (f *FS) fill(n *node, out *fuse.Attr) {
 func (f *FS) entry(n *node, out *fuse.EntryOut) {
 	f.fill(n, &out.Attr)
 	out.NodeId, out.Generation = n.id, 1
-	out.SetEntryTimeout(f.cfg.TTL)
-	out.SetAttrTimeout(f.cfg.TTL)
+	left := f.goodFor(n)
+	out.SetEntryTimeout(left)
+	out.SetAttrTimeout(left)
+}
+
+// goodFor is how long the kernel may believe what is known of a node: until it is TTL old.
+func (f *FS) goodFor(n *node) time.Duration {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	if n.staged != nil || n.opens > 0 || n.doomed || n.id == rootID || f.cfg.Consistency == Immutable {
+		return f.cfg.TTL
+	}
+	return max(0, min(f.cfg.TTL, f.cfg.TTL-time.Since(n.checked)))
 }
 
 // GetAttr answers from the node while its content is pinned (open or staged) or fresh, else looks
@@ -136,7 +147,7 @@ func (f *FS) GetAttr(cancel <-chan struct{}, in *fuse.GetAttrIn, out *fuse.AttrO
 		return f.status("getattr", err)
 	}
 	f.fill(n, &out.Attr)
-	out.SetTimeout(f.cfg.TTL)
+	out.SetTimeout(f.goodFor(n))
 	return fuse.OK
 }
 

@@ -132,7 +132,9 @@ func (w *twin) step(t *rapid.T) {
 			return unix.UtimesNanoAt(unix.AT_FDCWD, filepath.Join(dir, path), []unix.Timespec{when, when}, 0)
 		})
 	case "mkdir":
-		w.both(op+" "+path, func(dir string) error { return unix.Mkdir(filepath.Join(dir, path), []uint32{0o755, mode | 0o700}[mode&1]) })
+		w.both(op+" "+path, func(dir string) error {
+			return unix.Mkdir(filepath.Join(dir, path), []uint32{0o755, mode | 0o700}[mode&1])
+		})
 	case "symlink":
 		w.both(op+" "+path, func(dir string) error { return unix.Symlink("to "+path, filepath.Join(dir, path)) })
 	case "mknod":

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"os/exec"
 	"slices"
 	"sync"
 	"syscall"
@@ -436,3 +437,33 @@ func TestMarkersThatMayNotBeWritten(t *testing.T) {
 		t.Errorf("chmod of a directory: %v", err)
 	}
 }
+
+// What is shown is never older than the TTL, however it came: an old answer of the cache is not good for
+// another TTL in the kernel.
+func TestNothingIsOlderThanTheTTL(t *testing.T) {
+	t.Parallel()
+	for what, look := range map[string]func(m *testMount) error{
+		"stat": func(m *testMount) error { _, err := os.Stat(m.path("d/f")); return err },
+		"list": func(m *testMount) error { return run1("ls", "-l", m.path("d")) },
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			m := newTestMount(t, testOptions{posix: PosixOff, ttl: time.Second})
+			m.put("d/f", []byte("x"))
+			_, err := os.Stat(m.path("d"))
+			check(t, err)
+			_, err = os.ReadDir(m.path("d"))
+			check(t, err)
+			listed := time.Now()
+			time.Sleep(700 * time.Millisecond)
+			check(t, look(m))
+			m.put("d/f", []byte("longer"))
+			time.Sleep(time.Until(listed.Add(1050 * time.Millisecond)))
+			if info, err := os.Stat(m.path("d/f")); err != nil || info.Size() != 6 {
+				t.Errorf("after the TTL: %v %v", info, err)
+			}
+		})
+	}
+}
+
+func run1(name string, args ...string) error { return exec.Command(name, args...).Run() }

@@ -74,6 +74,9 @@ func (f *FS) lookup(ctx context.Context, parent *node, name string) (*node, erro
 	if err != nil {
 		return nil, err
 	}
+	if !entry.Asked.IsZero() {
+		began = entry.Asked
+	}
 	return f.resolve(ctx, parent, name, kind, entry, began)
 }
 

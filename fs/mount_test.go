@@ -37,7 +37,8 @@ type testOptions struct {
 	store    *mem.Store // nil: a new one
 	commit   CommitMode
 	posix    PosixMode
-	state    string // "": a new directory
+	ttl      time.Duration // 0: 10 s
+	state    string        // "": a new directory
 	cacheDir string
 	limit    int64 // of staging; 0: none
 	partSize int64 // of multipart uploads, also the store's smallest; 0: the defaults
@@ -53,6 +54,9 @@ func newTestMount(t *testing.T, o testOptions) *testMount {
 	}
 	if o.store == nil {
 		o.store = mem.New(testBucket)
+	}
+	if o.ttl == 0 {
+		o.ttl = 10 * time.Second
 	}
 	if o.state == "" {
 		o.state = t.TempDir()
@@ -70,7 +74,7 @@ func newTestMount(t *testing.T, o testOptions) *testMount {
 	}
 	blockCache, err := blocks.Open(blocks.Config{Reader: store, Memory: 64 << 20, Dir: o.cacheDir, DirSize: 1 << 30, Checksum: o.checksum, Log: log})
 	check(t, err)
-	names, err := metadata.Open(metadata.Config{Lister: store, Reader: store, Path: filepath.Join(o.state, "metadata"), TTL: 10 * time.Second, NegativeTTL: time.Second, Log: log})
+	names, err := metadata.Open(metadata.Config{Lister: store, Reader: store, Path: filepath.Join(o.state, "metadata"), TTL: o.ttl, NegativeTTL: time.Second, Log: log})
 	check(t, err)
 	area, err := staging.Open(staging.Config{Dir: filepath.Join(o.state, "staging"), Limit: o.limit, Log: log})
 	check(t, err)
@@ -84,7 +88,7 @@ func newTestMount(t *testing.T, o testOptions) *testMount {
 		},
 		Capabilities: func(string) backend.Capabilities { return caps },
 		Bucket:       testBucket, UID: uint32(os.Getuid()), GID: uint32(os.Getgid()), FileMode: 0o644, DirMode: 0o755,
-		Commit: o.commit, Posix: o.posix, TTL: 10 * time.Second, NegativeTTL: time.Second, Log: log,
+		Commit: o.commit, Posix: o.posix, TTL: o.ttl, NegativeTTL: time.Second, Log: log,
 	})
 	check(t, err)
 	m.mount, err = m.fs.Mount(m.dir, MountOptions{FSName: "test"})

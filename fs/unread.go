@@ -1,6 +1,8 @@
 package fs
 
 import (
+	"time"
+
 	"github.com/objmount/objmount/fs/names"
 )
 
@@ -25,7 +27,7 @@ func (f *FS) knownNode(d *dirHandle, e *dirEntry) *node {
 			}
 			n := f.dirNode(d.node, e.name, suffix)
 			n.mu.Lock()
-			n.checked = d.began
+			n.checked = e.asked(d)
 			n.mu.Unlock()
 			return n
 		}
@@ -47,7 +49,15 @@ func (f *FS) knownNode(d *dirHandle, e *dirEntry) *node {
 		}
 		meta = known
 	}
-	return f.fileNode(d.node, e.name, e.entry.Name, o, meta, d.began)
+	return f.fileNode(d.node, e.name, e.entry.Name, o, meta, e.asked(d))
+}
+
+// asked is when the store was asked for what is known of an entry.
+func (e *dirEntry) asked(d *dirHandle) time.Time {
+	if e.entry.Asked.IsZero() {
+		return d.began
+	}
+	return e.entry.Asked
 }
 
 // maxUnread bounds the objects noted per directory.
