@@ -2,6 +2,7 @@ package writeback
 
 import (
 	"context"
+	"errors"
 	"sync"
 
 	"github.com/objmount/objmount/backend"
@@ -234,7 +235,7 @@ func (e *goneError) Unwrap() error { return e.err }
 
 // partError decides what a failed part means for the attempt.
 func (a *attempt) partError(up *openUpload, err error) error {
-	if _, gone := err.(*goneError); gone {
+	if _, gone := errors.AsType[*goneError](err); gone {
 		if a.bound {
 			return a.lostParts()
 		}

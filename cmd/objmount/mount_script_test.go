@@ -55,7 +55,6 @@ func TestMountScripts(t *testing.T) {
 type (
 	gateKey     struct{}
 	recorderKey struct{}
-	clockKey    struct{}
 )
 
 func setupMounts(e *testscript.Env, server *testServer) error {
