@@ -145,3 +145,31 @@ func TestOutgrownConflict(t *testing.T) {
 		t.Errorf("uploads %v, kept %+v", ups, kept)
 	}
 }
+
+// TestUploadOfAnUnlinkedFile: killed while a program had an unlinked file open that gave parts back, the next mount
+// aborts its upload, which nothing else would end.
+func TestUploadOfAnUnlinkedFile(t *testing.T) {
+	t.Parallel()
+	state := t.TempDir()
+	m := newTestMount(t, testOptions{state: state, limit: 3 << 20, partSize: 256 << 10})
+	file, err := os.Create(m.path("big"))
+	check(t, err)
+	defer file.Close()
+	_, err = file.Write(randomBytes(6, 6<<20))
+	check(t, err)
+	check(t, os.Remove(m.path("big")))
+	uploads := func() int {
+		ups, err := m.raw.ListUploads(context.Background(), backend.ObjectID{Bucket: testBucket, Key: "big"})
+		check(t, err)
+		return len(ups)
+	}
+	if n := uploads(); n != 1 {
+		t.Fatalf("%d uploads", n)
+	}
+	next := m.killed(state)
+	for deadline := time.Now().Add(10 * time.Second); uploads() > 0 || next.fs.Status().Staging.Files > 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d uploads and %+v stay", uploads(), next.fs.Status().Staging)
+		}
+	}
+}

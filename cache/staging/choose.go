@@ -58,7 +58,7 @@ func (r *recovery) chooseOpen(h *history, size int64, exists, power bool) (*cont
 	if now == nil {
 		return nil, 0, ""
 	}
-	keep := h.state == StateConflict || h.state == StateInterrupted
+	keep := h.state == StateConflict || h.state == StateInterrupted || h.state == StateScratch
 	grown := size - now.tail // bytes the record does not know
 	switch {
 	case h.begun && grown > 0:

@@ -278,24 +278,37 @@ func (w *world) outgrow() {
 	}
 }
 
-// uploaded returns the bytes of a streamed extent, which parts of the file's upload must have.
+// bound tells whether the upload of a file is the only place of some bytes, of its content or of a snapshot's: write-back
+// leaves it alone then.
+func (w *world) bound(m *fileModel) bool { return w.given[m.id] != nil && len(m.stored) == 0 }
+
+// uploaded returns the bytes of a streamed extent. Parts of the file's upload must have them, or, after a power
+// failure that took back the last second, an object that was stored of the file: write-back looks for that.
 func (w *world) uploaded(f *File, e Extent) ([]byte, error) {
 	up := f.Upload()
-	if up == nil {
+	stored := slices.ContainsFunc(w.files, func(m *fileModel) bool { return m.id == f.id && len(m.stored) > 0 })
+	if up == nil && !stored {
 		return nil, errors.New("the upload with these bytes is gone")
 	}
 	var out []byte
-	for off := e.Off; off < e.End(); {
-		i := slices.IndexFunc(up.Parts, func(p DonePart) bool { return p.Off <= off && off < p.Off+p.Len })
-		pos := e.Pos + off - e.Off
-		if i < 0 || len(up.Parts[i].Content) != 1 || up.Parts[i].Content[0].Pos+off-up.Parts[i].Off != pos {
+	for pos := e.Pos; pos < e.Pos+e.Len; {
+		off := e.Off + pos - e.Pos
+		if up != nil && !slices.ContainsFunc(up.Parts, func(p DonePart) bool {
+			return p.Off <= off && off < p.Off+p.Len && len(p.Content) == 1 && p.Content[0].Pos+off-p.Off == pos
+		}) {
 			return nil, fmt.Errorf("no part has the bytes at %d", off)
 		}
-		p := up.Parts[i]
-		data := w.given[f.id][pos-(off-p.Off)]
-		stop := min(e.End(), p.Off+p.Len)
-		out = append(out, data[off-p.Off:stop-p.Off]...)
-		off = stop
+		next := pos
+		for start, data := range w.given[f.id] {
+			if start <= pos && pos < start+int64(len(data)) {
+				next = min(start+int64(len(data)), e.Pos+e.Len)
+				out = append(out, data[pos-start:next-start]...)
+			}
+		}
+		if next == pos {
+			return nil, fmt.Errorf("nothing was given back at %d", pos)
+		}
+		pos = next
 	}
 	return out, nil
 }
