@@ -2,6 +2,7 @@ package writeback
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 
@@ -37,11 +38,11 @@ func (q *Queue) attempt(j *job) (backend.Object, error) {
 		if Conflict(err) && !a.looked {
 			obj, err = a.recognise(err)
 		}
-		if j.stage != nil && err != nil && err != errAgain && !Conflict(err) && !q.temporary(j, err) {
+		if j.stage != nil && err != nil && !errors.Is(err, errAgain) && !Conflict(err) && !q.temporary(j, err) {
 			// The store does not copy the object onto itself: all of it goes up again.
 			j.base, j.stage, err = j.stage, nil, errAgain
 		}
-		if err == errAgain {
+		if errors.Is(err, errAgain) {
 			if try < restarts {
 				continue
 			}

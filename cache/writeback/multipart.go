@@ -218,7 +218,7 @@ func (q *Queue) uploadPart(ctx context.Context, f *staging.File, caps backend.Ca
 	stored, err := q.cfg.Store.UploadPart(ctx, backend.PartInput{
 		Bucket: up.target.Bucket, Key: up.target.Key, UploadID: up.id, Number: part.Number, Body: body, Size: part.Len, CRC64NVME: sum,
 	})
-	if cause := why(body, err); cause != err {
+	if cause := why(body, err); cause != err { //nolint:errorlint // another value, not another meaning
 		return stored, cause
 	}
 	if backend.IsKind(err, backend.KindNotExist) {

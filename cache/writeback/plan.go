@@ -84,14 +84,6 @@ func (p Part) moved() int64 {
 	return cost(p.Extents)
 }
 
-// Fetched is how many remote bytes the part has to download.
-func (p Part) fetched() int64 {
-	if p.Action != Merge {
-		return 0
-	}
-	return fetched(p.Extents)
-}
-
 // Options tune a plan. Zero fields have the defaults said.
 type Options struct {
 	PartSize  int64             // the usual size of a part that is sent; 8 MiB
