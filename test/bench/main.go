@@ -58,7 +58,7 @@ func parse() (settings, error) {
 	flag.Float64Var(&s.scale, "scale", s.scale, "size of the work, 1 is full; also BENCH_SCALE")
 	flag.IntVar(&s.repeat, "repeat", 3, "measurements of each cell; the median is printed")
 	flag.DurationVar(&s.budget, "budget", time.Minute, "no further repetition of a cell that has taken this long")
-	flag.DurationVar(&s.total, "total", 35*time.Minute, "no further repetition of any cell after so long")
+	flag.DurationVar(&s.total, "total", 30*time.Minute, "no further repetition of any cell after so long")
 	flag.DurationVar(&s.limit, "limit", 10*time.Minute, "a measurement that takes longer has failed")
 	flag.StringVar(&latencies, "latency", "0,20ms", "added round-trip latencies")
 	flag.StringVar(&clients, "clients", "bare,objmount,objmount-background,s3fs,rclone", "whom to measure, in this order")
