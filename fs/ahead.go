@@ -13,8 +13,8 @@ import (
 // aheadParallel is how many markers are asked for at once.
 const aheadParallel = 64
 
-// markerAnswers are what the store said about directory markers before somebody needed it: when the
-// first of many directories that were listed is looked at, all are asked for.
+// markerAnswers are what the store said about directory markers before somebody needed it: when one of
+// many directories that were listed is looked at, those that follow are asked for too.
 type markerAnswers struct {
 	mu   sync.Mutex
 	byID map[backend.ObjectID]*markerAnswer
@@ -104,16 +104,15 @@ func (f *FS) askAhead(dir *node) {
 	if parent == nil {
 		return
 	}
+	key, at := f.tree.locate(dir).key, f.tree.locate(parent)
 	parent.mu.Lock()
-	noted := parent.unasked
-	parent.unasked = nil
+	next := parent.unasked.take(func(component string) bool { return at.key+component+"/" == key })
 	parent.mu.Unlock()
-	if len(noted) < 2 {
+	if len(next) < 2 {
 		return
 	}
-	at := f.tree.locate(parent)
-	ids := make([]backend.ObjectID, len(noted))
-	for i, component := range noted {
+	ids := make([]backend.ObjectID, len(next))
+	for i, component := range next {
 		ids[i] = backend.ObjectID{Bucket: at.bucket, Key: at.key + component + "/"}
 	}
 	answers := f.markers.begin(ids)

@@ -91,6 +91,30 @@ func TestAttributesAreReadAhead(t *testing.T) {
 	}
 }
 
+// One look at one file does not fetch the attributes of a whole large directory.
+func TestOneLookFetchesFewNeighbours(t *testing.T) {
+	t.Parallel()
+	first := newTestMount(t, testOptions{})
+	check(t, os.Mkdir(first.path("d"), 0o700))
+	for i := range 500 {
+		first.put(fmt.Sprintf("d/%03d", i), []byte("x"))
+	}
+	first.unmount()
+	m := newTestMount(t, testOptions{store: first.raw})
+	dir, err := os.Open(m.path("d"))
+	check(t, err)
+	defer dir.Close()
+	_, err = dir.Readdirnames(-1)
+	check(t, err)
+	m.store.Reset()
+	_, err = os.Stat(m.path("d/250"))
+	check(t, err)
+	time.Sleep(100 * time.Millisecond)
+	if heads := m.store.Requests()["HeadObject"]; heads > firstStep {
+		t.Errorf("%d HEADs for one file", heads)
+	}
+}
+
 // An answer that came ahead is forgotten when this mount changes the marker before anybody took it.
 func TestOwnChangeForgetsWhatCameAhead(t *testing.T) {
 	t.Parallel()

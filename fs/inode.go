@@ -60,18 +60,18 @@ type node struct {
 	writers   int                 // of these, open for writing
 	active    int                 // of these, not closed by their opener since they wrote
 	open      openMode
-	wrong     bool              // the kernel may have pages that do not match the object's checksum
-	doomed    bool              // unlinked or replaced: no name leads here
-	lost      bool              // its content lost against another client's: all I/O is ESTALE
-	written   bool              // written since the last commit began
-	replacing bool              // O_TRUNC over a stored object, and nothing was committed since
-	doomedID  *deferredDelete   // the object to delete at the last close
-	after     []*deferredDelete // promises to carry out once the staged content is stored (a rename)
-	failure   error             // the last failed commit, for the next close or fsync
-	keeps     keepState         // directories: are attributes kept here
-	unread    []backend.Object  // directories: listed, attributes not read yet
-	unasked   []string          // directories: listed below, marker not known yet
-	checked   time.Time         // when attr and current were last known to be true
+	wrong     bool                  // the kernel may have pages that do not match the object's checksum
+	doomed    bool                  // unlinked or replaced: no name leads here
+	lost      bool                  // its content lost against another client's: all I/O is ESTALE
+	written   bool                  // written since the last commit began
+	replacing bool                  // O_TRUNC over a stored object, and nothing was committed since
+	doomedID  *deferredDelete       // the object to delete at the last close
+	after     []*deferredDelete     // promises to carry out once the staged content is stored (a rename)
+	failure   error                 // the last failed commit, for the next close or fsync
+	keeps     keepState             // directories: are attributes kept here
+	unread    noted[backend.Object] // directories: listed, attributes not read yet
+	unasked   noted[string]         // directories: listed below, marker not known yet
+	checked   time.Time             // when attr and current were last known to be true
 }
 
 // inoOf gives a stable inode number: a hash of bucket and key, and of the ETag for a

@@ -211,7 +211,7 @@ func (f *FS) metaFor(ctx context.Context, dir *node, o backend.Object) (map[stri
 	if meta, ok := f.cfg.Metadata.Attributes(o); ok {
 		return meta, nil
 	}
-	f.readUnread(dir)
+	f.readUnread(dir, o)
 	f.cfg.Metadata.Fill(ctx, []backend.Object{o})
 	if meta, ok := f.cfg.Metadata.Attributes(o); ok {
 		return meta, nil

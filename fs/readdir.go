@@ -12,6 +12,7 @@ import (
 
 	"github.com/hanwen/go-fuse/v2/fuse"
 
+	"github.com/objmount/objmount/backend"
 	"github.com/objmount/objmount/cache/metadata"
 	"github.com/objmount/objmount/fs/names"
 )
@@ -96,7 +97,7 @@ func (f *FS) restartLocked(d *dirHandle) {
 	d.entries, d.first, d.passed, d.ended, d.shown, d.rest = nil, 0, nil, false, nil, nil
 	d.began, d.listed = time.Now(), false
 	d.node.mu.Lock()
-	d.node.unread, d.node.unasked = nil, nil // noted anew
+	d.node.unread, d.node.unasked = noted[backend.Object]{}, noted[string]{} // noted anew
 	d.node.mu.Unlock()
 	d.local = make(map[string]*node)
 	for _, n := range f.staged.in(f.tree, d.node) {

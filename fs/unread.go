@@ -1,8 +1,10 @@
 package fs
 
 import (
+	"slices"
 	"time"
 
+	"github.com/objmount/objmount/backend"
 	"github.com/objmount/objmount/fs/names"
 )
 
@@ -13,7 +15,7 @@ func (f *FS) keepState(dir *node) keepState {
 }
 
 // knownNode returns the node of an entry if its attributes need no request. Entries that need one are
-// noted: the first lookup among them fetches them all, many at once.
+// noted: a lookup among them fetches those that follow too, many at once.
 func (f *FS) knownNode(d *dirHandle, e *dirEntry) *node {
 	if e.local != nil {
 		return e.local
@@ -63,8 +65,8 @@ func (e *dirEntry) asked(d *dirHandle) time.Time {
 // maxUnread bounds the objects noted per directory.
 const maxUnread = 10_000
 
-// noteEntry notes an entry of a directory that keeps attributes: when one of them is looked at, those of all
-// are fetched.
+// noteEntry notes an entry of a directory that keeps attributes: when one of them is looked at, those that
+// follow are fetched with it.
 func (f *FS) noteEntry(d *dirHandle, e *dirEntry) {
 	state := f.keepState(d.node)
 	o := e.entry.Object
@@ -77,22 +79,47 @@ func (f *FS) noteEntry(d *dirHandle, e *dirEntry) {
 	n := d.node
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	switch {
-	case e.dir && len(n.unasked) < maxUnread:
-		n.unasked = append(n.unasked, e.entry.Name)
-	case !e.dir && len(n.unread) < maxUnread:
-		n.unread = append(n.unread, *o)
+	if e.dir {
+		n.unasked.note(e.entry.Name)
+	} else {
+		n.unread.note(*o)
 	}
 }
 
-// readUnread fetches the attributes of everything noted for a directory, in the background.
-func (f *FS) readUnread(dir *node) {
-	dir.mu.Lock()
-	noted := dir.unread
-	dir.unread = nil
-	dir.mu.Unlock()
-	if len(noted) < 2 {
-		return
+// noted are entries of one kind that a listing showed and nobody looked at, in their order.
+type noted[T any] struct {
+	all  []T
+	step int // how many are fetched next
+}
+
+// firstStep is how many neighbours are fetched when the first of them is looked at; who goes on gets more.
+const firstStep = 64
+
+func (a *noted[T]) note(v T) {
+	if len(a.all) < maxUnread {
+		a.all = append(a.all, v)
 	}
-	f.background(func() { f.cfg.Metadata.Fill(f.ctx, noted) })
+}
+
+// take returns the entries to fetch now that one of them is looked at: it and those that follow it.
+func (a *noted[T]) take(looked func(T) bool) []T {
+	at := slices.IndexFunc(a.all, looked)
+	if at < 0 {
+		return nil
+	}
+	a.step = max(firstStep, a.step)
+	next := slices.Clone(a.all[at:min(at+a.step, len(a.all))])
+	a.all = slices.Delete(a.all, at, at+len(next))
+	a.step *= 4
+	return next
+}
+
+// readUnread fetches, in the background, the attributes of the neighbours of an object that are noted.
+func (f *FS) readUnread(dir *node, o backend.Object) {
+	dir.mu.Lock()
+	next := dir.unread.take(func(other backend.Object) bool { return other.Key == o.Key })
+	dir.mu.Unlock()
+	if len(next) > 1 {
+		f.background(func() { f.cfg.Metadata.Fill(f.ctx, next) })
+	}
 }
