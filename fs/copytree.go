@@ -26,6 +26,7 @@ func (f *FS) copyTree(ctx context.Context, d dirMove, copiedBefore func(key stri
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(renameParallel)
 	in := backend.ListInput{Bucket: d.Bucket, Prefix: d.From}
+	gone := f.promises.gone()
 	for {
 		page, err := f.cfg.Store.List(ctx, in)
 		if err != nil {
@@ -36,7 +37,7 @@ func (f *FS) copyTree(ctx context.Context, d dirMove, copiedBefore func(key stri
 		}
 		for _, o := range page.Objects {
 			o.Bucket = d.Bucket
-			if f.promises.has(o.ID()) {
+			if gone(o.ID()) {
 				continue
 			}
 			if copiedBefore != nil && copiedBefore(o.Key) {

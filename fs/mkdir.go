@@ -157,6 +157,7 @@ func (f *FS) emptyDir(ctx context.Context, n *node) (*backend.Object, error) {
 	own := f.markerOf(n).Key // with bytes in it, it is a file
 	var marker *backend.Object
 	in := backend.ListInput{Bucket: at.bucket, Prefix: at.key, MaxKeys: 10}
+	gone := f.promises.gone()
 	for {
 		page, err := f.cfg.Store.List(ctx, in)
 		if err != nil {
@@ -167,7 +168,7 @@ func (f *FS) emptyDir(ctx context.Context, n *node) (*backend.Object, error) {
 			case o.Key == own && o.Size == 0:
 				o.Bucket = at.bucket
 				marker = &o
-			case !f.promises.has(backend.ObjectID{Bucket: at.bucket, Key: o.Key}):
+			case !gone(backend.ObjectID{Bucket: at.bucket, Key: o.Key}):
 				return nil, syscall.ENOTEMPTY
 			}
 		}

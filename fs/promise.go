@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"maps"
 	"sync"
 	"time"
 
@@ -55,6 +56,15 @@ func (p *promises) has(id backend.ObjectID) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.byKey[id] != nil
+}
+
+// gone returns a test for what a listing that is about to begin may still show though its name is gone here:
+// what is promised now, and what is promised when the test is called.
+func (p *promises) gone() func(id backend.ObjectID) bool {
+	p.mu.Lock()
+	before := maps.Clone(p.byKey)
+	p.mu.Unlock()
+	return func(id backend.ObjectID) bool { return before[id] != nil || p.has(id) }
 }
 
 func (p *promises) get(id backend.ObjectID) *deferredDelete {

@@ -218,7 +218,6 @@ func (f *FS) followCopies(dir *node, d dirMove, copies []copied) {
 		}
 	})
 	for _, n := range f.staged.all() {
-		below := f.tree.isBelow(n, dir)
 		n.mu.Lock()
 		if n.staged != nil {
 			for _, e := range n.staged.Extents(0, n.staged.Size()) {
@@ -229,11 +228,11 @@ func (f *FS) followCopies(dir *node, d dirMove, copies []copied) {
 					f.rebaseLocked(n, e.Object, newVersion(c.to).remote)
 				}
 			}
-			if below && !n.doomed {
-				f.retargetLocked(n, d, byKey)
-			}
 		}
 		n.mu.Unlock()
+		if f.tree.isBelow(n, dir) {
+			f.retarget(n, d, byKey)
+		}
 	}
 }
 
@@ -246,14 +245,32 @@ func (f *FS) rebaseLocked(n *node, old, now *staging.Remote) {
 	}
 }
 
-// retargetLocked gives staged content below a renamed directory its new key. What it was to replace was copied
-// there, too.
-func (f *FS) retargetLocked(n *node, d dirMove, byKey map[string]copied) {
+// retarget gives staged content below a renamed directory its new key. What it was to replace was copied
+// there, too; or there is an object that was unlinked while it is open.
+func (f *FS) retarget(n *node, d dirMove, byKey map[string]copied) {
+	n.mu.RLock()
+	concerned := n.staged != nil && !n.doomed
+	n.mu.RUnlock()
+	if !concerned {
+		return
+	}
+	target := backend.ObjectID{Bucket: d.ToBucket, Key: f.tree.locate(n).key}
+	unlinked, err := f.takeBack(target)
+	if err != nil {
+		f.log.Warn("journal", "error", err.Error())
+	}
+	f.preserveUnlinked(f.ctx, unlinked)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.staged == nil {
+		return
+	}
 	condition := backend.Condition{IfNoneMatch: true}
 	if c, ok := byKey[n.staged.Spec().Target.Key]; ok {
 		condition = backend.Condition{IfMatch: c.to.ETag}
+	} else if unlinked != nil {
+		condition = backend.Condition{IfMatch: unlinked.ETag}
 	}
-	target := backend.ObjectID{Bucket: d.ToBucket, Key: f.tree.locate(n).key}
 	if err := n.staged.SetTarget(target, condition); err != nil {
 		f.log.Warn("journal", "error", err.Error())
 	}

@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -293,6 +294,29 @@ func (s *shuffler) look(name string) error {
 	return nil
 }
 
+// callLog is what the store was asked, each call twice: when it began and when it was done.
+type callLog struct {
+	mu    sync.Mutex
+	calls []string
+}
+
+func (l *callLog) add(_ context.Context, c mem.Call) {
+	if strings.HasPrefix(c.Op, "Get") || strings.HasPrefix(c.Op, "Head") || strings.HasPrefix(c.Op, "List") {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.calls = append(l.calls, c.Op+" "+c.Key)
+}
+
+// of returns the last calls for keys of a directory.
+func (l *callLog) of(dir string) []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	found := slices.DeleteFunc(slices.Clone(l.calls), func(s string) bool { return !strings.Contains(s, dir) })
+	return found[max(0, len(found)-60):]
+}
+
 // TestShuffledNames: names change faster than the store follows. The mount shows what a plain
 // directory would, nothing of it is a conflict, and in the end the store has the same.
 func TestShuffledNames(t *testing.T) {
@@ -307,8 +331,9 @@ func TestShuffledNames(t *testing.T) {
 			mu.Unlock()
 			time.Sleep(d)
 		}
+		var calls callLog
 		slow := func(s backend.Store) backend.Store {
-			return mem.Faulty(s, mem.Rule{Do: []mem.Action{mem.Before(pause), mem.After(pause)}})
+			return mem.Faulty(s, mem.Rule{Do: []mem.Action{mem.Before(calls.add), mem.Before(pause), mem.After(pause), mem.After(calls.add)}})
 		}
 		m := newTestMount(t, testOptions{commit: commit, wrap: slow})
 		const workers, steps = 4, 400
@@ -329,7 +354,7 @@ func TestShuffledNames(t *testing.T) {
 				}()
 				for i := range steps {
 					if err := s.step(i); err != nil {
-						t.Errorf("worker %d, step %d: %v\nlast steps: %q", w, i, err, s.log[max(0, len(s.log)-12):])
+						t.Errorf("worker %d, step %d: %v\nlast steps: %q\ncalls: %q", w, i, err, s.log[max(0, len(s.log)-30):], calls.of(fmt.Sprintf("dir%d/", w)))
 						return
 					}
 				}
@@ -346,6 +371,7 @@ func TestShuffledNames(t *testing.T) {
 			}
 			if t.Failed() {
 				t.Logf("last steps of worker %d: %q", w, s.log[max(0, len(s.log)-60):])
+				t.Logf("calls: %q", calls.of(fmt.Sprintf("dir%d/", w)))
 				return
 			}
 		}
