@@ -16,6 +16,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/objmount/objmount/backend"
+	"github.com/objmount/objmount/backend/mem"
 	"github.com/objmount/objmount/fs/names"
 )
 
@@ -290,5 +291,41 @@ func TestRemovedDirectoryWithOpenFileStaysAway(t *testing.T) {
 	m.fs.cfg.Metadata.Invalidate(testBucket, "")
 	if got := namesBelow(t, m.dir); got != "dir/" {
 		t.Errorf("made again: %s", got)
+	}
+}
+
+// Content of a long name that an earlier mount did not store is visible at once under its parts, and stored.
+func TestLongNameIsRecovered(t *testing.T) {
+	t.Parallel()
+	var faults *mem.Faults
+	long := strings.Repeat("x", 700)
+	state := t.TempDir()
+	m := newTestMount(t, testOptions{commit: CommitBackground, state: state, posix: PosixOff, wrap: func(s backend.Store) backend.Store {
+		which := func(key string) bool { return strings.HasSuffix(key, "/"+long+"y") || strings.HasSuffix(key, "marker/") }
+		faults = mem.Faulty(s, mem.Rule{Op: "PutObject", Key: which, Do: []mem.Action{mem.Fail(backend.KindTransient)}})
+		return faults
+	}})
+	defer faults.Clear()
+	put := func(key string) {
+		_, err := m.raw.Put(t.Context(), backend.PutInput{Bucket: testBucket, Key: key, Body: strings.NewReader("x"), Size: 1})
+		check(t, err)
+	}
+	put("d/" + long)
+	put("d/marker/")
+	piece := names.Encode(strings.Repeat("x", 250), names.Part)
+	path := "d/" + piece + "/" + piece + "/" + strings.Repeat("x", 200) + "y"
+	check(t, os.WriteFile(m.path(path), []byte("long"), 0o644))
+	appendTo(t, m.path("d/marker/%file"), "y")
+	next := m.killed(state)
+	for path, want := range map[string]string{path: "long", "d/marker/%file": "xy"} {
+		if got, err := os.ReadFile(next.path(path)); err != nil || string(got) != want {
+			t.Errorf("%q: %q %v", path, got, err)
+		}
+	}
+	check(t, next.fs.Drain(t.Context(), nil))
+	for key, want := range map[string]string{"d/" + long + "y": "long", "d/marker/": "xy"} {
+		if data, _ := next.object(key); string(data) != want {
+			t.Errorf("%q holds %q", key, data)
+		}
 	}
 }
