@@ -16,9 +16,10 @@ func (f *FS) Flush(cancel <-chan struct{}, in *fuse.FlushIn) fuse.Status {
 	if !h.writable {
 		return fuse.OK
 	}
-	closer := threadGroup(in.Pid)
-	if closer != 0 && h.opener != 0 && closer != h.opener {
-		return fuse.OK
+	if in.Pid != h.thread {
+		if closer := threadGroup(in.Pid); closer != 0 && h.opener != 0 && closer != h.opener {
+			return fuse.OK
+		}
 	}
 	if f.interruptedReplace(h, in.Pid) {
 		return fuse.OK

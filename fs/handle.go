@@ -18,7 +18,8 @@ type openMode struct {
 // handle is one open file.
 type handle struct {
 	node     *node
-	opener   uint32 // thread group that opened it; 0 unknown
+	opener   uint32 // thread group that opened it for writing; 0 unknown
+	thread   uint32 // and the thread
 	writable bool
 	through  bool // passthrough
 	// flushed: its opener has closed it; RELEASE may come much later. Guarded by node.mu.

@@ -29,8 +29,9 @@ func (f *FS) Open(cancel <-chan struct{}, in *fuse.OpenIn, out *fuse.OpenOut) fu
 	if err := f.revalidate(r, n, in.Flags&syscall.O_TRUNC == 0); err != nil {
 		return f.status("open", err)
 	}
-	h := &handle{node: n, writable: writable, opener: threadGroup(in.Pid)}
+	h := &handle{node: n, writable: writable}
 	if writable {
+		h.opener, h.thread = threadGroup(in.Pid), in.Pid
 		if err := f.joinWriters(n); err != nil {
 			return f.status("open", err)
 		}
@@ -226,7 +227,7 @@ func (f *FS) Create(cancel <-chan struct{}, in *fuse.CreateIn, name string, out 
 	if err != nil {
 		return f.status("create", err)
 	}
-	h := &handle{node: n, writable: true, opener: threadGroup(in.Pid)}
+	h := &handle{node: n, writable: true, opener: threadGroup(in.Pid), thread: in.Pid}
 	n.mu.Lock()
 	n.writers++
 	n.active++
