@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"sync"
 	"time"
 
@@ -23,7 +24,10 @@ type call struct {
 	cond        backend.Condition // of a write
 	patience    time.Duration     // to wait for the answer; 0: Config.FirstByteTimeout
 	payload     *payload          // may be nil
-	options     []func(*awss3.Options)
+	// read takes an answer in, of a request made by direct; an answer that it cannot understand
+	// or that breaks off is asked for again, as repeat says. May be nil.
+	read    func(*http.Response) error
+	options []func(*awss3.Options)
 }
 
 // send makes a request through one of the SDK client's methods.

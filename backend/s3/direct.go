@@ -84,8 +84,9 @@ type unsignable struct{ reason string }
 
 func (e *unsignable) Error() string { return e.reason }
 
-// direct makes a request about an object and returns its answer, a success. The caller closes
-// its body, unless the request had a payload: then it is closed. query is encoded.
+// direct makes a request about an object or a bucket and returns its answer, a success. The
+// caller closes its body, which is read and closed already when the call has a payload or a
+// read. query is encoded.
 func (s *Store) direct(ctx context.Context, c call, method, query string, header http.Header) (*http.Response, error) {
 	return perform(ctx, s, c, func(ctx context.Context) (*http.Response, error) {
 		at, err := s.placeOf(ctx, c.bucket)
@@ -95,11 +96,10 @@ func (s *Store) direct(ctx context.Context, c call, method, query string, header
 		retryer := s.repeat[c.repeat]
 		for attempt, corrected := 1, false; ; attempt++ {
 			resp, err := s.attempt(ctx, c, at, method, query, header.Clone())
-			if err == nil && c.payload != nil {
-				finish(resp)
-			}
 			if err == nil {
-				return resp, nil
+				if err = c.take(resp); err == nil {
+					return resp, nil
+				}
 			}
 			if skewed := s.learnClock(err); skewed && !corrected {
 				corrected = true // refused because of the clock: nothing was done
@@ -125,6 +125,22 @@ func (s *Store) upload(ctx context.Context, c call, query string, header http.He
 	return resp.Header, nil
 }
 
+// take reads an answer that has to be read as a part of its request.
+func (c call) take(resp *http.Response) error {
+	if c.payload == nil && c.read == nil {
+		return nil
+	}
+	defer resp.Body.Close()
+	if c.read == nil {
+		_, _ = io.CopyN(io.Discard, resp.Body, 64<<10) // then its connection can be used again
+		return nil
+	}
+	if err := c.read(resp); err != nil {
+		return &receivedError{err}
+	}
+	return nil
+}
+
 // pause waits before a repeat and reports whether it is still wanted.
 func pause(ctx context.Context, retryer aws.Retryer, attempt int, err error) bool {
 	delay, failed := retryer.RetryDelay(attempt, err)
@@ -143,10 +159,11 @@ func pause(ctx context.Context, retryer aws.Retryer, attempt int, err error) boo
 
 // attempt signs and sends a request once.
 func (s *Store) attempt(ctx context.Context, c call, at *place, method, query string, header http.Header) (*http.Response, error) {
-	req := (&http.Request{
-		Method: method, Header: header, Host: at.host, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		URL: &url.URL{Scheme: at.scheme, Host: at.host, Path: at.path + "/" + c.key, RawPath: at.raw + "/" + escapeKey(c.key), RawQuery: query},
-	}).WithContext(ctx)
+	to := &url.URL{Scheme: at.scheme, Host: at.host, Path: at.path, RawPath: at.raw, RawQuery: query}
+	if c.key != "" || at.path == "" {
+		to.Path, to.RawPath = at.path+"/"+c.key, at.raw+"/"+escapeKey(c.key)
+	}
+	req := (&http.Request{Method: method, Header: header, Host: at.host, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, URL: to}).WithContext(ctx)
 	hash := noBodySHA256
 	if c.payload != nil {
 		hash = unsignedBody
@@ -254,13 +271,6 @@ func (s *Store) learnClock(err error) bool {
 	s.skew.Store(int64(skew))
 	s.log.Warn("the clock differs from the store's", "by", (-skew).Round(time.Second))
 	return true
-}
-
-// finish reads the little that an answer without content may have, so that its connection can
-// be used again.
-func finish(resp *http.Response) {
-	_, _ = io.CopyN(io.Discard, resp.Body, 64<<10)
-	resp.Body.Close()
 }
 
 // escapeKey escapes a key for a path.

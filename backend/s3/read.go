@@ -11,10 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/aws/aws-sdk-go-v2/service/s3/types"
-
 	"github.com/objmount/objmount/backend"
 )
 
@@ -232,53 +228,4 @@ func (v *vendor) tagCount(header string) int {
 		return 0
 	}
 	return -1
-}
-
-// List implements backend.Lister.
-func (s *Store) List(ctx context.Context, in backend.ListInput) (backend.Page, error) {
-	c := call{op: "ListObjectsV2", bucket: in.Bucket, repeat: repeatHarmless}
-	if err := namedBucket(c.op, in.Bucket); err != nil {
-		return backend.Page{}, err
-	}
-	request := &awss3.ListObjectsV2Input{
-		Bucket: &in.Bucket, Prefix: some(in.Prefix), Delimiter: some(in.Delimiter), EncodingType: types.EncodingTypeUrl,
-		ContinuationToken: some(in.Token),
-	}
-	if in.Token == "" {
-		request.StartAfter = some(in.StartAfter)
-	}
-	if in.MaxKeys > 0 {
-		request.MaxKeys = &in.MaxKeys
-	}
-	out, err := send(ctx, s, c, s.client.ListObjectsV2, request)
-	if err != nil {
-		return backend.Page{}, err
-	}
-	name := nameDecoder(out.EncodingType)
-	page := backend.Page{Objects: make([]backend.Object, 0, len(out.Contents))}
-	for _, o := range out.Contents {
-		key, err := name(aws.ToString(o.Key))
-		if err != nil {
-			return backend.Page{}, &backend.Error{Kind: backend.KindOther, Op: c.op, Bucket: in.Bucket, Err: err}
-		}
-		page.Objects = append(page.Objects, backend.Object{
-			Bucket: in.Bucket, Key: key, ETag: unquote(aws.ToString(o.ETag)), Size: aws.ToInt64(o.Size),
-			LastModified: aws.ToTime(o.LastModified), StorageClass: storageClass(string(o.StorageClass)), TagCount: -1,
-		})
-	}
-	for _, p := range out.CommonPrefixes {
-		prefix, err := name(aws.ToString(p.Prefix))
-		if err != nil {
-			return backend.Page{}, &backend.Error{Kind: backend.KindOther, Op: c.op, Bucket: in.Bucket, Err: err}
-		}
-		page.Prefixes = append(page.Prefixes, prefix)
-	}
-	if aws.ToBool(out.IsTruncated) {
-		page.Next = aws.ToString(out.NextContinuationToken)
-		if page.Next == "" || page.Next == in.Token {
-			return backend.Page{}, &backend.Error{Kind: backend.KindOther, Op: c.op, Bucket: in.Bucket,
-				Message: "the store says that there is more, but not where"}
-		}
-	}
-	return page, nil
 }

@@ -40,8 +40,11 @@ func TestHeadsOfSwift(t *testing.T) {
 	}
 	fresh, _ := newFake(t, Config{}, func(_ int, w http.ResponseWriter, r *http.Request) {
 		last[r.Method] = r.Close
-		if r.Method == http.MethodHead {
+		switch r.Method {
+		case http.MethodHead:
 			w.WriteHeader(http.StatusNotFound)
+		case http.MethodGet:
+			io.WriteString(w, "<ListBucketResult></ListBucketResult>")
 		}
 	})
 	last[http.MethodHead] = false

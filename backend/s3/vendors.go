@@ -58,6 +58,9 @@ type vendor struct {
 	// own, which is another for what was uploaded in parts.
 	otherETags bool
 	cutsRanges bool // UploadPartCopy copies less when the range reaches over the end
+	// deleteBatch is how many keys one DeleteObjects gets: with more the server takes longer than
+	// anybody waits for an answer. 0: all.
+	deleteBatch int
 	// versionedKey is how long a key may be in a bucket that keeps versions; a longer one is a
 	// server error. 0: as long as elsewhere.
 	versionedKey int64
@@ -136,7 +139,7 @@ var vendors = map[string]*vendor{
 	},
 	vendorSwift: {
 		name: vendorSwift, versions: true, md5: true,
-		dashes: true, headsTrail: true, otherETags: true, cutsRanges: true, versionedKey: 1006, metaValue: 256,
+		dashes: true, headsTrail: true, otherETags: true, cutsRanges: true, versionedKey: 1006, metaValue: 256, deleteBatch: 50,
 		caps: backend.Capabilities{
 			GetIfMatch: true, FileAndPrefix: true, AnyKey: true, DeleteMany: true,
 			Limits: limits(func(l *backend.Limits) { l.MaxParts = 1000; l.MaxMeta = 2 * backend.KiB }),

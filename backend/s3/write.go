@@ -1,10 +1,12 @@
 package s3
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -258,7 +260,9 @@ func (s *Store) DeleteMany(ctx context.Context, bucket string, keys []string) ([
 			failed[key] = s.Delete(ctx, backend.DeleteInput{Bucket: bucket, Key: key})
 		}
 	}
-	if len(in.Delete.Objects) > 0 {
+	batch := cmp.Or(s.vendor.Load().deleteBatch, len(keys))
+	for objects := range slices.Chunk(in.Delete.Objects, max(batch, 1)) {
+		in.Delete.Objects = objects
 		out, err := send(ctx, s, c, s.client.DeleteObjects, in)
 		if err != nil {
 			return nil, err
