@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/objmount/objmount/backend"
+	"github.com/objmount/objmount/fs/names"
 )
 
 // aheadParallel is how many markers are asked for at once.
@@ -104,16 +105,22 @@ func (f *FS) askAhead(dir *node) {
 	if parent == nil {
 		return
 	}
-	key, at := f.tree.locate(dir).key, f.tree.locate(parent)
+	this, at := f.markerOf(dir), f.tree.locate(parent)
+	marker := func(component string) backend.ObjectID {
+		return backend.ObjectID{Bucket: at.bucket, Key: at.key + component + "/"}
+	}
+	if f.isBucketList(parent) {
+		marker = func(bucket string) backend.ObjectID { return backend.ObjectID{Bucket: bucket, Key: names.DirObject} }
+	}
 	parent.mu.Lock()
-	next := parent.unasked.take(func(component string) bool { return at.key+component+"/" == key })
+	next := parent.unasked.take(func(component string) bool { return marker(component) == this })
 	parent.mu.Unlock()
 	if len(next) < 2 {
 		return
 	}
 	ids := make([]backend.ObjectID, len(next))
 	for i, component := range next {
-		ids[i] = backend.ObjectID{Bucket: at.bucket, Key: at.key + component + "/"}
+		ids[i] = marker(component)
 	}
 	answers := f.markers.begin(ids)
 	f.background(func() {

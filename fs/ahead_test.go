@@ -171,3 +171,44 @@ func TestBudgetMarkersAfterRemount(t *testing.T) {
 		t.Errorf("%d HEADs", heads)
 	}
 }
+
+// The directories of buckets show the attributes that are kept in the buckets.
+func TestAttributesOfBuckets(t *testing.T) {
+	t.Parallel()
+	const count = 40
+	store := mem.New(testBucket)
+	for i := range count {
+		check(t, store.CreateBucket(t.Context(), fmt.Sprintf("bucket-%02d", i)))
+	}
+	first := newTestMount(t, testOptions{store: store, buckets: true})
+	when := time.Unix(1_500_000_000, 0)
+	for _, name := range []string{"bucket", "bucket-07"} {
+		check(t, os.Chmod(first.path(name), 0o700))
+		setTimes(t, first.path(name), when)
+	}
+	first.unmount()
+	m := newTestMount(t, testOptions{store: store, buckets: true, wrap: func(s backend.Store) backend.Store {
+		return mem.Faulty(s, mem.Rule{Op: "HeadObject", Do: []mem.Action{mem.Delay(20 * time.Millisecond)}},
+			mem.Rule{Op: "HeadObject", Key: func(string) bool { return true }, Nth: 5, Times: 1, Do: []mem.Action{mem.Fail(backend.KindPermission)}})
+	}})
+	began := time.Now()
+	entries, err := os.ReadDir(m.dir)
+	check(t, err)
+	kept := 0
+	for _, e := range entries {
+		info, err := e.Info()
+		check(t, err)
+		if info.Mode() == os.ModeDir|0o700 && info.ModTime().Equal(when) {
+			kept++
+		}
+	}
+	if len(entries) != count+1 || kept == 0 || kept > 2 {
+		t.Errorf("%d buckets, %d with their attributes", len(entries), kept)
+	}
+	if took := time.Since(began); took > count*20*time.Millisecond {
+		t.Errorf("took %v: one after the other", took)
+	}
+	if heads := m.store.Requests()["HeadObject"]; heads > count+2 {
+		t.Errorf("%d HEADs", heads)
+	}
+}

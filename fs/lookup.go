@@ -199,6 +199,7 @@ func (f *FS) lookupBucket(ctx context.Context, root *node, name string) (*node, 
 		fresh := time.Since(n.checked) < f.cfg.TTL
 		n.mu.RUnlock()
 		if fresh {
+			f.askBucket(ctx, n)
 			return n, nil
 		}
 	}
@@ -209,10 +210,16 @@ func (f *FS) lookupBucket(ctx context.Context, root *node, name string) (*node, 
 		return nil, err
 	}
 	n := f.bucketNode(root, name)
-	if _, err := f.keeping(ctx, n); err != nil {
-		return nil, err
-	}
+	f.askBucket(ctx, n)
 	return n, nil
+}
+
+// askBucket asks for the attributes of a bucket's directory; where the store does not tell, those of the
+// mount are shown.
+func (f *FS) askBucket(ctx context.Context, n *node) {
+	if _, err := f.keeping(ctx, n); err != nil {
+		f.log.Debug("marker of a bucket", "bucket", n.bucket, "error", err.Error())
+	}
 }
 
 // bucketNode returns the node of a bucket that exists.

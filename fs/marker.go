@@ -14,8 +14,9 @@ import (
 // now as the time from which on they are kept. What the marker has else stays, its bytes too.
 func (f *FS) writeMarker(ctx context.Context, dir *node, withAttributes bool) error {
 	var err error
-	for range 3 {
-		if err = f.tryMarker(ctx, dir, withAttributes); !raced(err) {
+	for attempt := range 3 {
+		// A store may not know a marker by the ETag that it told: the last attempt is without condition.
+		if err = f.tryMarker(ctx, dir, withAttributes, attempt < 2); !raced(err) {
 			return err
 		}
 		dir.mu.Lock()
@@ -33,7 +34,7 @@ func raced(err error) bool {
 	return backend.IsKind(err, backend.KindExist) || backend.IsKind(err, backend.KindChanged)
 }
 
-func (f *FS) tryMarker(ctx context.Context, dir *node, withAttributes bool) error {
+func (f *FS) tryMarker(ctx context.Context, dir *node, withAttributes, conditional bool) error {
 	dir.mu.RLock()
 	asked := dir.keeps.asked
 	dir.mu.RUnlock()
@@ -61,7 +62,7 @@ func (f *FS) tryMarker(ctx context.Context, dir *node, withAttributes bool) erro
 		}
 	}
 	dir.mu.RUnlock()
-	obj, err := f.storeMarker(ctx, f.markerOf(dir), old, props)
+	obj, err := f.storeMarker(ctx, f.markerOf(dir), old, props, conditional)
 	if err != nil {
 		return err
 	}
@@ -88,7 +89,7 @@ func (f *FS) askMarker(ctx context.Context, dir *node) error {
 
 // storeMarker stores a marker in the place of what is known to be there. The bytes that another program
 // has put into one stay: it is copied onto itself.
-func (f *FS) storeMarker(ctx context.Context, id backend.ObjectID, old *backend.Object, props backend.Properties) (backend.Object, error) {
+func (f *FS) storeMarker(ctx context.Context, id backend.ObjectID, old *backend.Object, props backend.Properties, conditional bool) (backend.Object, error) {
 	f.markers.drop(id)
 	caps := f.cfg.Capabilities(id.Bucket)
 	if old != nil && old.Size > 0 {
@@ -103,6 +104,7 @@ func (f *FS) storeMarker(ctx context.Context, id backend.ObjectID, old *backend.
 	in := backend.PutInput{Bucket: id.Bucket, Key: id.Key, Body: bytes.NewReader(nil), Properties: props}
 	plain := in
 	switch {
+	case !conditional:
 	case old == nil:
 		in.Condition.IfNoneMatch = caps.PutIfNoneMatch
 	case caps.PutIfMatch:
@@ -152,7 +154,7 @@ func (f *FS) clearContent(ctx context.Context, dir, n *node) error {
 	empty := *old
 	empty.Size = 0
 	carried := props.Clone()
-	obj, err := f.storeMarker(ctx, old.ID(), &empty, carried)
+	obj, err := f.storeMarker(ctx, old.ID(), &empty, carried, true)
 	if err != nil {
 		return err
 	}

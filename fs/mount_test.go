@@ -38,6 +38,7 @@ type testOptions struct {
 	commit   CommitMode
 	posix    PosixMode
 	ttl      time.Duration // 0: 10 s
+	buckets  bool          // mount every bucket
 	state    string        // "": a new directory
 	cacheDir string
 	limit    int64 // of staging; 0: none
@@ -57,6 +58,10 @@ func newTestMount(t *testing.T, o testOptions) *testMount {
 	}
 	if o.ttl == 0 {
 		o.ttl = 10 * time.Second
+	}
+	bucket := testBucket
+	if o.buckets {
+		bucket = ""
 	}
 	if o.state == "" {
 		o.state = t.TempDir()
@@ -87,7 +92,7 @@ func newTestMount(t *testing.T, o testOptions) *testMount {
 			})
 		},
 		Capabilities: func(string) backend.Capabilities { return caps },
-		Bucket:       testBucket, UID: uint32(os.Getuid()), GID: uint32(os.Getgid()), FileMode: 0o644, DirMode: 0o755,
+		Bucket:       bucket, UID: uint32(os.Getuid()), GID: uint32(os.Getgid()), FileMode: 0o644, DirMode: 0o755,
 		Commit: o.commit, Posix: o.posix, TTL: o.ttl, NegativeTTL: time.Second, Log: log,
 	})
 	check(t, err)

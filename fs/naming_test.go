@@ -301,7 +301,9 @@ func TestLongNameIsRecovered(t *testing.T) {
 	long := strings.Repeat("x", 700)
 	state := t.TempDir()
 	m := newTestMount(t, testOptions{commit: CommitBackground, state: state, posix: PosixOff, wrap: func(s backend.Store) backend.Store {
-		which := func(key string) bool { return strings.HasSuffix(key, "/"+long+"y") || strings.HasSuffix(key, "marker/") }
+		which := func(key string) bool {
+			return strings.HasSuffix(key, "/"+long+"y") || strings.HasSuffix(key, "marker/")
+		}
 		faults = mem.Faulty(s, mem.Rule{Op: "PutObject", Key: which, Do: []mem.Action{mem.Fail(backend.KindTransient)}})
 		return faults
 	}})

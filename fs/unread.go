@@ -17,6 +17,10 @@ func (f *FS) keepState(dir *node) keepState {
 // knownNode returns the node of an entry if its attributes need no request. Entries that need one are
 // noted: a lookup among them fetches those that follow too, many at once.
 func (f *FS) knownNode(d *dirHandle, e *dirEntry) *node {
+	if e.local != nil && e.dir && f.cfg.Posix != PosixOff && !f.keepState(e.local).known { // a bucket
+		f.noteEntry(d, e)
+		return nil
+	}
 	if e.local != nil {
 		return e.local
 	}
@@ -68,15 +72,21 @@ const maxUnread = 10_000
 // noteEntry notes an entry of a directory that keeps attributes: when one of them is looked at, those that
 // follow are fetched with it.
 func (f *FS) noteEntry(d *dirHandle, e *dirEntry) {
-	state := f.keepState(d.node)
+	n := d.node
+	if f.isBucketList(n) && f.cfg.Posix != PosixOff && e.local != nil && !f.keepState(e.local).known {
+		n.mu.Lock()
+		n.unasked.note(e.name)
+		n.mu.Unlock()
+		return
+	}
+	state := f.keepState(n)
 	o := e.entry.Object
 	if !state.kept || e.local != nil || e.kind == names.Part || !e.dir && (o == nil || o.HasMetadata || o.LastModified.Before(state.since)) {
 		return
 	}
-	if known := f.tree.child(d.node, e.name); e.dir && known != nil && f.keepState(known).known {
+	if known := f.tree.child(n, e.name); e.dir && known != nil && f.keepState(known).known {
 		return
 	}
-	n := d.node
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if e.dir {
