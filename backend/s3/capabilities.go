@@ -12,8 +12,8 @@ import (
 )
 
 // Capabilities implements backend.Prober. Without a probe it costs at most three requests,
-// two of them at once. A bucket with object lock is not probed: what is written there may be
-// impossible to remove. Credentials that may not write give what is known without a probe.
+// two of them at once. A bucket with object lock, or one of which only its versions are known, is
+// not probed: what is written there may be impossible to remove. Credentials that may not write give what is known without a probe.
 //
 // A failure on the way to the store (backend.KindUnreachable, KindTransient, KindCanceled) is
 // an error, so that nobody remembers an ability as absent because of it.
@@ -28,42 +28,65 @@ func (s *Store) Capabilities(ctx context.Context, bucket, prefix string, probe b
 		return caps, nil
 	}
 	var wg sync.WaitGroup
+	var versions, lock error // why it is not known
 	if known.versions {
-		wg.Go(func() { caps.Versioned = s.versioned(ctx, bucket) })
+		wg.Go(func() { caps.Versioned, versions = s.versioned(ctx, bucket) })
 	}
 	if known.objectLock {
-		wg.Go(func() { caps.ObjectLock = s.locked(ctx, bucket) })
+		wg.Go(func() { caps.ObjectLock, lock = s.locked(ctx, bucket) })
 	}
 	wg.Wait()
-	if err := ctx.Err(); err != nil {
-		return backend.Capabilities{}, &backend.Error{Kind: backend.KindCanceled, Op: "GetBucketVersioning", Bucket: bucket, Err: err}
+	for _, err := range []error{versions, lock} {
+		if err == nil {
+			continue
+		}
+		switch backend.KindOf(err) {
+		case backend.KindCanceled, backend.KindUnreachable, backend.KindTransient:
+			return backend.Capabilities{}, err
+		}
 	}
 	if caps.Versioned && known.versionedKey > 0 {
 		caps.Limits.MaxKey = known.versionedKey
 	}
-	if !probe || caps.ObjectLock {
-		return caps, nil
+	if mayLock := lock != nil && (caps.Versioned || versions != nil); !probe || caps.ObjectLock || mayLock {
+		return caps, nil // a bucket without versions has no lock
 	}
 	return s.probe(ctx, bucket, prefix, known, caps)
 }
 
-// versioned reports whether a bucket keeps versions. Whoever may not ask is told no.
-func (s *Store) versioned(ctx context.Context, bucket string) bool {
+// versioned reports whether a bucket keeps versions. Whoever may not ask, or got no answer, gets
+// an error.
+func (s *Store) versioned(ctx context.Context, bucket string) (bool, error) {
 	c := call{op: "GetBucketVersioning", bucket: bucket, repeat: repeatHarmless}
 	out, err := send(ctx, s, c, s.client.GetBucketVersioning, &awss3.GetBucketVersioningInput{Bucket: &bucket})
-	keeps := err == nil && out.Status == types.BucketVersioningStatusEnabled
-	if err == nil {
-		s.versions.Store(bucket, keeps)
+	if err != nil {
+		return false, unlessAbsent(err)
 	}
-	return keeps
+	keeps := out.Status == types.BucketVersioningStatusEnabled
+	s.versions.Store(bucket, keeps)
+	return keeps, nil
 }
 
-// locked reports whether a bucket has object lock.
-func (s *Store) locked(ctx context.Context, bucket string) bool {
+// unlessAbsent returns the error of a question about a bucket that is there, unless it means
+// that the bucket does not have what was asked for.
+func unlessAbsent(err error) error {
+	switch backend.KindOf(err) {
+	case backend.KindNoBucket, backend.KindNotExist, backend.KindUnsupported, backend.KindInvalid, backend.KindOther:
+		return nil
+	default:
+		return err
+	}
+}
+
+// locked reports whether a bucket has object lock; errors as for versioned.
+func (s *Store) locked(ctx context.Context, bucket string) (bool, error) {
 	c := call{op: "GetObjectLockConfiguration", bucket: bucket, repeat: repeatHarmless}
 	out, err := send(ctx, s, c, s.client.GetObjectLockConfiguration, &awss3.GetObjectLockConfigurationInput{Bucket: &bucket})
-	return err == nil && out.ObjectLockConfiguration != nil &&
-		out.ObjectLockConfiguration.ObjectLockEnabled == types.ObjectLockEnabledEnabled
+	if err != nil {
+		return false, unlessAbsent(err)
+	}
+	lock := out.ObjectLockConfiguration
+	return lock != nil && lock.ObjectLockEnabled == types.ObjectLockEnabledEnabled, nil
 }
 
 // ability returns the field of caps with a name.

@@ -159,6 +159,67 @@ func TestLockedBucketIsNotProbed(t *testing.T) {
 	}
 }
 
+// TestWhatMayBeLockedIsNotProbed: whoever may not ask for the lock writes only where there can be
+// none, and a failure to answer is no answer.
+func TestWhatMayBeLockedIsNotProbed(t *testing.T) {
+	t.Parallel()
+	const enabled = "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>"
+	const off = "<VersioningConfiguration></VersioningConfiguration>"
+	for name, c := range map[string]struct {
+		versions    string // the answer; "" is a refusal
+		lock        int    // the status
+		wrote, fail bool
+	}{
+		"versions, may not ask":          {enabled, 403, false, false},
+		"may ask neither":                {"", 403, false, false},
+		"no versions, may not ask":       {off, 403, true, false},
+		"versions, no lock":              {enabled, 404, true, false},
+		"versions, unknown to the store": {enabled, 501, true, false},
+		"no answer":                      {enabled, 503, false, true},
+		"no answer, no versions":         {off, 503, false, true},
+	} {
+		store, f := newFake(t, Config{MaxAttempts: 1}, func(_ int, w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Server", "VERSITYGW")
+			switch query := r.URL.Query(); {
+			case query.Has("versioning") && c.versions != "":
+				io.WriteString(w, c.versions)
+			case query.Has("versioning"):
+				fail(w, http.StatusForbidden, "AccessDenied", "")
+			case query.Has("object-lock"):
+				fail(w, c.lock, map[int]string{403: "AccessDenied", 404: "ObjectLockConfigurationNotFoundError", 501: "NotImplemented", 503: "SlowDown"}[c.lock], "")
+			case r.URL.Path != "/bucket":
+				fail(w, http.StatusForbidden, "AccessDenied", "")
+			}
+		})
+		_, err := store.Capabilities(t.Context(), "bucket", "", true)
+		wrote := false
+		for _, r := range f.requests() {
+			wrote = wrote || r.method != http.MethodGet && r.method != http.MethodHead
+		}
+		if (err != nil) != c.fail || wrote != c.wrote {
+			t.Errorf("%s: %v, wrote: %v", name, err, wrote)
+		}
+	}
+}
+
+// TestReadOnlyIsNotProbed: without a probe nothing is written, whoever the store is.
+func TestReadOnlyIsNotProbed(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"MinIO", "VERSITYGW", "Ceph Object Gateway", "rclone", "nginx"} {
+		store, f := newFake(t, Config{}, func(_ int, w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Server", name)
+		})
+		if _, err := store.Capabilities(t.Context(), "bucket", "p/", false); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		for _, r := range f.requests() {
+			if r.method != http.MethodGet && r.method != http.MethodHead {
+				t.Errorf("%s: %s %s", name, r.method, r.path)
+			}
+		}
+	}
+}
+
 // TestVendorTable: the names in the table are names of abilities, and nothing is both.
 func TestVendorTable(t *testing.T) {
 	t.Parallel()

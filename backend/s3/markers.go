@@ -75,5 +75,6 @@ func (s *Store) keepsVersions(ctx context.Context, bucket string) bool {
 		keeps, _ := known.(bool)
 		return keeps
 	}
-	return s.versioned(ctx, bucket)
+	keeps, _ := s.versioned(ctx, bucket)
+	return keeps
 }
