@@ -36,6 +36,14 @@ daemon() {
 	PIDS+=($!)
 }
 
+# forget PID: a daemon that may end.
+forget() {
+	local p left=()
+	for p in "${PIDS[@]}"; do [ "$p" = "$1" ] || left+=("$p"); done
+	PIDS=(${left[@]+"${left[@]}"})
+	wait "$1" 2>/dev/null || true
+}
+
 alive() { kill -0 "$1" 2>/dev/null; }
 
 # stop ends the daemons in reverse order: they have ten seconds to do it themselves.
@@ -65,10 +73,10 @@ trap finish EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
-# answers URL: waits until it does with a success, at most a minute or until a daemon ends.
+# answers URL: waits until it does with a success, for some minutes or until a daemon ends.
 answers() {
 	local n p
-	for ((n = 0; n < 600; n++)); do
+	for ((n = 0; n < 1800; n++)); do
 		if curl -sf -o /dev/null --max-time 5 "$1"; then return; fi
 		for p in "${PIDS[@]}"; do alive "$p" || break 2; done
 		sleep 0.1
@@ -100,15 +108,17 @@ try() {
 	install || return
 	local began=$SECONDS
 	if ! serve; then
-		tail -n 30 "$DIR"/*.log >&2
+		tail -n 10 "$DIR"/*.log >&2
 		return 1
 	fi
 	echo "$1 answers at $ENDPOINT after $((SECONDS - began)) s" >&2
 	local status=0
 	(cd backend/s3 && OBJMOUNT_TEST_STORE=$1 OBJMOUNT_TEST_ENDPOINT=$ENDPOINT AWS_ACCESS_KEY_ID=$ACCESS_KEY AWS_SECRET_ACCESS_KEY=$SECRET_KEY \
 		exec "$WORK/s3.test" -test.run "$TESTS" -test.timeout 25m -test.v) >"$DIR/tests" 2>&1 &
-	PIDS+=($!)
-	wait $! || status=$? # not in the foreground, so that signals are seen at once
+	local tests=$!
+	PIDS+=("$tests")
+	wait "$tests" || status=$? # not in the foreground, so that signals are seen at once
+	forget "$tests"
 	if [ $status != 0 ]; then
 		grep -v -e '^=== ' -e '^ *--- PASS' -e '^ *--- SKIP' -e 'does not claim' "$DIR/tests" >&2 || true
 	fi

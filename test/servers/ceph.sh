@@ -56,6 +56,7 @@ osd_up() {
 	local n osd=
 	for ((n = 0; n < 150; n++)); do
 		if [ -z "$osd" ] || ! alive "$osd"; then
+			[ -z "$osd" ] || forget "$osd"
 			daemon osd ceph-osd -c "$DIR/ceph.conf" -f -i 0
 			osd=${PIDS[-1]}
 		fi
