@@ -289,23 +289,20 @@ func (f *FS) promiseOldName(n *node, before staging.Spec, now backend.ObjectID) 
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.after = slices.DeleteFunc(n.after, func(d *deferredDelete) bool { return d.id() == now })
-	var old []*staging.Remote
-	if v := n.current; v != nil {
-		old = append(old, v.remote)
+	var old *staging.Remote // what is stored under another name than before is promised already
+	if v := n.current; v != nil && v.remoteID() == before.Target {
+		old = v.remote
+	} else {
+		old = covered(before)
 	}
-	if r := covered(before); r != nil && (n.current == nil || n.current.remoteID() != before.Target) {
-		old = append(old, r)
+	if old == nil || before.Target == now || f.promises.has(before.Target) {
+		return nil
 	}
-	for _, r := range old {
-		if id := (backend.ObjectID{Bucket: r.Bucket, Key: r.Key}); id == now || f.promises.has(id) {
-			continue
-		}
-		promise, err := f.promiseDelete(r, nil)
-		if err != nil {
-			return err
-		}
-		n.after = append(n.after, promise)
+	promise, err := f.promiseDelete(old, nil)
+	if err != nil {
+		return err
 	}
+	n.after = append(n.after, promise)
 	return nil
 }
 

@@ -96,8 +96,11 @@ func (f *FS) remove(ctx context.Context, n *node) error {
 	v, opens := n.current, n.opens
 	var replaces *staging.Remote // not stored yet: the name has another object, which goes with it
 	if file != nil && n.staged == file {
-		if replaces = covered(file.Spec()); replaces != nil && v != nil && v.remoteID() == file.Spec().Target {
-			replaces = nil
+		if v != nil && v.remoteID() != file.Spec().Target {
+			v = nil // under an old name, which is promised to go, or has something else by now
+		}
+		if v == nil {
+			replaces = covered(file.Spec())
 		}
 	}
 	f.unsealLocked(n)
