@@ -29,6 +29,7 @@
 //
 //	make bench                     # everything; under an hour on two cores
 //	make bench BENCH_SCALE=0.02    # a quick look
+//	TMPDIR=/dev/shm make bench     # store and local state in memory (6 GiB): the disk and its history are out of it
 //	go run ./test/bench -objmount bin/objmount -scale 0.05 -only '^(read|write) ' -clients bare,objmount
 //
 // Each row is printed when it is done, so an interrupted run keeps what it has. -repeat, -budget and
