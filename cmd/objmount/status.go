@@ -248,7 +248,7 @@ func writeLists(w io.Writer, s ctl.Status) error {
 	}
 	andMore(t, s.KeptFiles-len(s.Kept))
 	if len(s.Unguarded) > 0 {
-		fmt.Fprint(t, "\nUnguarded, because the store has no condition for it:\n")
+		fmt.Fprint(t, "\nNot guarded against other clients, because this store has no check for it:\n")
 	}
 	for _, u := range slices.Sorted(slices.Values(s.Unguarded)) {
 		fmt.Fprintf(t, "  %s\n", u)
