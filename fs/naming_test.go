@@ -156,7 +156,7 @@ func TestEveryKeyIsShownOnce(t *testing.T) {
 	var cases atomic.Int64
 	rapid.Check(t, func(t *rapid.T) {
 		dir := fmt.Sprintf("case%d", cases.Add(1))
-		paths := rapid.SliceOfN(rapid.SliceOfN(keyComponents(), 1, 3), 1, 12).Draw(t, "keys")
+		paths := rapid.SliceOfN(rapid.SliceOfN(keyComponents(), 1, 3), 1, 7).Draw(t, "keys")
 		want := make(map[string]string)
 		for i, p := range paths {
 			key := strings.Join(p, "/")
@@ -330,4 +330,45 @@ func TestLongNameIsRecovered(t *testing.T) {
 			t.Errorf("%q holds %q", key, data)
 		}
 	}
+}
+
+// The object beside a directory can be renamed away and back, edited, and replaced.
+func TestFileBesideDirectory(t *testing.T) {
+	bothModes(t, func(t *testing.T, commit CommitMode) {
+		m := newTestMount(t, testOptions{commit: commit})
+		m.put("a", []byte("object"))
+		m.put("a/b", []byte("below"))
+		check(t, os.Rename(m.path("a%file"), m.path("c")))
+		if got := namesBelow(t, m.dir); got != "a/ a/b c" {
+			t.Errorf("renamed away: %s", got)
+		}
+		appendTo(t, m.path("c"), " edited")
+		check(t, os.Rename(m.path("c"), m.path("a%file")))
+		check(t, os.Chmod(m.path("a%file"), 0o600))
+		appendTo(t, m.path("a%file"), " twice")
+		check(t, os.WriteFile(m.path("new"), []byte("new"), 0o644))
+		if got := namesBelow(t, m.dir); got != "a%file a/ a/b new" {
+			t.Errorf("renamed back: %s", got)
+		}
+		check(t, m.fs.Drain(t.Context(), nil))
+		if data, _ := m.object("a"); string(data) != "object edited twice" {
+			t.Errorf("a holds %q", data)
+		}
+		check(t, os.Rename(m.path("new"), m.path("a%file")))
+		check(t, m.fs.Drain(t.Context(), nil))
+		if data, _ := m.object("a"); string(data) != "new" {
+			t.Errorf("replaced: a holds %q", data)
+		}
+		check(t, os.RemoveAll(m.path("a")))
+		if got := namesBelow(t, m.dir); got != "a" {
+			t.Errorf("without the directory: %s", got)
+		}
+		if got, err := os.ReadFile(m.path("a")); err != nil || string(got) != "new" {
+			t.Errorf("a: %q %v", got, err)
+		}
+		check(t, os.Remove(m.path("a")))
+		if got := namesBelow(t, m.dir); got != "" {
+			t.Errorf("at the end: %s", got)
+		}
+	})
 }
