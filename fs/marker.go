@@ -134,21 +134,49 @@ func (f *FS) marked(dir *node, obj backend.Object, props backend.Properties, s k
 	f.setKeeping(dir, s)
 }
 
-// clearContent removes the bytes of a directory's marker: the marker stays, without them.
+// clearContent removes the bytes of a directory's marker: the marker stays, without them. Programs that
+// have them open keep them.
 func (f *FS) clearContent(ctx context.Context, dir, n *node) error {
+	preserved, err := f.preserve(ctx, n)
+	if err != nil {
+		return err
+	}
+	f.hold(n)
+	defer f.letGo(n)
+	if err := f.storeEmpty(ctx, dir, n); err != nil {
+		if preserved != nil {
+			f.removeStaged(preserved)
+		}
+		f.revive(n)
+		return err
+	}
+	f.replaceTarget(move{target: n, preserved: preserved})
+	return nil
+}
+
+// storeEmpty puts a marker without bytes in the place of one whose bytes are this file.
+func (f *FS) storeEmpty(ctx context.Context, dir, n *node) error {
 	n.mu.RLock()
-	v, busy := n.current, n.staged != nil || n.opens > 0
+	file := n.staged
 	n.mu.RUnlock()
-	if busy || v == nil {
-		return syscall.EBUSY
+	if file != nil {
+		if _, err := f.queue.Cancel(ctx, file); err != nil {
+			return err
+		}
+	}
+	if err := f.commitReferences(ctx, n, f.markerOf(dir)); err != nil {
+		return err
 	}
 	if err := f.askMarker(ctx, dir); err != nil {
 		return err
 	}
+	n.mu.RLock()
+	v := n.current
+	n.mu.RUnlock()
 	dir.mu.RLock()
 	old, state, props := dir.keeps.marker, dir.keeps, dir.props
 	dir.mu.RUnlock()
-	if old == nil || old.ETag != v.remote.ETag {
+	if old == nil || v == nil || old.ETag != v.remote.ETag {
 		return syscall.ESTALE
 	}
 	empty := *old
@@ -160,6 +188,5 @@ func (f *FS) clearContent(ctx context.Context, dir, n *node) error {
 	}
 	f.cfg.Blocks.Drop(obj.Bucket, obj.Key)
 	f.marked(dir, obj, carried, state)
-	f.tree.detach(n)
 	return nil
 }

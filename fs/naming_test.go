@@ -372,3 +372,31 @@ func TestFileBesideDirectory(t *testing.T) {
 		}
 	})
 }
+
+// The bytes of a marker can be removed while they are read and just after they were written.
+func TestRemoveContentOfAMarker(t *testing.T) {
+	bothModes(t, func(t *testing.T, commit CommitMode) {
+		m := newTestMount(t, testOptions{commit: commit})
+		m.put("d/", []byte("content"))
+		file, err := os.Open(m.path("d/%file"))
+		check(t, err)
+		defer file.Close()
+		appendTo(t, m.path("d/%file"), " and more")
+		if data, err := os.ReadFile(m.path("d/%file")); err != nil || string(data) != "content and more" {
+			t.Errorf("edited: %q %v", data, err)
+		}
+		check(t, os.Remove(m.path("d/%file")))
+		if got := namesBelow(t, m.dir); got != "d/" {
+			t.Errorf("left: %s", got)
+		}
+		buf := make([]byte, 100)
+		if n, err := file.ReadAt(buf, 0); string(buf[:n]) != "content and more" {
+			t.Errorf("its reader gets %q (%v)", buf[:n], err)
+		}
+		check(t, m.fs.Drain(t.Context(), nil))
+		if data, _ := m.object("d/"); len(data) != 0 {
+			t.Errorf("the marker holds %q", data)
+		}
+		check(t, os.Remove(m.path("d")))
+	})
+}
