@@ -32,13 +32,13 @@ func some(s string) *string {
 	return &s
 }
 
-// copySource is the x-amz-copy-source header: the SDK does not escape it.
-func copySource(src backend.Source) *string {
+// copySource is the x-amz-copy-source header.
+func copySource(src backend.Source) string {
 	s := src.Bucket + "/" + escapeKey(src.Key)
 	if src.VersionID != "" {
 		s += "?versionId=" + url.QueryEscape(src.VersionID)
 	}
-	return &s
+	return s
 }
 
 // escape keeps only the characters that no URL parser gives a meaning to.

@@ -21,8 +21,8 @@ import (
 	"github.com/objmount/objmount/backend"
 )
 
-// The requests that a mount makes by the thousand (GetObject, HeadObject, PutObject, UploadPart)
-// do not go through the SDK's client: what it does around a request costs as much as the
+// The requests that a mount makes by the thousand (reads, writes, copies, deletes and listings of
+// objects) do not go through the SDK's client: what it does around a request costs as much as the
 // request. They use its endpoints, its credentials, its signature and its retryers.
 
 const (
@@ -233,17 +233,26 @@ func (r *refusal) Error() string {
 
 // refusalOf reads an answer that is no success. Its body may be anything, or missing.
 func refusalOf(resp *http.Response) error {
-	r := &refusal{answer{status: resp.StatusCode, header: resp.Header}}
+	const longest = 64 << 10
+	text, err := io.ReadAll(io.LimitReader(resp.Body, longest))
+	if err != nil {
+		text = nil
+	}
+	return newRefusal(resp.StatusCode, resp.Header, text)
+}
+
+// newRefusal makes a refusal of the XML of an error.
+func newRefusal(status int, header http.Header, text []byte) *refusal {
+	r := &refusal{answer{status: status, header: header}}
 	var said struct {
 		Code      string `xml:"Code"`
 		Message   string `xml:"Message"`
 		RequestID string `xml:"RequestId"`
 	}
-	const longest = 64 << 10
-	if text, err := io.ReadAll(io.LimitReader(resp.Body, longest)); err == nil && xml.Unmarshal(text, &said) == nil {
+	if xml.Unmarshal(text, &said) == nil {
 		r.code, r.message = said.Code, said.Message
 	}
-	r.requestID = cmp.Or(resp.Header.Get("X-Amz-Request-Id"), said.RequestID)
+	r.requestID = cmp.Or(header.Get("X-Amz-Request-Id"), said.RequestID)
 	r.readHeader()
 	r.cause = r
 	return r
@@ -289,10 +298,22 @@ func setHeader(h http.Header, name, value string) {
 	}
 }
 
-// setProperties sets the headers of an object that is written. meta and tags are encoded.
+// octets is the type of what has none.
+const octets = "application/octet-stream"
+
+const tagsHeader = "X-Amz-Tagging"
+
+func setCondition(h http.Header, cond backend.Condition) {
+	setHeader(h, "If-Match", cond.IfMatch)
+	if cond.IfNoneMatch {
+		h.Set("If-None-Match", "*")
+	}
+}
+
+// setProperties sets the headers of an object that is written. meta is encoded.
 func setProperties(h http.Header, p backend.Properties, meta map[string]string) {
-	h.Set("Content-Type", cmp.Or(p.Headers.ContentType, "application/octet-stream"))
 	for _, row := range [...]struct{ name, value string }{
+		{"Content-Type", p.Headers.ContentType},
 		{"Cache-Control", p.Headers.CacheControl}, {"Content-Disposition", p.Headers.ContentDisposition},
 		{"Content-Encoding", p.Headers.ContentEncoding}, {"Content-Language", p.Headers.ContentLanguage}, {"Expires", p.Headers.Expires},
 		{"X-Amz-Website-Redirect-Location", p.Headers.WebsiteRedirect}, {"X-Amz-Storage-Class", p.StorageClass},
@@ -304,7 +325,7 @@ func setProperties(h http.Header, p backend.Properties, meta map[string]string) 
 		h.Set("X-Amz-Server-Side-Encryption-Bucket-Key-Enabled", "true")
 	}
 	if tags := encodeTags(p.Tags); tags != nil {
-		h.Set("X-Amz-Tagging", *tags)
+		h.Set(tagsHeader, *tags)
 	}
 	for key, value := range meta {
 		h.Set("X-Amz-Meta-"+key, value)

@@ -9,8 +9,8 @@
 // CRC64NVME that the caller computed where the store is known to verify it. ETags travel
 // without quotes (Ceph takes no others).
 //
-// The requests that a mount makes by the thousand (GetObject, HeadObject, PutObject,
-// UploadPart) are built in direct.go and use only the endpoint rules, the credentials, the
+// The requests that a mount makes by the thousand (reads, writes, copies, deletes and listings
+// of objects) are built in direct.go and use only the endpoint rules, the credentials, the
 // signature and the retryers of the SDK: its client costs as much CPU again as a small request
 // itself. All others are calls of its client.
 //

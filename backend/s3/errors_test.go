@@ -76,6 +76,10 @@ var recorded = []struct {
 	{"proxy", "Complete", 502, "", "", backend.KindUnknown},
 	{"aws", "Complete", 200, "InternalError", "We encountered an internal error. Please try again.", backend.KindUnknown},
 	{"aws", "Copy", 200, "InternalError", "", backend.KindUnknown},
+	{"aws", "Copy", 200, "SlowDown", "", backend.KindTransient},
+	{"aws", "Copy", 200, "AccessDenied", "Access Denied", backend.KindPermission},
+	{"aws", "CopyPart", 200, "InternalError", "", backend.KindTransient},
+	{"proxy", "Copy", 502, "", "", backend.KindUnknown},
 	{"aws", "PutIfMatch", 400, "RequestTimeout", "Your socket connection to the server was not read from or written to", backend.KindTransient},
 
 	{"minio", "Delete", 400, "InvalidRequest", "Object is WORM protected and cannot be overwritten", backend.KindLocked},

@@ -59,10 +59,9 @@ func (s *Store) UploadPart(ctx context.Context, in backend.PartInput) (backend.P
 	c.payload = newPayload(in.Body, in.Size)
 	c.patience = s.patience(in.Size, 32*backend.MiB)
 	header := make(http.Header, 8)
-	header.Set("Content-Type", "application/octet-stream")
+	header.Set("Content-Type", octets)
 	setHeader(header, checksumHeader, in.CRC64NVME)
-	query := "partNumber=" + strconv.Itoa(int(in.Number)) + "&uploadId=" + url.QueryEscape(in.UploadID)
-	answer, err := s.upload(ctx, c, query, header)
+	answer, err := s.upload(ctx, c, partQuery(in.Number, in.UploadID), header)
 	if err != nil {
 		return backend.Part{}, err
 	}
@@ -97,17 +96,23 @@ func (s *Store) copyPart(ctx context.Context, in backend.CopyPartInput) (backend
 		return backend.Part{}, err
 	}
 	c.patience = s.patience(in.Range.Len, 4*backend.MiB)
-	out, err := send(ctx, s, c, s.client.UploadPartCopy, &awss3.UploadPartCopyInput{
-		Bucket: &in.Bucket, Key: &in.Key, UploadId: &in.UploadID, PartNumber: &in.Number,
-		CopySource: copySource(in.Source), CopySourceRange: aws.String(rangeHeader(in.Range)), CopySourceIfMatch: some(in.Source.ETag),
-	})
-	if err != nil {
+	header := make(http.Header, 8)
+	header.Set("X-Amz-Copy-Source", copySource(in.Source))
+	header.Set("X-Amz-Copy-Source-Range", rangeHeader(in.Range))
+	setHeader(header, "X-Amz-Copy-Source-If-Match", in.Source.ETag)
+	var result copyResult
+	if _, err := s.copied(ctx, c, partQuery(in.Number, in.UploadID), header, &result); err != nil {
 		return backend.Part{}, err
 	}
-	if out.CopyPartResult == nil || aws.ToString(out.CopyPartResult.ETag) == "" {
+	if result.ETag == "" {
 		return backend.Part{}, &backend.Error{Kind: backend.KindUnsupported, Op: c.op, Bucket: in.Bucket, Key: in.Key, Message: "the store did not copy"}
 	}
-	return backend.Part{Number: in.Number, ETag: unquote(*out.CopyPartResult.ETag), Size: in.Range.Len}, nil
+	return backend.Part{Number: in.Number, ETag: unquote(result.ETag), Size: in.Range.Len}, nil
+}
+
+// partQuery names a part of an upload.
+func partQuery(number int32, uploadID string) string {
+	return "partNumber=" + strconv.Itoa(int(number)) + "&uploadId=" + url.QueryEscape(uploadID)
 }
 
 // CompleteUpload implements backend.Multipart. It is sent once.

@@ -1,11 +1,61 @@
 package s3
 
 import (
+	"bytes"
 	"context"
+	"encoding/xml"
+	"fmt"
+	"net/http"
 	"strings"
+	"time"
 
 	"github.com/objmount/objmount/backend"
 )
+
+// copyResult is the answer to CopyObject and UploadPartCopy.
+type copyResult struct {
+	XMLName      xml.Name
+	ETag         string `xml:"ETag"`
+	LastModified string `xml:"LastModified"`
+	CRC64NVME    string `xml:"ChecksumCRC64NVME"`
+}
+
+// modified is zero where the store does not say it.
+func (r *copyResult) modified() time.Time {
+	t, err := time.Parse(time.RFC3339, r.LastModified)
+	if err != nil {
+		return time.Time{}
+	}
+	return t
+}
+
+// copied makes a request that copies, and returns the header of its answer. Servers begin their
+// answer before they know how it ends, so a success may be an error.
+func (s *Store) copied(ctx context.Context, c call, query string, header http.Header, result *copyResult) (http.Header, error) {
+	c.read = func(resp *http.Response) error {
+		*result = copyResult{}
+		text, err := readText(resp)
+		if err != nil || len(bytes.TrimSpace(text)) == 0 {
+			return err
+		}
+		if err := xml.Unmarshal(text, result); err != nil {
+			return err
+		}
+		switch result.XMLName.Local {
+		case "CopyObjectResult", "CopyPartResult":
+			return nil
+		case "Error":
+			return newRefusal(http.StatusInternalServerError, resp.Header, text)
+		}
+		return fmt.Errorf("the answer to a copy is a %s", result.XMLName.Local)
+	}
+	resp, err := s.direct(ctx, c, http.MethodPut, query, header)
+	if err != nil {
+		return nil, err
+	}
+	_ = resp.Body.Close() // it was read
+	return resp.Header, nil
+}
 
 // ofParts reports whether an ETag is of an object that was uploaded in parts.
 func ofParts(etag string) bool { return strings.Contains(etag, "-") }

@@ -62,11 +62,9 @@ func (s *Store) putObject(ctx context.Context, in backend.PutInput) (backend.Obj
 		in.CRC64NVME = c.payload.checksum(ctx)
 	}
 	header := make(http.Header, 16)
+	header.Set("Content-Type", octets)
 	setProperties(header, in.Properties, meta)
-	setHeader(header, "If-Match", in.Condition.IfMatch)
-	if in.Condition.IfNoneMatch {
-		header.Set("If-None-Match", "*")
-	}
+	setCondition(header, in.Condition)
 	setHeader(header, checksumHeader, in.CRC64NVME)
 	answer, err := s.upload(ctx, c, "", header)
 	if err != nil {
@@ -99,7 +97,7 @@ func (s *Store) writable(c *call, p backend.Properties) (map[string]string, erro
 	if err != nil {
 		return nil, &backend.Error{Kind: backend.KindInvalid, Op: c.op, Bucket: c.bucket, Key: c.key, Err: err}
 	}
-	if p.Headers.Expires != "" && c.op != "PutObject" {
+	if p.Headers.Expires != "" && c.op == "CreateMultipartUpload" {
 		c.options = append(c.options, header("Expires", p.Headers.Expires)) // the SDK's takes no other text than a time
 	}
 	return meta, nil
@@ -142,20 +140,22 @@ func (s *Store) copyObject(ctx context.Context, in backend.CopyInput, keepTags b
 		op: "CopyObject", bucket: in.Bucket, key: in.Key, write: true, cond: in.Condition, repeat: repeatNever,
 		patience: s.patience(in.Size, 4*backend.MiB),
 	}
-	request, err := s.copyRequest(&c, in)
+	header, err := s.copyHeader(&c, in)
 	if err != nil {
 		return backend.Object{}, err
 	}
 	if keepTags {
-		request.TaggingDirective, request.Tagging = "", nil
+		header.Del(tagsHeader)
+		header.Del(tagsHeader + "-Directive")
 	}
-	out, err := send(ctx, s, c, s.client.CopyObject, request)
+	var result copyResult
+	answer, err := s.copied(ctx, c, "", header, &result)
 	if err != nil {
 		return backend.Object{}, s.explainCopy(ctx, in, err)
 	}
-	obj := backend.Object{Bucket: in.Bucket, Key: in.Key, VersionID: versionID(aws.ToString(out.VersionId)), Size: in.Size, TagCount: -1}
-	if r := out.CopyObjectResult; r != nil {
-		obj.ETag, obj.LastModified, obj.CRC64NVME = unquote(aws.ToString(r.ETag)), aws.ToTime(r.LastModified), wholeChecksum(aws.ToString(r.ChecksumCRC64NVME))
+	obj := backend.Object{
+		Bucket: in.Bucket, Key: in.Key, VersionID: versionID(answer.Get("X-Amz-Version-Id")), Size: in.Size, TagCount: -1,
+		ETag: unquote(result.ETag), LastModified: result.modified(), CRC64NVME: wholeChecksum(result.CRC64NVME),
 	}
 	if in.Replace != nil && len(in.Replace.Tags) > 0 && s.vendor.Load().copyForgetsTags {
 		return obj, s.putTags(ctx, obj, in.Replace.Tags)
@@ -163,30 +163,27 @@ func (s *Store) copyObject(ctx context.Context, in backend.CopyInput, keepTags b
 	return obj, nil
 }
 
-// copyRequest makes the SDK's form of a copy.
-func (s *Store) copyRequest(c *call, in backend.CopyInput) (*awss3.CopyObjectInput, error) {
-	request := &awss3.CopyObjectInput{
-		Bucket: &in.Bucket, Key: &in.Key, CopySource: copySource(in.Source), CopySourceIfMatch: some(in.Source.ETag),
-		IfMatch: some(in.Condition.IfMatch), IfNoneMatch: none(in.Condition),
-		MetadataDirective: types.MetadataDirectiveCopy,
-	}
+// copyHeader is the header of a copy.
+func (s *Store) copyHeader(c *call, in backend.CopyInput) (http.Header, error) {
+	header := make(http.Header, 16)
+	header.Set("X-Amz-Copy-Source", copySource(in.Source))
+	setHeader(header, "X-Amz-Copy-Source-If-Match", in.Source.ETag)
+	setCondition(header, in.Condition)
+	header.Set("X-Amz-Metadata-Directive", "COPY")
 	var p backend.Properties
 	if in.Replace != nil {
 		p = *in.Replace
 	}
 	meta, err := s.writable(c, p)
 	if err != nil || in.Replace == nil {
-		return request, err
+		return header, err
 	}
-	request.MetadataDirective, request.Metadata = types.MetadataDirectiveReplace, meta
-	request.ContentType, request.CacheControl, request.ContentDisposition = some(p.Headers.ContentType), some(p.Headers.CacheControl), some(p.Headers.ContentDisposition)
-	request.ContentEncoding, request.ContentLanguage, request.WebsiteRedirectLocation = some(p.Headers.ContentEncoding), some(p.Headers.ContentLanguage), some(p.Headers.WebsiteRedirect)
-	request.StorageClass = types.StorageClass(p.StorageClass)
-	request.ServerSideEncryption, request.SSEKMSKeyId, request.BucketKeyEnabled = types.ServerSideEncryption(p.Encryption.Algorithm), some(p.Encryption.KMSKeyID), yes(p.Encryption.BucketKey)
+	header.Set("X-Amz-Metadata-Directive", "REPLACE")
+	setProperties(header, p, meta)
 	if s.vendor.Load().tags || len(p.Tags) > 0 {
-		request.TaggingDirective, request.Tagging = types.TaggingDirectiveReplace, encodeTags(p.Tags)
+		header.Set(tagsHeader+"-Directive", "REPLACE")
 	}
-	return request, nil
+	return header, nil
 }
 
 // explainCopy finds out which end of a copy has failed its condition: the answer (412, or
@@ -222,12 +219,13 @@ func (s *Store) remove(ctx context.Context, in backend.DeleteInput) (string, err
 	if err := named(c.op, in.Bucket, in.Key); err != nil {
 		return "", err
 	}
-	out, err := send(ctx, s, c, s.client.DeleteObject, &awss3.DeleteObjectInput{
-		Bucket: &in.Bucket, Key: &in.Key, VersionId: some(in.VersionID), IfMatch: some(in.IfMatch),
-	})
+	header := make(http.Header, 8)
+	setHeader(header, "If-Match", in.IfMatch)
+	resp, err := s.direct(ctx, c, http.MethodDelete, versionQuery(in.VersionID), header)
 	switch {
 	case err == nil:
-		return versionID(aws.ToString(out.VersionId)), nil
+		_ = resp.Body.Close()
+		return versionID(resp.Header.Get("X-Amz-Version-Id")), nil
 	case in.IfMatch == "" && backend.IsKind(err, backend.KindNotExist):
 		return "", nil
 	}
