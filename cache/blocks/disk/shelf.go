@@ -20,7 +20,7 @@ const (
 	// packedMax: objects up to this size share files when they are written in one piece.
 	packedMax    = 4 * PieceSize
 	shelfFolder  = "pk"
-	maxSegment   = 64 << 20 // bytes of data in one file; less in a small tier
+	minSegment   = 16 * packedMax
 	maxShelved   = 512 << 10
 	packedRecord = 16 + 8 + 4 + 8*(packedMax/PieceSize) + 8
 )
@@ -104,7 +104,7 @@ func (s *shelf) folder() string              { return filepath.Join(s.tier.dir, 
 func (s *shelf) metaPath(name string) string { return filepath.Join(s.folder(), name+".meta") }
 func (s *shelf) dataPath(name string) string { return filepath.Join(s.folder(), name+".pack.data") }
 func spotKey(name [16]byte) uint64           { return binary.LittleEndian.Uint64(name[:]) }
-func (s *shelf) limit() int64                { return min(maxSegment, s.tier.limit/16) }
+func (s *shelf) limit() int64                { return max(s.tier.limit/64, minSegment) }
 func (g *segment) read(p []byte, i int) error {
 	_, err := g.meta.ReadAt(p, int64(i)*packedRecord)
 	return err

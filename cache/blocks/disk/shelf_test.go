@@ -30,10 +30,10 @@ func put(t *testing.T, tier *Tier, k Key, data []byte) {
 func TestShelf(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	const runs, each = 3, 200
+	const runs, each = 3, 80
 	size := func(i int) int { return 1 + i*997%packedMax }
 	for run := range runs {
-		tier := open(t, dir, 1<<30)
+		tier := open(t, dir, 8<<30)
 		for i := range run * each {
 			f := tier.File(key(fmt.Sprint(i), size(i)))
 			mustRead(t, f, random(size(i), uint64(i)), 0, size(i))
@@ -133,7 +133,7 @@ func TestShelfShared(t *testing.T) {
 	for w := range 4 {
 		wg.Go(func() {
 			g := rand.New(rand.NewPCG(uint64(w), 2))
-			for range 400 {
+			for range 200 {
 				tier, n := tiers[g.IntN(2)], g.IntN(60)
 				size := 1000 + n*1500
 				k, data := key(fmt.Sprint(n), size), random(size, uint64(n))
@@ -172,7 +172,7 @@ func TestShelfEviction(t *testing.T) {
 	dir := t.TempDir()
 	const limit, size = 32 << 20, 100 << 10
 	tier := open(t, dir, limit)
-	for i := range 800 { // 78 MiB
+	for i := range 500 { // 49 MiB
 		f := tier.File(key(fmt.Sprint(i), size))
 		if data := random(size, uint64(i)); !f.Write(0, data) {
 			_ = tier.Close() // the next one begins with a scan
@@ -193,7 +193,7 @@ func TestShelfEviction(t *testing.T) {
 	if used > limit || used < limit/2 {
 		t.Errorf("%d bytes on disk", used)
 	}
-	first, last := tier.File(key("0", size)), tier.File(key("799", size))
+	first, last := tier.File(key("0", size)), tier.File(key("499", size))
 	defer first.Release()
 	defer last.Release()
 	if first.Present(0, size) != 0 || last.Present(0, size) != size {
