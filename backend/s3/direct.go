@@ -238,7 +238,11 @@ func refusalOf(resp *http.Response) error {
 	if err != nil {
 		text = nil
 	}
-	return newRefusal(resp.StatusCode, resp.Header, text)
+	r := newRefusal(resp.StatusCode, resp.Header, text)
+	if r.code == "" && resp.Request != nil && resp.Request.Method == http.MethodHead {
+		r.code, r.unsaid = strings.ReplaceAll(http.StatusText(r.status), " ", ""), true
+	}
+	return r
 }
 
 // newRefusal makes a refusal of the XML of an error.
@@ -265,14 +269,16 @@ var clockCodes = map[string]bool{"RequestTimeTooSkewed": true, "RequestExpired":
 // would have another time than before.
 func (s *Store) learnClock(err error) bool {
 	a := examine(err)
-	if !clockCodes[a.code] {
+	tolerance := time.Minute
+	if a.unsaid && a.status == http.StatusForbidden {
+		tolerance = 5 * time.Minute // a HEAD may have been refused for anything
+	} else if !clockCodes[a.code] {
 		return false
 	}
 	theirs, err := http.ParseTime(a.header.Get("Date"))
 	if err != nil {
 		return false
 	}
-	const tolerance = time.Minute
 	skew, was := time.Until(theirs), time.Duration(s.skew.Load())
 	if d := skew - was; d < tolerance && d > -tolerance {
 		return false

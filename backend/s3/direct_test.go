@@ -27,6 +27,10 @@ func TestClockIsLearned(t *testing.T) {
 		w.Header().Set("Date", now.UTC().Format(http.TimeFormat))
 		signed, err := time.Parse("20060102T150405Z", r.Header.Get("X-Amz-Date"))
 		if err != nil || now.Sub(signed) > 15*time.Minute || hopeless {
+			if r.Method == http.MethodHead {
+				w.WriteHeader(http.StatusForbidden)
+				return
+			}
 			fail(w, http.StatusForbidden, "RequestTimeTooSkewed", "The difference between the request time and the current time is too large.")
 			return
 		}
@@ -46,6 +50,23 @@ func TestClockIsLearned(t *testing.T) {
 	}
 	if err := operations["List"](t.Context(), store); !backend.IsKind(err, backend.KindCredentials) {
 		t.Errorf("a listing: %v", err)
+	}
+}
+
+// TestClockOfAHead: a HEAD is refused without a reason. Only if the clock is far off it is that.
+func TestClockOfAHead(t *testing.T) {
+	t.Parallel()
+	for ahead, want := range map[time.Duration]int{time.Hour: 2, -time.Hour: 2, 0: 1, time.Minute: 1} {
+		store, f := newFake(t, Config{MaxAttempts: 1}, func(n int, w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Date", time.Now().Add(ahead).UTC().Format(http.TimeFormat))
+			if n == 1 {
+				w.WriteHeader(http.StatusForbidden)
+			}
+		})
+		err := operations["Head"](t.Context(), store)
+		if len(f.requests()) != want || want == 2 && err != nil || want == 1 && !backend.IsKind(err, backend.KindPermission) {
+			t.Errorf("%v ahead: %v after %d requests", ahead, err, len(f.requests()))
+		}
 	}
 }
 

@@ -110,6 +110,7 @@ var lockWords = []string{"by object lock", "worm protected", "legal hold"}
 // answer is what is known about a failed request, free of the SDK's types.
 type answer struct {
 	code, message, requestID string
+	unsaid                   bool        // the code is only the status in words: the answer to a HEAD has no body
 	status                   int         // 0: no answer
 	header                   http.Header // nil: no answer
 	sent                     *sendError  // not nil: it failed on its way

@@ -37,6 +37,7 @@ var recorded = []struct {
 	{"aws", "Get", 301, "PermanentRedirect", "The bucket you are attempting to access must be addressed using the specified endpoint.", backend.KindInvalid},
 	{"aws", "Get", 403, "AccessDenied", "Access Denied", backend.KindPermission},
 	{"aws", "Head", 403, "", "", backend.KindPermission},
+	{"aws", "Head", 400, "", "", backend.KindInvalid},
 	{"aws", "Get", 404, "NoSuchKey", "The specified key does not exist.", backend.KindNotExist},
 	{"aws", "Head", 404, "", "", backend.KindNotExist},
 	{"minio", "Head", 404, "header:NoSuchBucket", "The specified bucket does not exist", backend.KindNoBucket},
