@@ -122,13 +122,13 @@ func (f *FS) renameFile(ctx context.Context, n *node, m move) error {
 		}
 	}
 	if m.target != nil {
-		if m.preserved, err = f.preserve(ctx, m.target); err != nil {
-			return err
-		}
 		f.hold(m.target)
 		defer f.letGo(m.target)
 	}
 	condition, err := f.claimName(ctx, &m)
+	if err == nil && m.target != nil { // its content does not change any more
+		m.preserved, err = f.preserve(ctx, m.target)
+	}
 	switch {
 	case err != nil:
 	case settled:
