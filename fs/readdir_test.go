@@ -332,6 +332,7 @@ func TestNegativeEntries(t *testing.T) {
 		t.Errorf("just made: %q %v", data, err)
 	}
 	check(t, os.Remove(m.path("d/absent")))
+	m.gone("d/absent") // after the RELEASE of the reader, which nobody waits for
 	m.requests(absent, map[string]int{})
 	_, err = os.ReadDir(m.path("d"))
 	check(t, err)
