@@ -16,7 +16,8 @@ func (f *File) busyLocked(op string) error {
 // DropPart gives back the local bytes of a part of the file's Upload, for a file that outgrows the limit:
 // they become Streamed extents, until a commit makes them the object's. The file then depends on its
 // Upload: forgetting that loses them. It does nothing, and returns false, unless the file was only
-// appended to since it was created or emptied, holds no promise or snapshot, and still has the part's content.
+// appended to since it was created or emptied, holds no promise or snapshot, and still has the part's content, all
+// of it local: nothing of a part that was given back can be rewritten.
 func (f *File) DropPart(number int32) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -28,11 +29,13 @@ func (f *File) DropPart(number int32) bool {
 		return false
 	}
 	part := f.upload.Parts[i]
-	if !SameContent(part.Content, f.m.extents(part.Off, part.Off+part.Len)) {
+	now := f.m.extents(part.Off, part.Off+part.Len)
+	rewritable := func(e Extent) bool { return !e.Local || e.Object != nil } // then the part is of no use
+	if !SameContent(part.Content, now) || slices.ContainsFunc(now, rewritable) {
 		return false
 	}
 	f.m.rewrite(part.Off, part.Off+part.Len, func(p *piece) {
-		if p.Local && p.Object == nil && !p.Streamed {
+		if !p.Streamed {
 			f.space.kill(p.Pos, p.Len, false, f.seals)
 			p.Streamed, p.frozen = true, true
 		}

@@ -37,6 +37,8 @@ type rig struct {
 	q      *Queue
 	limit  int64 // of staging; 0: none
 
+	unchecked bool // streamed bodies have no checksum: the model damages none
+
 	mu      sync.Mutex
 	commits []backend.Object
 	fails   []error

@@ -87,6 +87,26 @@ func TestOutgrownAppend(t *testing.T) {
 	r.has("a", append(data, more...))
 }
 
+// TestOutgrownSmallBase: the first part has bytes of the object that was appended to. Those can still be rewritten, so
+// the part may have to be sent again.
+func TestOutgrownSmallBase(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, limited)
+	data := random(65, 2*kib)
+	f := r.edit(r.put("a", data))
+	more := random(66, 300*kib)
+	r.outgrow(f, more)
+	if f.Streamed() < 200*kib {
+		t.Fatalf("%d bytes were given back", f.Streamed())
+	}
+	if _, err := f.WriteAt([]byte("change"), 100); err != nil {
+		t.Fatal(err)
+	}
+	copy(data[100:], "change")
+	r.mustCommit(f)
+	r.has("a", append(data, more...))
+}
+
 // TestOutgrownWithFailures: parts that failed are sent again while the file is written, because the writer waits
 // for the room that they take.
 func TestOutgrownWithFailures(t *testing.T) {
