@@ -259,7 +259,7 @@ func (f *FS) renameStaged(ctx context.Context, n *node, m move, condition backen
 		return err
 	}
 	if _, err = f.queue.Cancel(ctx, file); err == nil {
-		err = f.promiseOldName(n, before, m.place.id())
+		err = f.promiseOldName(n, v, before, m.place.id())
 	}
 	if err != nil {
 		if targetErr := file.SetTarget(before.Target, before.Condition); targetErr != nil {
@@ -285,15 +285,13 @@ func (f *FS) renameStaged(ctx context.Context, n *node, m move, condition backen
 
 // promiseOldName makes what is stored under the old name of a staged file go after its commit: the
 // object that it was, and the object that it was about to replace.
-func (f *FS) promiseOldName(n *node, before staging.Spec, now backend.ObjectID) error {
+func (f *FS) promiseOldName(n *node, was *version, before staging.Spec, now backend.ObjectID) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.after = slices.DeleteFunc(n.after, func(d *deferredDelete) bool { return d.id() == now })
-	var old *staging.Remote // what is stored under another name than before is promised already
-	if v := n.current; v != nil && v.remoteID() == before.Target {
-		old = v.remote
-	} else {
-		old = covered(before)
+	old := covered(before) // what is stored under another name than before is promised already
+	if v := n.current; v != nil && v != was && v.remoteID() == before.Target {
+		old = v.remote // it was stored meanwhile
 	}
 	if old == nil || before.Target == now || f.promises.has(before.Target) {
 		return nil

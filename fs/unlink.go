@@ -96,11 +96,12 @@ func (f *FS) remove(ctx context.Context, n *node) error {
 	v, opens := n.current, n.opens
 	var replaces *staging.Remote // not stored yet: the name has another object, which goes with it
 	if file != nil && n.staged == file {
-		if v != nil && v.remoteID() != file.Spec().Target {
-			v = nil // under an old name, which is promised to go, or has something else by now
-		}
-		if v == nil {
-			replaces = covered(file.Spec())
+		spec := file.Spec()
+		replaces = covered(spec)
+		if v != nil && replaces != nil && v.remoteID() == spec.Target && v.remote.ETag == replaces.ETag {
+			replaces = nil
+		} else {
+			v = nil // under an old name, which is promised to go, or replaced since
 		}
 	}
 	f.unsealLocked(n)
