@@ -37,7 +37,7 @@ func TestMountScripts(t *testing.T) {
 		}
 	}
 	testscript.Run(t, testscript.Params{
-		Dir: "testdata/mount", WorkdirRoot: root, RequireExplicitExec: true, Deadline: time.Now().Add(90 * time.Second),
+		Dir: "testdata/mount", WorkdirRoot: root, RequireExplicitExec: true, Deadline: time.Now().Add(4 * time.Minute),
 		Setup: func(e *testscript.Env) error { return setupMounts(e, server) },
 		Condition: func(name string) (bool, error) {
 			if name != "root" {
