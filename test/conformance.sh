@@ -113,7 +113,7 @@ try() {
 	fi
 	echo "$1 answers at $ENDPOINT after $((SECONDS - began)) s" >&2
 	local status=0
-	(cd backend/s3 && OBJMOUNT_TEST_STORE=$1 OBJMOUNT_TEST_ENDPOINT=$ENDPOINT AWS_ACCESS_KEY_ID=$ACCESS_KEY AWS_SECRET_ACCESS_KEY=$SECRET_KEY \
+	(cd backend/s3 && TMPDIR=$DIR OBJMOUNT_TEST_STORE=$1 OBJMOUNT_TEST_ENDPOINT=$ENDPOINT AWS_ACCESS_KEY_ID=$ACCESS_KEY AWS_SECRET_ACCESS_KEY=$SECRET_KEY \
 		exec "$WORK/s3.test" -test.run "$TESTS" -test.timeout 25m -test.v) >"$DIR/tests" 2>&1 &
 	local tests=$!
 	PIDS+=("$tests")
