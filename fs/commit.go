@@ -11,6 +11,7 @@ import (
 
 	"github.com/objmount/objmount/backend"
 	"github.com/objmount/objmount/cache/staging"
+	"github.com/objmount/objmount/cache/writeback"
 	"github.com/objmount/objmount/fs/attributes"
 )
 
@@ -22,11 +23,13 @@ type commitOptions struct {
 	// nested: on behalf of a change to an object that the content refers to; its own references are
 	// not followed again.
 	nested bool
+	reseal bool // queue content again that is sealed and should be queued
 }
 
-// commit publishes a node's staged content: seals it, and hands it to write-back. Content that is
-// sealed already is only waited for. No lock is held on entry.
-func (f *FS) commit(ctx context.Context, n *node, o commitOptions) error {
+// commitOnce publishes a node's staged content: seals it, and hands it to write-back. Content that is
+// sealed already is only waited for. No lock is held on entry. Its answer may be one of errAgain and
+// errIdle, which commit understands.
+func (f *FS) commitOnce(ctx context.Context, n *node, o commitOptions) error {
 	if err := f.prepareCommit(ctx, n, o); err != nil {
 		return err
 	}
@@ -35,10 +38,14 @@ func (f *FS) commit(ctx context.Context, n *node, o commitOptions) error {
 	}
 	file := n.staged
 	if file == nil || n.doomed {
-		err := n.failure
-		n.failure = nil
-		n.mu.Unlock()
-		return err
+		defer n.mu.Unlock()
+		return n.tellLocked()
+	}
+	if o.reseal && !changed(file) && file.State() == staging.StateSealed {
+		if err := f.resealLocked(n, file); err != nil {
+			n.mu.Unlock()
+			return err
+		}
 	}
 	if !changed(file) {
 		n.mu.Unlock()
@@ -103,43 +110,6 @@ func (f *FS) commitReferences(ctx context.Context, n *node, id backend.ObjectID)
 
 // changed tells whether a staged file holds anything that no commit was begun for.
 func changed(file *staging.File) bool { return file.Dirty() || file.State() == staging.StateOpen }
-
-// await waits for content that was sealed before.
-func (f *FS) await(ctx context.Context, n *node, file *staging.File, o commitOptions) error {
-	if o.fsync {
-		if err := file.Sync(); err != nil {
-			return err
-		}
-	}
-	if !o.wait || file.State() == staging.StateCommitted {
-		return nil
-	}
-	return f.commitError(ctx, n, file, f.queue.Wait(ctx, file))
-}
-
-// commitError is what close or fsync report. The failure is told once.
-func (f *FS) commitError(ctx context.Context, n *node, file *staging.File, err error) error {
-	if backend.IsKind(err, backend.KindCanceled) && ctx.Err() == nil && f.ctx.Err() == nil {
-		// Not our wait was ended, but the upload: the file was unlinked, or got another name.
-		n.mu.RLock()
-		doomed := n.doomed
-		n.mu.RUnlock()
-		if doomed {
-			return nil
-		}
-		err = f.queue.Wait(ctx, file)
-	}
-	if err == nil || backend.IsKind(err, backend.KindCanceled) {
-		return err
-	}
-	n.mu.Lock()
-	n.failure = nil
-	n.mu.Unlock()
-	if backend.IsKind(err, backend.KindExist) {
-		return syscall.ESTALE // O_EXCL across mounts is decided here
-	}
-	return err
-}
 
 // prepareCommit writes the markers that a file with attributes of its own needs.
 func (f *FS) prepareCommit(ctx context.Context, n *node, o commitOptions) error {
@@ -328,7 +298,7 @@ func (f *FS) removeStaged(file *staging.File) {
 // failed is write-back's word that a snapshot will not be stored as things are.
 func (f *FS) failed(file *staging.File, snap *staging.Snapshot, cause error) {
 	n := f.staged.node(file)
-	conflict := backend.IsKind(cause, backend.KindChanged) || backend.IsKind(cause, backend.KindExist)
+	conflict := writeback.Conflict(cause)
 	f.log.Warn("upload failed", slog.String("bucket", snap.Spec.Target.Bucket), slog.String("key", snap.Spec.Target.Key),
 		slog.Bool("conflict", conflict), slog.String("error", cause.Error()))
 	if !conflict {
