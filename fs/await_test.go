@@ -94,8 +94,8 @@ func TestNothingQueued(t *testing.T) {
 // TestConflictsAreStale: a conflict is ESTALE and keeps the data, whatever the store says to it.
 func TestConflictsAreStale(t *testing.T) {
 	bothModes(t, func(t *testing.T, commit CommitMode) {
-		m := newTestMount(t, testOptions{commit: commit})
-		m.put("gone", []byte("base"))
+		m := newTestMount(t, testOptions{commit: commit, partSize: 64 << 10})
+		m.put("gone", randomBytes(12, 300<<10)) // most of it is to be copied
 		for _, name := range []string{"gone", "new"} {
 			file, err := os.OpenFile(m.path(name), os.O_RDWR|os.O_CREATE, 0o644)
 			check(t, err)
