@@ -7,6 +7,7 @@ import (
 	"github.com/hanwen/go-fuse/v2/fuse"
 
 	"github.com/objmount/objmount/backend"
+	"github.com/objmount/objmount/cache/staging"
 )
 
 // Mknod makes an empty file, or a fifo, socket or device that lives in metadata. It commits
@@ -56,6 +57,9 @@ func (f *FS) unmake(n *node) {
 	if file != nil {
 		if _, err := f.queue.Cancel(f.ctx, file); err != nil {
 			f.log.Warn("cancel", "error", err.Error())
+		}
+		if old := covered(file.Spec()); old != nil && file.State() != staging.StateCommitted { // it had been unlinked
+			f.promiseAgain(&deferredDelete{Bucket: old.Bucket, Key: old.Key, ETag: old.ETag})
 		}
 		f.discard(n)
 	}

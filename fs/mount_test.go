@@ -31,6 +31,7 @@ type testMount struct {
 	store *mem.Counter
 	mount *Mount
 	parts []func() error // to close, in order
+	lost  bool           // nothing can be stored any more
 }
 
 type testOptions struct {
@@ -44,6 +45,7 @@ type testOptions struct {
 	limit    int64 // of staging; 0: none
 	partSize int64 // of multipart uploads, also the store's smallest; 0: the defaults
 	wrap     func(backend.Store) backend.Store
+	maxCopy  int64              // largest object of one CopyObject; 0: as S3
 	checksum func() hash.Hash64 // CRC64NVME; nil: content is not verified
 }
 
@@ -73,6 +75,9 @@ func newTestMount(t *testing.T, o testOptions) *testMount {
 	}
 	log := slog.New(slog.NewTextHandler(testWriter{t}, &slog.HandlerOptions{Level: slog.LevelInfo}))
 	caps := mem.AllCapabilities()
+	if o.maxCopy > 0 {
+		caps.Limits.MaxCopy = o.maxCopy
+	}
 	if o.partSize > 0 {
 		caps.Limits.MinPart = o.partSize
 		o.store.Configure(func(s *mem.Settings) { s.Capabilities.Limits.MinPart = o.partSize })
@@ -99,10 +104,20 @@ func newTestMount(t *testing.T, o testOptions) *testMount {
 	m.mount, err = m.fs.Mount(m.dir, MountOptions{FSName: "test"})
 	check(t, err)
 	m.parts = []func() error{
-		func() error { return m.fs.Close(context.Background()) }, area.Close, names.Close, blockCache.Close,
+		m.closeFS, area.Close, names.Close, blockCache.Close,
 	}
 	t.Cleanup(m.unmount)
 	return m
+}
+
+func (m *testMount) closeFS() error {
+	if !m.lost {
+		return m.fs.Close(context.Background())
+	}
+	ctx, stop := context.WithTimeout(context.Background(), time.Second)
+	defer stop()
+	_ = m.fs.Close(ctx) // that uploads are given up
+	return nil
 }
 
 // unmount waits for the uploads and ends the mount; calling it again does nothing.
@@ -112,14 +127,21 @@ func (m *testMount) unmount() {
 	}
 	ctx, stop := context.WithTimeout(context.Background(), 20*time.Second)
 	defer stop()
-	if err := m.fs.Drain(ctx, nil); err != nil {
-		m.t.Errorf("drain: %v", err)
+	drain := func() {
+		if m.lost {
+			return
+		}
+		if err := m.fs.Drain(ctx, nil); err != nil {
+			m.t.Errorf("drain: %v", err)
+		}
 	}
+	drain()
 	if err := m.mount.Unmount(); err != nil {
 		m.t.Errorf("unmount: %v", err)
 		return
 	}
 	m.mount = nil
+	drain() // what last closes brought
 	for _, end := range m.parts {
 		if err := end(); err != nil {
 			m.t.Errorf("close: %v", err)

@@ -296,6 +296,9 @@ func (f *FS) newFile(ctx context.Context, parent *node, name string, a attr) (*n
 	}
 	file, err := f.cfg.Staging.Create(staging.Spec{Target: id, Condition: condition})
 	if err != nil {
+		if old != nil {
+			f.promiseAgain(old)
+		}
 		return nil, err
 	}
 	f.tree.add(parent, name, n, false)

@@ -20,10 +20,13 @@ type deferredDelete struct {
 	Bucket string `json:"bucket"`
 	Key    string `json:"key"`
 	ETag   string `json:"etag"`
+	// File is the staged file whose commit comes first; empty: none does.
+	File string `json:"file,omitempty"`
 
 	intent uint64
 	remote *staging.Remote // nil after a restart
 	node   *node           // that was unlinked while it is open; nil: none
+	all    *deleteAll      // that has the intent; nil: there is one for this alone
 
 	mu   sync.Mutex // held while it is carried out
 	over bool       // done, or taken back; guarded by mu
@@ -84,7 +87,16 @@ func (p *promises) drop(d *deferredDelete) {
 // promiseDelete journals a delete and hides the name until it is done. n is the node that is unlinked
 // while it is open, or nil.
 func (f *FS) promiseDelete(r *staging.Remote, n *node) (*deferredDelete, error) {
-	d := &deferredDelete{Bucket: r.Bucket, Key: r.Key, ETag: r.ETag, remote: r, node: n}
+	return f.journalPromise(&deferredDelete{Bucket: r.Bucket, Key: r.Key, ETag: r.ETag, remote: r, node: n})
+}
+
+// promiseAfter is promiseDelete of what must stay until a staged file is stored under another name: if it
+// never is, the object is the only copy.
+func (f *FS) promiseAfter(r *staging.Remote, file *staging.File) (*deferredDelete, error) {
+	return f.journalPromise(&deferredDelete{Bucket: r.Bucket, Key: r.Key, ETag: r.ETag, remote: r, File: file.ID()})
+}
+
+func (f *FS) journalPromise(d *deferredDelete) (*deferredDelete, error) {
 	payload, err := json.Marshal(d)
 	if err != nil {
 		return nil, err
@@ -108,7 +120,7 @@ func (f *FS) takeBack(id backend.ObjectID) (*deferredDelete, error) {
 	if d.over {
 		return nil, nil
 	}
-	if err := f.cfg.Staging.DropIntent(d.intent); err != nil {
+	if err := f.endPromise(d, true); err != nil {
 		return nil, err
 	}
 	d.over = true
@@ -135,7 +147,7 @@ func (f *FS) fulfil(ctx context.Context, d *deferredDelete) error {
 	}
 	d.over = true
 	f.promises.drop(d)
-	return f.cfg.Staging.DropIntent(d.intent)
+	return f.endPromise(d, false)
 }
 
 // fulfilLater carries out a promise in the background and repeats it with growing pauses; the end of

@@ -13,10 +13,13 @@ import (
 // recover takes over what an earlier mount left: finished files are uploaded, promised deletes and
 // renames are finished. Interrupted files and conflicts stay where they are and are listed.
 func (f *FS) recover() {
+	var uploads []*staging.Snapshot
 	for _, file := range f.cfg.Staging.Files() {
 		switch file.State() {
 		case staging.StateSealed:
-			f.recoverFile(file)
+			if snap := f.recoverFile(file); snap != nil {
+				uploads = append(uploads, snap)
+			}
 		case staging.StateScratch:
 			f.removeStreamed(file)
 		}
@@ -24,23 +27,27 @@ func (f *FS) recover() {
 	for _, intent := range f.cfg.Staging.Intents() {
 		f.recoverIntent(intent)
 	}
+	for _, snap := range uploads { // when it is known what follows each
+		f.queue.Recover(snap)
+	}
 }
 
-// recoverFile makes the node of a finished file, so that it is visible before it is uploaded.
-func (f *FS) recoverFile(file *staging.File) {
+// recoverFile makes the node of a finished file, so that it is visible before it is uploaded. It returns
+// what to upload; nil: nothing.
+func (f *FS) recoverFile(file *staging.File) *staging.Snapshot {
 	spec := file.Spec()
 	n := f.recoveredNode(spec, file)
 	if n == nil {
 		f.log.Warn("staged data outside this mount is kept", slog.String("bucket", spec.Target.Bucket), slog.String("key", spec.Target.Key))
-		return
+		return nil
 	}
 	snap, err := file.Seal(false) // as it was sealed before: the same generation
 	if err != nil {
 		f.log.Warn("resuming upload", slog.String("key", spec.Target.Key), slog.String("error", err.Error()))
-		return
+		return nil
 	}
 	f.log.Info("resuming upload", slog.String("bucket", spec.Target.Bucket), slog.String("key", spec.Target.Key), slog.Int64("bytes", file.Size()))
-	f.queue.Recover(snap)
+	return snap
 }
 
 func (f *FS) recoveredNode(spec staging.Spec, file *staging.File) *node {
@@ -75,17 +82,11 @@ func (f *FS) recoverIntent(intent staging.Intent) {
 			f.log.Warn("unreadable promise in the journal is kept", slog.String("error", err.Error()))
 			return
 		}
-		f.promises.add(d)
-		if !f.waitsForCommit(d) {
-			f.fulfilLater(d)
-		}
+		f.recoverPromise(d)
 	case intentDeleteAll:
-		var sources []deferredDelete
-		if err := json.Unmarshal(intent.Payload, &sources); err != nil {
-			f.log.Warn("unreadable promise in the journal is kept", slog.String("error", err.Error()))
-			return
-		}
-		f.background(func() { f.deleteAllLater(intent.ID, sources) })
+		f.recoverDeletes(intent)
+	case intentSpared:
+		f.recoverSpared(intent)
 	case intentRenameDir:
 		f.background(func() {
 			if err := f.resumeRename(f.ctx, intent.ID, intent.Payload); err != nil {
@@ -111,6 +112,39 @@ func (f *FS) scratch(n *node) {
 	}
 	if err := n.staged.SetState(staging.StateScratch, ""); err != nil {
 		f.log.Warn("journal", "error", err.Error())
+	}
+}
+
+// recoverPromise takes up a promised delete: it follows the commit that it is to follow. If that is never made,
+// because no program had finished the file, or it is in conflict, the object stays.
+func (f *FS) recoverPromise(d *deferredDelete) {
+	for _, file := range f.cfg.Staging.Files() {
+		if file.ID() != d.File {
+			continue
+		}
+		n := f.staged.node(file)
+		if n == nil {
+			f.log.Info("the object under the old name of a file that was not finished stays", slog.String("key", d.Key))
+			if err := f.cfg.Staging.DropIntent(d.intent); err != nil {
+				f.log.Warn("journal", slog.String("error", err.Error()))
+			}
+			return
+		}
+		f.promises.add(d)
+		n.mu.Lock()
+		waits := n.staged == file
+		if waits {
+			n.after = append(n.after, d)
+		}
+		n.mu.Unlock()
+		if !waits {
+			f.fulfilLater(d)
+		}
+		return
+	}
+	f.promises.add(d)
+	if !f.waitsForCommit(d) {
+		f.fulfilLater(d)
 	}
 }
 

@@ -30,12 +30,14 @@ func (f *FS) Rename(cancel <-chan struct{}, in *fuse.RenameIn, oldName, newName 
 	}
 	r := f.request(cancel, in.Pid)
 	defer r.finish()
-	m := move{to: to, name: newName, noReplace: in.Flags&renameNoReplace != 0}
+	m := move{from: from, oldName: oldName, to: to, name: newName, noReplace: in.Flags&renameNoReplace != 0}
 	return f.status("rename", f.rename(r, from, oldName, m))
 }
 
 // move is the destination of a rename.
 type move struct {
+	from      *node // directory
+	oldName   string
 	to        *node // directory
 	name      string
 	component string
@@ -137,7 +139,7 @@ func (f *FS) renameFile(ctx context.Context, n *node, m move) error {
 		err = f.renameStaged(ctx, n, m, condition)
 	}
 	if err != nil {
-		f.leaveTarget(m)
+		f.leaveTarget(n, m)
 	}
 	return err
 }
@@ -158,7 +160,9 @@ func (f *FS) renameStored(ctx context.Context, n *node, v *version, m move, cond
 	}
 	obj, err := f.cfg.Store.Copy(ctx, in)
 	if backend.IsKind(err, backend.KindUnknown) { // a lost reply: the same copy once more changes nothing
-		in.Condition = backend.Condition{}
+		if !m.noReplace {
+			in.Condition = backend.Condition{}
+		}
 		obj, err = f.cfg.Store.Copy(ctx, in)
 	}
 	if err != nil {
@@ -170,10 +174,20 @@ func (f *FS) renameStored(ctx context.Context, n *node, v *version, m move, cond
 	}
 	obj.Bucket, obj.Key, obj.Size = m.place.bucket, m.place.key, v.remote.Size
 	f.arrive(n, v, obj, m)
-	if err := f.fulfil(ctx, promise); err != nil {
+	err = f.fulfil(ctx, promise)
+	switch {
+	case err == nil:
+		return nil
+	case backend.IsKind(err, backend.KindPermission), backend.IsKind(err, backend.KindLocked): // both names exist now
+		if _, backErr := f.takeBack(promise.id()); backErr != nil {
+			return backErr
+		}
+		f.cfg.Metadata.Invalidate(promise.Bucket, prefixOf(promise.Key))
+		return err
+	default:
 		f.fulfilLater(promise)
+		return nil
 	}
-	return nil
 }
 
 // classOf returns properties to send with a copy, for an object with a class or encryption of
@@ -259,7 +273,7 @@ func (f *FS) renameStaged(ctx context.Context, n *node, m move, condition backen
 		return err
 	}
 	if _, err = f.queue.Cancel(ctx, file); err == nil {
-		err = f.promiseOldName(n, v, before, m.place.id())
+		err = f.promiseOldName(n, file, v, before, m.place.id())
 	}
 	if err != nil {
 		if targetErr := file.SetTarget(before.Target, before.Condition); targetErr != nil {
@@ -271,13 +285,14 @@ func (f *FS) renameStaged(ctx context.Context, n *node, m move, condition backen
 	f.replaceTarget(m)
 	f.tree.move(n, m.to, m.name, m.component)
 	n.mu.Lock()
-	finished := n.staged == file && file.State() == staging.StateSealed && !file.Dirty()
+	sealed := n.staged == file && file.State() == staging.StateSealed && !file.Dirty()
 	stored := n.current != nil
-	if finished {
+	due := sealed || n.writers == 0 // else its close commits it
+	if sealed {
 		err = f.resealLocked(n, file)
 	}
 	n.mu.Unlock()
-	if err != nil || !finished {
+	if err != nil || !due {
 		return err
 	}
 	return f.commit(ctx, n, commitOptions{wait: stored || f.cfg.Commit == CommitClose})
@@ -285,7 +300,7 @@ func (f *FS) renameStaged(ctx context.Context, n *node, m move, condition backen
 
 // promiseOldName makes what is stored under the old name of a staged file go after its commit: the
 // object that it was, and the object that it was about to replace.
-func (f *FS) promiseOldName(n *node, was *version, before staging.Spec, now backend.ObjectID) error {
+func (f *FS) promiseOldName(n *node, file *staging.File, was *version, before staging.Spec, now backend.ObjectID) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.after = slices.DeleteFunc(n.after, func(d *deferredDelete) bool { return d.id() == now })
@@ -296,7 +311,14 @@ func (f *FS) promiseOldName(n *node, was *version, before staging.Spec, now back
 	if old == nil || before.Target == now || f.promises.has(before.Target) {
 		return nil
 	}
-	promise, err := f.promiseDelete(old, nil)
+	if n.staged != file || file.State() == staging.StateCommitted { // stored under the new name already
+		promise, err := f.promiseDelete(old, nil)
+		if err == nil {
+			f.fulfilLater(promise)
+		}
+		return err
+	}
+	promise, err := f.promiseAfter(old, file)
 	if err != nil {
 		return err
 	}

@@ -59,8 +59,14 @@ func covered(spec staging.Spec) *staging.Remote {
 	return &staging.Remote{Source: backend.Source{Bucket: spec.Target.Bucket, Key: spec.Target.Key, ETag: spec.Condition.IfMatch}}
 }
 
-// leaveTarget undoes what a failed rename did to its destination.
-func (f *FS) leaveTarget(m move) {
+// leaveTarget undoes what a failed rename did to its destination. If only what follows the rename failed, the
+// name is n's already; the kernel, which is told of a failure, then forgets both names.
+func (f *FS) leaveTarget(n *node, m move) {
+	if f.tree.child(m.to, m.name) == n {
+		f.notifyEntry(m.from, m.oldName)
+		f.notifyEntry(m.to, m.name)
+		return
+	}
 	if m.unlinked != nil {
 		f.promiseAgain(m.unlinked)
 	}

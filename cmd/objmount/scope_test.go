@@ -66,8 +66,7 @@ func TestSlotOfADrainingMount(t *testing.T) {
 	}
 }
 
-// orphanNames are the mountpoints of the slots that s takes up.
-// orphanNames takes orphans up until the test ends: a lock that nothing refers to is given back by the
+// orphanNames are the mountpoints of the slots that s takes up, until the test ends: a lock that nothing refers to is given back by the
 // garbage collector.
 func orphanNames(t *testing.T, s *slot) []string {
 	t.Helper()
