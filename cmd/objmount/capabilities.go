@@ -18,7 +18,7 @@ const (
 	probeTimeout    = 2 * time.Minute
 	// probeVersion changes when the probes learn something new; what was remembered before is
 	// asked again then.
-	probeVersion = 1
+	probeVersion = 2
 )
 
 // capabilities answers what the store can do with a bucket: from memory, else from the state
