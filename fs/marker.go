@@ -91,6 +91,21 @@ func (f *FS) askMarker(ctx context.Context, dir *node) error {
 // has put into one stay: it is copied onto itself.
 func (f *FS) storeMarker(ctx context.Context, id backend.ObjectID, old *backend.Object, props backend.Properties, conditional bool) (backend.Object, error) {
 	f.markers.drop(id)
+	promised, err := f.takeBack(id)
+	if err != nil {
+		return backend.Object{}, err
+	}
+	if promised != nil { // a renamed directory left it: it is replaced
+		old = &backend.Object{Bucket: promised.Bucket, Key: promised.Key, ETag: promised.ETag}
+	}
+	obj, err := f.putMarker(ctx, id, old, props, conditional)
+	if err != nil && promised != nil {
+		f.promiseAgain(promised)
+	}
+	return obj, err
+}
+
+func (f *FS) putMarker(ctx context.Context, id backend.ObjectID, old *backend.Object, props backend.Properties, conditional bool) (backend.Object, error) {
 	caps := f.cfg.Capabilities(id.Bucket)
 	if old != nil && old.Size > 0 {
 		in := backend.CopyInput{

@@ -1,7 +1,6 @@
 package fs
 
 import (
-	"bytes"
 	"context"
 	"strconv"
 	"syscall"
@@ -66,17 +65,10 @@ func (f *FS) makeDir(ctx context.Context, parent *node, name, component string, 
 		a.encode(props.Metadata)
 		props.Metadata[metaSince] = strconv.FormatInt(since.Unix(), 10)
 	}
-	f.markers.drop(backend.ObjectID{Bucket: at.bucket, Key: key})
-	obj, err := f.cfg.Store.Put(ctx, backend.PutInput{
-		Bucket: at.bucket, Key: key, Body: bytes.NewReader(nil), Properties: props, Condition: backend.Condition{IfNoneMatch: f.cfg.Capabilities(at.bucket).PutIfNoneMatch},
-	})
-	if backend.IsKind(err, backend.KindUnknown) { // a lost reply: the same bytes once more change nothing
-		obj, err = f.cfg.Store.Put(ctx, backend.PutInput{Bucket: at.bucket, Key: key, Body: bytes.NewReader(nil), Properties: props})
-	}
+	obj, err := f.storeMarker(ctx, backend.ObjectID{Bucket: at.bucket, Key: key}, nil, props, true)
 	if err != nil {
 		return nil, err
 	}
-	obj.Bucket, obj.Key = at.bucket, key
 	n.props = &props
 	n.keeps = keepState{known: true, kept: own, since: since, exists: true, checked: time.Now(), asked: true, marker: &obj}
 	f.tree.add(parent, name, n, false)

@@ -104,20 +104,21 @@ func (p *promises) below(bucket, prefix string) bool {
 // while programs had files of it open. It is false where the store does not answer.
 func (f *FS) onlyPromised(ctx context.Context, bucket, prefix string) bool {
 	in := backend.ListInput{Bucket: bucket, Prefix: prefix, MaxKeys: 100}
+	gone := f.promises.gone()
 	for {
 		page, err := f.cfg.Store.List(ctx, in)
 		if err != nil {
 			return false
 		}
 		for _, o := range page.Objects {
-			if !f.promises.has(backend.ObjectID{Bucket: bucket, Key: o.Key}) {
+			if !gone(backend.ObjectID{Bucket: bucket, Key: o.Key}) {
 				return false
 			}
 		}
 		if page.Next == "" {
 			return true
 		}
-		in.Token = page.Next
+		in.Token, in.MaxKeys = page.Next, 0
 	}
 }
 

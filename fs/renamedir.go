@@ -5,9 +5,6 @@ import (
 	"encoding/json"
 	"strings"
 	"syscall"
-	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/objmount/objmount/backend"
 	"github.com/objmount/objmount/cache/staging"
@@ -15,7 +12,6 @@ import (
 
 const (
 	intentRenameDir = "rename-dir"
-	intentDeleteAll = "delete-all"
 	// renameParallel is how many copies or deletes of one directory rename run at once.
 	renameParallel = 16
 )
@@ -45,6 +41,7 @@ func (f *FS) renameDir(ctx context.Context, n *node, m move) error {
 	f.renames.Lock()
 	defer f.renames.Unlock()
 	at := f.tree.locate(n)
+	from, oldName := f.nameOf(n)
 	d := dirMove{Bucket: at.bucket, From: at.key, ToBucket: m.place.bucket, To: m.place.key + "/"}
 	f.moving.begin(n, at)
 	defer f.moving.end()
@@ -77,15 +74,21 @@ func (f *FS) renameDir(ctx context.Context, n *node, m move) error {
 	}
 	f.tree.move(n, m.to, m.name, m.component+"/")
 	f.followCopies(n, d, copies)
+	sources := f.promiseSources(intent, copies)
 	f.markers.clear()
 	f.cfg.Metadata.PrefixRemoved(d.Bucket, d.From)
 	f.cfg.Metadata.PrefixAdded(d.ToBucket, d.To)
 	f.cfg.Metadata.Invalidate(d.ToBucket, d.To)
 	f.moving.end()
 	f.resume(waiting)
-	f.dropSources(ctx, intent, copies)
-	f.cfg.Metadata.PrefixRemoved(d.Bucket, d.From) // who listed it meanwhile has seen them
-	return nil
+	err = f.deleteNow(ctx, sources)
+	if err == nil {
+		f.cfg.Metadata.PrefixRemoved(d.Bucket, d.From) // who listed it meanwhile has seen them
+		return nil
+	}
+	f.notifyEntry(from, oldName) // both names exist now; the kernel is told of a failure
+	f.notifyEntry(m.to, m.name)
+	return err
 }
 
 // addIntent journals a promise durably.
@@ -97,9 +100,9 @@ func (f *FS) addIntent(kind string, what any) (uint64, error) {
 	return f.cfg.Staging.AddIntent(kind, payload, true)
 }
 
-// dropSources deletes what a directory rename has copied. From here on the journal promises only the
-// deletes: a copy that was made is never made again over newer content. What fails is repeated in the background.
-func (f *FS) dropSources(ctx context.Context, renaming uint64, copies []copied) {
+// promiseSources promises the deletes of what a directory rename has copied. From here on the journal promises
+// only them: a copy that was made is never made again over newer content.
+func (f *FS) promiseSources(renaming uint64, copies []copied) *deleteAll {
 	sources := make([]deferredDelete, len(copies))
 	for i, c := range copies {
 		sources[i] = deferredDelete{Bucket: c.from.Bucket, Key: c.from.Key, ETag: c.from.ETag}
@@ -107,34 +110,20 @@ func (f *FS) dropSources(ctx context.Context, renaming uint64, copies []copied) 
 	intent, err := f.addIntent(intentDeleteAll, sources)
 	if err == nil {
 		err = f.cfg.Staging.DropIntent(renaming)
+	} else {
+		intent = renaming // ends with the deletes
 	}
 	if err != nil {
 		f.log.Warn("journal", "error", err.Error())
 	}
-	if err := f.deleteAll(ctx, sources); err == nil {
-		if err := f.cfg.Staging.DropIntent(intent); err != nil {
-			f.log.Warn("journal", "error", err.Error())
-		}
-		return
-	}
-	f.background(func() { f.deleteAllLater(intent, sources) })
+	return f.promiseAll(intent, sources)
 }
 
-// deleteAllLater repeats deletes until they are done or the mount ends.
-func (f *FS) deleteAllLater(intent uint64, sources []deferredDelete) {
-	for pause := time.Second; ; pause = min(2*pause, time.Minute) {
-		err := f.deleteAll(f.ctx, sources)
-		if err == nil {
-			if err := f.cfg.Staging.DropIntent(intent); err != nil {
-				f.log.Warn("journal", "error", err.Error())
-			}
-			return
-		}
-		f.log.Warn("deletes after a directory rename are repeated", "error", err.Error())
-		if !f.pause(pause) {
-			return
-		}
-	}
+// nameOf returns the directory of a node, and its name there.
+func (f *FS) nameOf(n *node) (dir *node, name string) {
+	f.tree.mu.RLock()
+	defer f.tree.mu.RUnlock()
+	return n.parent, n.name
 }
 
 func (f *FS) parentOf(n *node) *node {
@@ -276,23 +265,6 @@ func (f *FS) retarget(n *node, d dirMove, byKey map[string]copied) {
 	}
 }
 
-// deleteAll deletes objects, each on the condition that it is the version named; one that fails does not
-// stop the others.
-func (f *FS) deleteAll(ctx context.Context, sources []deferredDelete) error {
-	var group errgroup.Group
-	group.SetLimit(renameParallel)
-	for i := range sources {
-		group.Go(func() error {
-			err := f.deleteObject(ctx, sources[i].id(), sources[i].ETag)
-			if backend.IsKind(err, backend.KindNotExist) || backend.IsKind(err, backend.KindChanged) {
-				return nil // gone, or written by another client since: theirs stays
-			}
-			return err
-		})
-	}
-	return group.Wait()
-}
-
 // resumeRename finishes a directory rename that a crash cut short.
 func (f *FS) resumeRename(ctx context.Context, intent uint64, payload []byte) error {
 	var d dirMove
@@ -309,8 +281,7 @@ func (f *FS) resumeRename(ctx context.Context, intent uint64, payload []byte) er
 	}
 	f.cfg.Metadata.PrefixRemoved(d.Bucket, d.From)
 	f.cfg.Metadata.PrefixAdded(d.ToBucket, d.To)
-	f.dropSources(ctx, intent, copies)
-	return nil
+	return f.deleteNow(ctx, f.promiseSources(intent, copies))
 }
 
 // keysBelow lists what a rename had copied before it was cut short: it is not copied again.
