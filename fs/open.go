@@ -32,6 +32,9 @@ func (f *FS) Open(cancel <-chan struct{}, in *fuse.OpenIn, out *fuse.OpenOut) fu
 	h := &handle{node: n, writable: writable}
 	if writable {
 		h.opener, h.thread = threadGroup(in.Pid), in.Pid
+		if err := f.storeAttributes(r, n); err != nil {
+			return f.status("open", err)
+		}
 		if err := f.joinWriters(n); err != nil {
 			return f.status("open", err)
 		}
@@ -72,15 +75,22 @@ func (f *FS) leaveWriters(n *node) {
 	n.mu.Unlock()
 }
 
+// storeAttributes commits changed attributes of an inode that is open by passthrough: what is opened
+// beside may be another inode, which knows only what is stored.
+func (f *FS) storeAttributes(ctx context.Context, n *node) error {
+	n.mu.RLock()
+	pending := n.open.passthrough > 0 && n.staged != nil
+	n.mu.RUnlock()
+	if !pending {
+		return nil
+	}
+	return f.commit(ctx, n, commitOptions{wait: true})
+}
+
 // register numbers a handle and chooses how the kernel reads through it.
 func (f *FS) register(ctx context.Context, n *node, h *handle, out *fuse.OpenOut) error {
-	n.mu.RLock()
-	pending := n.open.passthrough > 0 && n.staged != nil // changed attributes
-	n.mu.RUnlock()
-	if pending {
-		if err := f.commit(ctx, n, commitOptions{wait: true}); err != nil {
-			return err
-		}
+	if err := f.storeAttributes(ctx, n); err != nil {
+		return err
 	}
 	n.mu.Lock()
 	if !f.openPassthroughLocked(n, h, out) {

@@ -118,6 +118,12 @@ func TestPassthroughAndAttributes(t *testing.T) {
 	if info.Mode().Perm() != 0o600 {
 		t.Errorf("mode %v", info.Mode())
 	}
+	check(t, os.Chmod(m.path("file"), 0o640))
+	check(t, os.WriteFile(m.path("file"), []byte("new"), 0o644)) // another inode, which replaces the object
+	m.same(reader, data)
+	if info, err = os.Stat(m.path("file")); err != nil || info.Size() != 3 || info.Mode().Perm() != 0o640 {
+		t.Errorf("%v %v", info, err)
+	}
 }
 
 // Where the kernel refuses passthrough, files are read through objmount.

@@ -44,6 +44,9 @@ func (f *FS) truncate(ctx context.Context, n *node, size int64, in *fuse.SetAttr
 		if err := f.revalidate(ctx, n, size > 0); err != nil {
 			return err
 		}
+		if err := f.storeAttributes(ctx, n); err != nil {
+			return err
+		}
 		n.mu.RLock()
 		through := n.open.passthrough > 0
 		n.mu.RUnlock()
