@@ -39,6 +39,11 @@ func (f *FS) makeStored(cancel <-chan struct{}, h *fuse.InHeader, name string, a
 	}
 	r := f.request(cancel, h.Pid)
 	defer r.finish()
+	leave, err := f.enter(r, parent)
+	if err != nil {
+		return f.status("create", err)
+	}
+	defer leave()
 	n, err := f.storeNew(r, parent, name, a)
 	if err != nil {
 		return f.status("create", err)

@@ -32,8 +32,7 @@ type FS struct {
 
 	passthrough atomic.Bool
 
-	renames sync.Mutex // one directory rename at a time; held over its requests, taken first
-	moving  moving     // the directory that is being renamed
+	moving moving // the directory that is being renamed
 
 	ctx     context.Context
 	stop    context.CancelFunc

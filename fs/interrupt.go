@@ -24,6 +24,8 @@ type request struct {
 	context.Context // of the mount
 	cancel          <-chan struct{}
 	pid             uint32
+	inside          []*node // see FS.enter; the request's goroutine changes it while it has no others
+	turn            bool    // to rename a directory, see FS.enterRename
 
 	once     sync.Once
 	mu       sync.Mutex
@@ -38,6 +40,14 @@ func (f *FS) request(cancel <-chan struct{}, pid uint32) *request {
 
 // finish ends the watcher. Call it once, when the request is answered.
 func (r *request) finish() { close(r.finished) }
+
+// Value implements context.Context.
+func (r *request) Value(key any) any {
+	if key == (insideKey{}) {
+		return r.inside
+	}
+	return r.Context.Value(key)
+}
 
 // Done implements context.Context.
 func (r *request) Done() <-chan struct{} {

@@ -13,7 +13,11 @@ import (
 // writeMarker puts a directory's marker; with attributes, those of the directory and the day before
 // now as the time from which on they are kept. What the marker has else stays, its bytes too.
 func (f *FS) writeMarker(ctx context.Context, dir *node, withAttributes bool) error {
-	var err error
+	leave, err := f.enter(ctx, dir)
+	if err != nil {
+		return err
+	}
+	defer leave()
 	for attempt := range 3 {
 		// A store may not know a marker by the ETag that it told: the last attempt is without condition.
 		if err = f.tryMarker(ctx, dir, withAttributes, attempt < 2); !raced(err) {

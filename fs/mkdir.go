@@ -22,6 +22,11 @@ func (f *FS) Mkdir(cancel <-chan struct{}, in *fuse.MkdirIn, name string, out *f
 	}
 	r := f.request(cancel, in.Pid)
 	defer r.finish()
+	leave, err := f.enter(r, parent)
+	if err != nil {
+		return f.status("mkdir", err)
+	}
+	defer leave()
 	if f.isBucketList(parent) {
 		return f.makeBucket(r, parent, name, out)
 	}
@@ -106,6 +111,11 @@ func (f *FS) Rmdir(cancel <-chan struct{}, h *fuse.InHeader, name string) fuse.S
 	}
 	r := f.request(cancel, h.Pid)
 	defer r.finish()
+	leave, err := f.enter(r, parent)
+	if err != nil {
+		return f.status("rmdir", err)
+	}
+	defer leave()
 	known := f.tree.child(parent, name)
 	n, err := f.lookup(r, parent, name)
 	if backend.IsKind(err, backend.KindNotExist) && known != nil && f.isPart(known) {

@@ -220,6 +220,11 @@ func (f *FS) Create(cancel <-chan struct{}, in *fuse.CreateIn, name string, out 
 	}
 	r := f.request(cancel, in.Pid)
 	defer r.finish()
+	leave, err := f.enter(r, parent)
+	if err != nil {
+		return f.status("create", err)
+	}
+	defer leave()
 	n, err := f.lookup(r, parent, name)
 	switch {
 	case err == nil && in.Flags&syscall.O_EXCL != 0:

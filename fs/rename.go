@@ -30,6 +30,11 @@ func (f *FS) Rename(cancel <-chan struct{}, in *fuse.RenameIn, oldName, newName 
 	}
 	r := f.request(cancel, in.Pid)
 	defer r.finish()
+	leave, err := f.enterRename(r, from, oldName, to)
+	if err != nil {
+		return f.status("rename", err)
+	}
+	defer leave()
 	m := move{from: from, oldName: oldName, to: to, name: newName, noReplace: in.Flags&renameNoReplace != 0}
 	return f.status("rename", f.rename(r, from, oldName, m))
 }

@@ -24,7 +24,8 @@ type dirMove struct {
 	To       string `json:"to"`
 }
 
-// renameDir copies every key below a directory, then deletes the old ones. One runs at a time.
+// renameDir copies every key below a directory, then deletes the old ones. One runs at a time: enterRename
+// has claimed its turn.
 func (f *FS) renameDir(ctx context.Context, n *node, m move) error {
 	for up := m.to; up != nil; up = f.parentOf(up) {
 		if up == n {
@@ -38,12 +39,15 @@ func (f *FS) renameDir(ctx context.Context, n *node, m move) error {
 		}
 		_ = marker // the copy of our own marker, or the one that is there, serves
 	}
-	f.renames.Lock()
-	defer f.renames.Unlock()
+	if r, ok := ctx.(*request); !ok || !r.turn { // it was no directory when its turn was to be claimed
+		return syscall.ESTALE
+	}
 	at := f.tree.locate(n)
 	from, oldName := f.nameOf(n)
 	d := dirMove{Bucket: at.bucket, From: at.key, ToBucket: m.place.bucket, To: m.place.key + "/"}
-	f.moving.begin(n, at)
+	if err := f.moving.begin(ctx, f.tree, n, at); err != nil {
+		return err
+	}
 	defer f.moving.end()
 	waiting, err := f.pauseBelow(ctx, n, at)
 	if err != nil {
@@ -146,13 +150,31 @@ func (f *FS) pauseBelow(ctx context.Context, dir *node, at place) ([]*node, erro
 			continue
 		}
 		waiting = append(waiting, n)
-		if _, err := f.queue.Cancel(ctx, file); err != nil {
+		err := f.stopStream(ctx, n, file, below)
+		if err != nil {
 			f.moving.end()
 			f.resume(waiting)
 			return nil, err
 		}
 	}
 	return waiting, nil
+}
+
+// stopStream stops the uploads of a file. Its key cannot change if one has the only copy of some content. No
+// more is given back while the directory moves: see growing.
+func (f *FS) stopStream(ctx context.Context, n *node, file *staging.File, below bool) error {
+	for range 2 { // some may have been given back until it was stopped
+		n.mu.RLock()
+		streamed := below && file.Streamed() > 0
+		n.mu.RUnlock()
+		if streamed {
+			return syscall.EBUSY
+		}
+		if _, err := f.queue.Cancel(ctx, file); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // resume queues again what pauseBelow stopped, where it was finished.

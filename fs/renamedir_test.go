@@ -1,8 +1,11 @@
 package fs
 
 import (
+	"context"
+	"fmt"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -114,5 +117,70 @@ func TestRenameDirDeleteRefused(t *testing.T) {
 				break
 			}
 		}
+	}
+}
+
+// Names below a directory wait for its rename: what is made, removed or changed there while the copies are made would be
+// forgotten, or come back.
+func TestRenameDirStopsNamesBelow(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		change func(m *testMount, dir string) error
+		want   map[string]string // after the rename, below b; "-": nothing
+	}{
+		"mkdir":  {func(m *testMount, dir string) error { return os.Mkdir(dir+"/sub/new", 0o755) }, map[string]string{"b/sub/new/": "", "a/sub/new/": "-"}},
+		"unlink": {func(m *testMount, dir string) error { return os.Remove(dir + "/sub/x") }, map[string]string{"b/sub/x": "-", "a/sub/x": "-"}},
+		"rename out": {func(m *testMount, dir string) error { return os.Rename(dir+"/sub/x", m.path("out")) },
+			map[string]string{"out": "x", "b/sub/x": "-", "a/sub/x": "-"}},
+		"rename a directory": {func(m *testMount, dir string) error { return os.Rename(dir+"/sub", dir+"/other") },
+			map[string]string{"b/other/x": "x", "b/sub/x": "-", "a/other/x": "-", "a/sub/x": "-"}},
+		"chmod": {func(m *testMount, dir string) error { return os.Chmod(dir+"/sub", 0o700) }, map[string]string{"b/sub/": "", "a/sub/": "-"}},
+		"symlink": {func(m *testMount, dir string) error { return os.Symlink("target", dir+"/sub/link") },
+			map[string]string{"b/sub/link": "target", "a/sub/link": "-"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var faults *mem.Faults
+			m := newTestMount(t, testOptions{wrap: func(s backend.Store) backend.Store {
+				faults = mem.Faulty(s)
+				return faults
+			}})
+			check(t, os.MkdirAll(m.path("a/sub"), 0o755))
+			check(t, os.WriteFile(m.path("a/sub/x"), []byte("x"), 0o644))
+			check(t, os.WriteFile(m.path("a/y"), []byte("y"), 0o644))
+			copying, gate := make(chan struct{}), make(chan struct{})
+			var once sync.Once
+			faults.Add(mem.Rule{Op: "CopyObject", Key: keyIn("b/y"), Do: []mem.Action{mem.Before(func(context.Context, mem.Call) {
+				once.Do(func() { close(copying) })
+				<-gate
+			})}})
+			// The directory is also the process's own, so that the name can be used though its parent is locked.
+			dir, err := os.Open(m.path("a"))
+			check(t, err)
+			renamed, changed := make(chan error, 1), make(chan error, 1)
+			go func() { renamed <- os.Rename(m.path("a"), m.path("b")) }()
+			<-copying
+			go func() { changed <- c.change(m, fmt.Sprintf("/proc/self/fd/%d", dir.Fd())) }()
+			select {
+			case err := <-changed:
+				t.Errorf("done while the directory moves: %v", err)
+				changed <- err
+			case <-time.After(100 * time.Millisecond):
+			}
+			close(gate)
+			check(t, <-renamed)
+			check(t, <-changed)
+			check(t, dir.Close())
+			m.unmount()
+			for key, want := range c.want {
+				if data, err := m.stored(key); want == "-" {
+					if !backend.IsKind(err, backend.KindNotExist) {
+						t.Errorf("%s: %q, %v", key, data, err)
+					}
+				} else {
+					m.mustHave(key, want)
+				}
+			}
+		})
 	}
 }

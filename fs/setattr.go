@@ -140,6 +140,11 @@ func (f *FS) setDirAttributes(ctx context.Context, n *node, next attr) error {
 	if f.isBucketList(n) || f.isPart(n) { // they have no marker
 		return syscall.EPERM
 	}
+	leave, err := f.enter(ctx, n)
+	if err != nil {
+		return err
+	}
+	defer leave()
 	n.mu.Lock()
 	before := n.attr
 	next.mode = syscall.S_IFDIR | next.mode&0o7777
@@ -150,7 +155,7 @@ func (f *FS) setDirAttributes(ctx context.Context, n *node, next attr) error {
 	if onlyTime && !kept && time.Since(next.mtime) < 2*time.Second {
 		return nil
 	}
-	err := f.markParent(ctx, n)
+	err = f.markParent(ctx, n)
 	if err == nil {
 		err = f.writeMarker(ctx, n, true)
 	}

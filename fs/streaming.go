@@ -57,11 +57,15 @@ func (f *FS) makeRoom(ctx context.Context, n *node, file *staging.File, w *roomW
 	}
 	n.mu.Lock() // readers look at the map and read under it
 	err := file.DropStored()
+	var sent int64
+	if n.staged == file && f.moving.stopsLocked(f.tree, n) == nil { // else its key is about to change
+		sent = f.queue.MakeRoom(file)
+	}
 	n.mu.Unlock()
 	if err != nil {
 		f.log.Warn("staging", "error", err.Error())
 	}
-	if sent := f.queue.MakeRoom(file); sent > w.sent {
+	if sent > w.sent {
 		w.sent, w.until = sent, time.Now().Add(spaceWait)
 	}
 	if ctx.Err() != nil || time.Now().After(w.until) {
@@ -74,6 +78,16 @@ func (f *FS) makeRoom(ctx context.Context, n *node, file *staging.File, w *roomW
 		time.Sleep(10 * pause)
 	}
 	return true
+}
+
+// growing sends parts of a file that is being written, unless a rename of a directory above it is under way: its
+// key is about to change.
+func (f *FS) growing(n *node, file *staging.File) {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	if n.staged == file && f.moving.stopsLocked(f.tree, n) == nil {
+		f.queue.Grown(file)
+	}
 }
 
 // awaitStreams waits until no upload under way has the only copy of some content of a node, or of one below it:

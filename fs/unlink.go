@@ -53,6 +53,11 @@ func (f *FS) Unlink(cancel <-chan struct{}, h *fuse.InHeader, name string) fuse.
 	}
 	r := f.request(cancel, h.Pid)
 	defer r.finish()
+	leave, err := f.enter(r, parent)
+	if err != nil {
+		return f.status("unlink", err)
+	}
+	defer leave()
 	n, err := f.lookup(r, parent, name)
 	if err != nil {
 		return f.status("unlink", err)

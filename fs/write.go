@@ -60,7 +60,7 @@ func (f *FS) change(ctx context.Context, n *node, fn func(*staging.File) error) 
 		}
 		n.mu.Unlock()
 		if err == nil {
-			f.queue.Grown(file)
+			f.growing(n, file)
 			return nil
 		}
 		if !backend.IsKind(err, backend.KindNoSpace) || !f.makeRoom(ctx, n, file, &room) {
