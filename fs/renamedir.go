@@ -3,7 +3,6 @@ package fs
 import (
 	"context"
 	"encoding/json"
-	"strings"
 	"syscall"
 
 	"github.com/objmount/objmount/backend"
@@ -59,7 +58,7 @@ func (f *FS) renameDir(ctx context.Context, n *node, m move) error {
 		f.resume(waiting)
 		return err
 	}
-	copies, err := f.copyTree(ctx, d, nil)
+	copies, err := f.copyTree(ctx, d)
 	if err != nil {
 		before := ""
 		if m.target != nil {
@@ -284,43 +283,5 @@ func (f *FS) retarget(n *node, d dirMove, byKey map[string]copied) {
 	}
 	if err := n.staged.SetTarget(target, condition); err != nil {
 		f.log.Warn("journal", "error", err.Error())
-	}
-}
-
-// resumeRename finishes a directory rename that a crash cut short.
-func (f *FS) resumeRename(ctx context.Context, intent uint64, payload []byte) error {
-	var d dirMove
-	if err := json.Unmarshal(payload, &d); err != nil {
-		return err
-	}
-	there, err := f.keysBelow(ctx, d.ToBucket, d.To)
-	if err != nil {
-		return err
-	}
-	copies, err := f.copyTree(ctx, d, func(key string) bool { return there[d.To+strings.TrimPrefix(key, d.From)] })
-	if err != nil {
-		return err
-	}
-	f.cfg.Metadata.PrefixRemoved(d.Bucket, d.From)
-	f.cfg.Metadata.PrefixAdded(d.ToBucket, d.To)
-	return f.deleteNow(ctx, f.promiseSources(intent, copies))
-}
-
-// keysBelow lists what a rename had copied before it was cut short: it is not copied again.
-func (f *FS) keysBelow(ctx context.Context, bucket, prefix string) (map[string]bool, error) {
-	keys := make(map[string]bool)
-	in := backend.ListInput{Bucket: bucket, Prefix: prefix}
-	for {
-		page, err := f.cfg.Store.List(ctx, in)
-		if err != nil {
-			return nil, err
-		}
-		for _, o := range page.Objects {
-			keys[o.Key] = true
-		}
-		if page.Next == "" {
-			return keys, nil
-		}
-		in.Token = page.Next
 	}
 }

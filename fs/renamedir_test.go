@@ -1,6 +1,7 @@
 package fs
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -182,5 +183,123 @@ func TestRenameDirStopsNamesBelow(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A rename that fails leaves no copies, also not those whose reply was lost, or came after the failure.
+func TestRenameDirUndone(t *testing.T) {
+	t.Parallel()
+	copying, failing := make(chan struct{}), make(chan struct{})
+	m := newTestMount(t, testOptions{wrap: func(s backend.Store) backend.Store {
+		return mem.Faulty(s,
+			mem.Rule{Op: "CopyObject", Key: keyIn("b/late"), Times: 1, Do: []mem.Action{
+				mem.Before(func(context.Context, mem.Call) { close(copying) }),
+				mem.After(func(context.Context, mem.Call) { <-failing; time.Sleep(50 * time.Millisecond) }), mem.LoseReply()}},
+			mem.Rule{Op: "CopyObject", Key: keyIn("b/lost"), Do: []mem.Action{mem.LoseReply()}},
+			mem.Rule{Op: "CopyObject", Key: keyIn("b/refused"), Do: []mem.Action{
+				mem.Before(func(context.Context, mem.Call) { <-copying; close(failing) }), mem.Fail(backend.KindPermission)}})
+	}})
+	check(t, os.Mkdir(m.path("a"), 0o755))
+	for _, name := range []string{"late", "lost", "refused"} {
+		check(t, os.WriteFile(m.path("a/"+name), []byte(name), 0o644))
+	}
+	if err := os.Rename(m.path("a"), m.path("b")); err == nil {
+		t.Error("renamed")
+	}
+	page, err := m.raw.List(context.Background(), listAll)
+	check(t, err)
+	for _, o := range page.Objects {
+		if strings.HasPrefix(o.Key, "b") {
+			t.Errorf("%s is left", o.Key)
+		}
+	}
+	m.mustHave("a/late", "late")
+}
+
+// A copy by parts that fails leaves no upload and no staged file.
+func TestRenameDirLargeUndone(t *testing.T) {
+	t.Parallel()
+	m := newTestMount(t, testOptions{maxCopy: 1 << 20, partSize: 512 << 10, wrap: func(s backend.Store) backend.Store {
+		return mem.Faulty(s, mem.Rule{Op: "CompleteMultipartUpload", Do: []mem.Action{mem.Fail(backend.KindPermission)}})
+	}})
+	m.put("a/", nil)
+	m.put("a/large", randomBytes(7, 2<<20))
+	if err := os.Rename(m.path("a"), m.path("b")); err == nil {
+		t.Error("renamed")
+	}
+	if s := m.fs.Status(); s.Staging.Files > 0 || len(s.Pending) > 0 {
+		t.Errorf("left: %+v", s)
+	}
+	ups, err := m.raw.ListUploads(context.Background(), backend.ObjectID{Bucket: testBucket, Key: "b/large"})
+	if check(t, err); len(ups) > 0 {
+		t.Errorf("uploads %v", ups)
+	}
+}
+
+// A file that outgrows staging while its directory moves is stored under the new name.
+func TestRenameDirWhileStreaming(t *testing.T) {
+	t.Parallel()
+	var faults *mem.Faults
+	m := newTestMount(t, testOptions{limit: 3 << 20, partSize: 256 << 10, wrap: func(s backend.Store) backend.Store {
+		faults = mem.Faulty(s)
+		return faults
+	}})
+	check(t, os.Mkdir(m.path("a"), 0o755))
+	check(t, os.WriteFile(m.path("a/x"), []byte("x"), 0o644))
+	data := randomBytes(5, 9<<20)
+	file, err := os.Create(m.path("a/big"))
+	check(t, err)
+	_, err = file.Write(data[:1<<20])
+	check(t, err)
+	copying, gate := make(chan struct{}), make(chan struct{})
+	faults.Add(mem.Rule{Op: "CopyObject", Key: keyIn("b/x"), Do: []mem.Action{mem.Before(func(context.Context, mem.Call) { close(copying); <-gate })}})
+	renamed, wrote := make(chan error, 1), make(chan error, 1)
+	go func() { renamed <- os.Rename(m.path("a"), m.path("b")) }()
+	<-copying
+	go func() { _, err := file.Write(data[1<<20:]); wrote <- err }()
+	time.Sleep(300 * time.Millisecond)
+	close(gate)
+	check(t, <-renamed)
+	check(t, <-wrote)
+	check(t, file.Close())
+	m.unmount()
+	if got, err := m.stored("b/big"); err != nil || !bytes.Equal(got, data) {
+		t.Errorf("%d other bytes, %v", len(got), err)
+	}
+	if _, err := m.stored("a/big"); !backend.IsKind(err, backend.KindNotExist) {
+		t.Errorf("stored under the old name: %v", err)
+	}
+}
+
+// The next mount finishes a rename that a crash cut short. It does not undo what is written under the new name.
+func TestRenameDirResumed(t *testing.T) {
+	t.Parallel()
+	state := t.TempDir()
+	m := newTestMount(t, testOptions{state: state})
+	for _, name := range []string{"copied", "missing", "before", "between"} {
+		m.put("a/"+name, []byte(name))
+	}
+	m.put("b/copied", []byte("copied"))
+	_, err := m.fs.addIntent(intentRenameDir, dirMove{Bucket: testBucket, From: "a/", ToBucket: testBucket, To: "b/"})
+	check(t, err)
+	m.unmount()
+	put := func(ctx context.Context, c mem.Call) {
+		_, err := m.raw.Put(ctx, backend.PutInput{Bucket: testBucket, Key: c.Key, Body: strings.NewReader("newer"), Size: 5})
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	next := newTestMount(t, testOptions{state: state, store: m.raw, wrap: func(s backend.Store) backend.Store {
+		return mem.Faulty(s, mem.Rule{Op: "HeadObject", Key: keyIn("b/before"), Times: 1, Do: []mem.Action{mem.Before(put)}},
+			mem.Rule{Op: "HeadObject", Key: keyIn("b/between"), Times: 1, Do: []mem.Action{mem.After(put)}})
+	}})
+	for _, name := range []string{"copied", "missing"} {
+		next.gone("a/" + name)
+		next.mustHave("b/"+name, name)
+	}
+	next.unmount()
+	for _, name := range []string{"before", "between"} {
+		next.mustHave("a/"+name, name)
+		next.mustHave("b/"+name, "newer")
 	}
 }
