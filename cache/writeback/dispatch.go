@@ -172,6 +172,10 @@ func (q *Queue) drop(j *job, err error) {
 func (q *Queue) postpone(j *job, err error) {
 	q.counts.retries.Add(1)
 	q.mu.Lock()
+	if j.canceled {
+		q.endCanceled(j, err)
+		return
+	}
 	defer q.mu.Unlock()
 	if j.failing.IsZero() || j.progress.Swap(false) {
 		j.failing, j.attempts = time.Now(), 0
@@ -180,6 +184,18 @@ func (q *Queue) postpone(j *job, err error) {
 	q.cfg.Log.Debug("upload failed, will be repeated", "bucket", j.target.Bucket, "key", j.target.Key, "attempts", j.attempts, "error", err.Error())
 	j.doubtLocked(err)
 	q.backLocked(j, err, jobWaiting, q.backoff(j.attempts))
+}
+
+// endCanceled ends a job that was cancelled just after its attempt failed. q.mu is held, and given back.
+func (q *Queue) endCanceled(j *job, err error) {
+	j.doubtLocked(err)
+	unsure := j.unsure
+	q.mu.Unlock()
+	if unsure {
+		q.findOut(j)
+		return
+	}
+	q.drop(j, canceledError(j.target))
 }
 
 // failed ends a job after a conflict, and parks it after any other failure that lasts.
@@ -211,6 +227,10 @@ func (q *Queue) park(j *job, err error) {
 		q.cfg.OnFail(j.file, j.snap, err)
 	}
 	q.mu.Lock()
+	if j.canceled {
+		q.endCanceled(j, err)
+		return
+	}
 	defer q.mu.Unlock()
 	j.attempts++
 	q.files[j.file].lastErr = err
