@@ -4,6 +4,7 @@ import (
 	"github.com/hanwen/go-fuse/v2/fuse"
 
 	"github.com/objmount/objmount/cache/staging"
+	"github.com/objmount/objmount/fs/attributes"
 )
 
 // Flush is one close(2) of perhaps several of an open file. It commits when the process that
@@ -47,10 +48,20 @@ func (f *FS) interruptedReplace(h *handle, pid uint32) bool {
 	if !replacing || !killedBySignal(pid) {
 		return false
 	}
+	kept := f.showsKept(n)
 	n.mu.Lock()
 	file := f.detachStagedLocked(n)
 	if n.current != nil {
-		n.attr.size, n.attr.mtime = n.current.remote.Size, n.current.modified
+		n.attr.size = n.current.remote.Size
+		mtime := n.current.modified
+		if kept && n.props != nil {
+			if a := attributes.Decode(n.props.Metadata); a.Has.Has(attributes.Mtime) {
+				mtime = a.Mtime
+			}
+		}
+		if !mtime.IsZero() { // of a commit of our own it is not known
+			n.attr.mtime = mtime
+		}
 	}
 	n.mu.Unlock()
 	if file == nil {

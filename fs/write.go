@@ -27,6 +27,10 @@ func (f *FS) Write(cancel <-chan struct{}, in *fuse.WriteIn, data []byte) (uint3
 		h.activeLocked(true)
 		count, err := file.WriteAt(data[written:], int64(in.Offset)+int64(written))
 		written += count
+		if count > 0 { // also when there was no room for the rest: close stores it
+			n.written = true
+			n.attr.mtime = time.Now()
+		}
 		return err
 	})
 	if err != nil && written == 0 {
@@ -69,35 +73,47 @@ func (f *FS) change(ctx context.Context, n *node, fn func(*staging.File) error) 
 	}
 }
 
-// stage gives a node staged content: at first one reference to the version it pins.
+// stage gives a node staged content: at first one reference to the version it pins. When that is another one
+// after the requests this takes (the file was renamed, or stored), it begins again.
 func (f *FS) stage(ctx context.Context, n *node) error {
-	n.mu.RLock()
-	staged, v, props, lost := n.staged != nil, n.current, n.props, n.lost
-	if time.Since(n.propsAt) >= f.cfg.TTL && f.cfg.Consistency != Immutable {
-		props = nil // another client may have changed them and left the bytes
+	for {
+		n.mu.RLock()
+		staged, v, props, lost := n.staged != nil, n.current, n.props, n.lost
+		if time.Since(n.propsAt) >= f.cfg.TTL && f.cfg.Consistency != Immutable {
+			props = nil // another client may have changed them and left the bytes
+		}
+		n.mu.RUnlock()
+		switch {
+		case lost:
+			return syscall.ESTALE
+		case staged:
+			return nil
+		case v == nil:
+			return syscall.ESTALE
+		}
+		props, err := f.fullProperties(ctx, n, v, props)
+		n.mu.Lock()
+		if n.current == v || n.staged != nil || n.lost {
+			if err == nil {
+				err = f.stageLocked(n, props)
+			}
+			n.mu.Unlock()
+			return err
+		}
+		n.mu.Unlock()
 	}
-	n.mu.RUnlock()
-	switch {
-	case lost:
-		return syscall.ESTALE
-	case staged:
-		return nil
-	case v == nil:
-		return syscall.ESTALE
-	}
-	props, err := f.fullProperties(ctx, n, v, props)
-	if err != nil {
-		return err
-	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
+}
+
+// stageLocked stages the current version, unless something is staged already.
+func (f *FS) stageLocked(n *node, props *backend.Properties) error {
 	if n.staged != nil || n.lost {
 		return nil
 	}
+	r := n.current.remote
 	file, err := f.cfg.Staging.Create(staging.Spec{
-		Target:     backend.ObjectID{Bucket: v.remote.Bucket, Key: v.remote.Key},
-		Condition:  backend.Condition{IfMatch: n.current.remote.ETag},
-		Properties: props.Clone(), Content: n.current.remote,
+		Target:     n.current.remoteID(),
+		Condition:  backend.Condition{IfMatch: r.ETag},
+		Properties: props.Clone(), Content: r,
 	})
 	if err != nil {
 		return err
@@ -140,7 +156,9 @@ func (f *FS) fullProperties(ctx context.Context, n *node, v *version, props *bac
 		props = &own
 	}
 	n.mu.Lock()
-	n.props, n.propsAt, n.tagCount = props, asked, tagCount
+	if n.current == v {
+		n.props, n.propsAt, n.tagCount = props, asked, tagCount
+	}
 	n.mu.Unlock()
 	return props, nil
 }
