@@ -84,8 +84,8 @@ func (c *control) Flush(ctx context.Context, progress func(ctl.Progress)) error 
 func (c *control) Unmount(_ context.Context, o ctl.UnmountOptions) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.leave = o.LeavePending
 	if c.detached {
+		c.leave = o.LeavePending
 		return nil
 	}
 	dir := c.p.cfg.mountpoint
@@ -96,7 +96,7 @@ func (c *control) Unmount(_ context.Context, o ctl.UnmountOptions) error {
 	if err != nil && !gone(dir) {
 		return &ctl.Error{Kind: ctl.KindOther, Message: fmt.Sprintf("%s cannot be unmounted: %v", dir, err)}
 	}
-	c.detached = true
+	c.detached, c.leave = true, o.LeavePending // not of an attempt that failed
 	return nil
 }
 

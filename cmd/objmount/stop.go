@@ -76,8 +76,9 @@ func (d *mountDaemon) dump() {
 	}
 }
 
-// drain waits for uploads until ctx ends or a second signal comes.
-func (d *mountDaemon) drain(ctx context.Context) {
+// drain waits for uploads until ctx ends or a second signal comes. It reports whether such a signal
+// left uploads for the next mount.
+func (d *mountDaemon) drain(ctx context.Context) (left bool) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	done := make(chan error, 1)
@@ -96,13 +97,13 @@ func (d *mountDaemon) drain(ctx context.Context) {
 			if err != nil && !errors.Is(err, context.Canceled) && ctx.Err() == nil {
 				d.log.Warn("not everything could be stored; it is kept for the next mount", slog.String("error", err.Error()), slog.String("dir", d.parts.slot.staging()))
 			}
-			return
+			return false
 		case s := <-d.signals:
 			if s == unix.SIGINT || s == unix.SIGTERM {
 				d.log.Info("second signal; leaving uploads for the next mount", slog.String("signal", s.String()))
 				cancel()
 				_ = <-done // that it was ended
-				return
+				return true
 			}
 			d.maintain(s)
 		}
@@ -117,7 +118,7 @@ func (d *mountDaemon) stopBySignal(s os.Signal, unmounted <-chan struct{}) bool 
 	d.notify.stopping("waiting for uploads")
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
-	d.drain(ctx)
+	left := d.drain(ctx)
 	for {
 		err := d.control.Unmount(ctx, ctl.UnmountOptions{})
 		if err == nil {
@@ -142,7 +143,9 @@ func (d *mountDaemon) stopBySignal(s os.Signal, unmounted <-chan struct{}) bool 
 	}
 	select {
 	case <-unmounted:
-		d.drain(ctx)
+		if !left {
+			d.drain(ctx)
+		}
 		return true
 	case <-time.After(closeTimeout):
 		d.log.Error("the kernel does not let go of the mount")
