@@ -195,7 +195,7 @@ func TestRenameDirUndone(t *testing.T) {
 			mem.Rule{Op: "CopyObject", Key: keyIn("b/late"), Times: 1, Do: []mem.Action{
 				mem.Before(func(context.Context, mem.Call) { close(copying) }),
 				mem.After(func(context.Context, mem.Call) { <-failing; time.Sleep(50 * time.Millisecond) }), mem.LoseReply()}},
-			mem.Rule{Op: "CopyObject", Key: keyIn("b/lost"), Do: []mem.Action{mem.LoseReply()}},
+			mem.Rule{Op: "CopyObject", Key: keyIn("b/lost"), Do: []mem.Action{mem.Before(func(context.Context, mem.Call) { <-failing }), mem.LoseReply()}},
 			mem.Rule{Op: "CopyObject", Key: keyIn("b/refused"), Do: []mem.Action{
 				mem.Before(func(context.Context, mem.Call) { <-copying; close(failing) }), mem.Fail(backend.KindPermission)}})
 	}})
