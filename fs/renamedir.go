@@ -258,13 +258,13 @@ func (f *FS) rebaseLocked(n *node, old, now *staging.Remote) {
 // retarget gives staged content below a renamed directory its new key. What it was to replace was copied
 // there, too; or there is an object that was unlinked while it is open.
 func (f *FS) retarget(n *node, d dirMove, byKey map[string]copied) {
+	target := backend.ObjectID{Bucket: d.ToBucket, Key: f.tree.locate(n).key}
 	n.mu.RLock()
-	concerned := n.staged != nil && !n.doomed
+	concerned := n.staged != nil && !n.doomed && n.staged.Spec().Target != target // else staged after its version had moved
 	n.mu.RUnlock()
 	if !concerned {
 		return
 	}
-	target := backend.ObjectID{Bucket: d.ToBucket, Key: f.tree.locate(n).key}
 	unlinked, err := f.takeBack(target)
 	if err != nil {
 		f.log.Warn("journal", "error", err.Error())
