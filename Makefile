@@ -19,7 +19,7 @@ BUILD := CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false
 .PHONY: help demo test e2e build install lint bench soak conformance clean tools
 
 help: ## list the targets
-	@sed -n 's/^\([a-z][a-z ]*\):.*## */\1\t/p' $(MAKEFILE_LIST) | column -t -s "$$(printf '\t')"
+	@sed -n 's/^\([a-z][a-z0-9 ]*\):.*## */\1\t/p' $(MAKEFILE_LIST) | column -t -s "$$(printf '\t')"
 
 build: ## bin/objmount
 	$(BUILD) -ldflags '-s -w -X main.version=$(VERSION)' -o bin/objmount ./cmd/objmount

@@ -28,10 +28,10 @@ func (f *FS) commit(ctx context.Context, n *node, o commitOptions) error {
 	var idle time.Time // since when
 	for pause := time.Millisecond; ; pause = min(2*pause, idlePause) {
 		err := f.commitOnce(ctx, n, o)
-		switch err {
-		case errAgain:
+		switch {
+		case errors.Is(err, errAgain):
 			idle, o.wait, o.reseal = time.Time{}, true, false
-		case errIdle:
+		case errors.Is(err, errIdle):
 			if idle.IsZero() {
 				idle = time.Now()
 			}

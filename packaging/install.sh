@@ -9,6 +9,7 @@
 # DESTDIR  put before all of them, for packages
 set -eu
 BINARY=${1:?usage: install.sh BINARY}
+[ -x "$BINARY" ] || { echo "$0: there is no $BINARY; run make build first" >&2; exit 1; }
 HERE=$(dirname "$0")
 PREFIX=${PREFIX:-/usr/local}
 SBINDIR=${SBINDIR:-$(readlink -f /sbin)}
