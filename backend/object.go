@@ -34,6 +34,9 @@ type Object struct {
 	TagCount    int        // -1 when unknown
 	Encryption  Encryption // zero when unknown or none of its own
 	CRC64NVME   string     // base64, of the whole object; empty when the store has none
+	Lock        ObjectLock // zero: none, or not shown to these credentials
+	Restore     string     // x-amz-restore as the store gives it; empty: not archived, or no restore was asked for
+	Replication string     // x-amz-replication-status; empty: none
 	// Fetched is when the answer arrived, by the store's clock (its Date header) where it
 	// has one. Zero for listings.
 	Fetched time.Time
@@ -67,6 +70,7 @@ type Properties struct {
 	Tags         map[string]string // nil: none
 	StorageClass string            // empty: the bucket's default
 	Encryption   Encryption        // zero: the bucket's default
+	Lock         ObjectLock        // zero: the bucket's default
 }
 
 // Clone returns a deep copy.
@@ -76,7 +80,8 @@ func (p Properties) Clone() Properties {
 }
 
 // PropertiesOf returns the properties of an object that was read by HEAD or GET, ready
-// to be written again. Tags are not part of a HEAD and stay nil.
+// to be written again. Tags are not part of a HEAD and stay nil; a lock belongs to one
+// version and is not carried.
 func PropertiesOf(o Object) Properties {
 	return Properties{Headers: o.Headers, Metadata: maps.Clone(o.Metadata), StorageClass: o.StorageClass, Encryption: o.Encryption}
 }
@@ -145,6 +150,8 @@ type DeleteInput struct {
 	Bucket, Key string
 	VersionID   string
 	IfMatch     string // only where Capabilities.DeleteIfMatch
+	// BypassGovernance removes a version under governance retention, where the credentials may.
+	BypassGovernance bool
 }
 
 // DeleteResult is the outcome for one key of DeleteMany.

@@ -48,11 +48,14 @@ type Multipart interface {
 	ListUploads(ctx context.Context, id ObjectID) ([]Upload, error)
 }
 
-// Tagger reads the tags of objects. Only for stores with Capabilities.Tagging: others may answer
-// the request with something else, or take it for a plain GET.
+// Tagger reads and writes the tags of objects. Only for stores with Capabilities.Tagging: others
+// may answer the request with something else, or take it for a plain GET or PUT.
 type Tagger interface {
-	// Tags returns the tags of the current version; an empty map when there are none.
-	Tags(ctx context.Context, id ObjectID) (map[string]string, error)
+	// Tags returns the tags of a version ("": the current one); an empty map when there are none.
+	Tags(ctx context.Context, id ObjectID, versionID string) (map[string]string, error)
+	// PutTags replaces all tags of a version ("": the current one); none removes them. It changes
+	// neither ETag nor LastModified. At most 10 tags, keys of 1..128 and values of 0..256 characters.
+	PutTags(ctx context.Context, id ObjectID, versionID string, tags map[string]string) error
 }
 
 // Buckets lists and changes buckets.
@@ -84,4 +87,13 @@ type Store interface {
 	Tagger
 	Buckets
 	Prober
+	Locker
+	Versioner
+	Describer
+	Restorer
+	Encrypter
+	Annotator
+	Presigner
+	Selector
+	BucketProperties
 }

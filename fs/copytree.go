@@ -163,7 +163,7 @@ func (f *FS) carried(ctx context.Context, o backend.Object) (backend.Properties,
 	}
 	props := backend.PropertiesOf(full)
 	if full.TagCount > 0 && f.cfg.Capabilities(o.Bucket).Tagging {
-		if props.Tags, err = f.cfg.Store.Tags(ctx, o.ID()); err != nil {
+		if props.Tags, err = f.cfg.Store.Tags(ctx, o.ID(), ""); err != nil {
 			return backend.Properties{}, err
 		}
 	}

@@ -147,7 +147,7 @@ func (f *FS) fullProperties(ctx context.Context, n *node, v *version, props *bac
 		n.mu.Unlock()
 	}
 	if props.Tags == nil && tagCount > 0 && f.cfg.Capabilities(v.remote.Bucket).Tagging {
-		tags, err := f.cfg.Store.Tags(ctx, v.remoteID())
+		tags, err := f.cfg.Store.Tags(ctx, v.remoteID(), "")
 		if err != nil {
 			return nil, err
 		}

@@ -15,7 +15,7 @@ func (s *Store) Head(ctx context.Context, id backend.ObjectID, opt backend.GetOp
 }
 
 // Tags implements backend.Tagger.
-func (s *Store) Tags(ctx context.Context, id backend.ObjectID) (map[string]string, error) {
+func (s *Store) Tags(ctx context.Context, id backend.ObjectID, version string) (map[string]string, error) {
 	v, _, err := s.open(ctx, call{"GetObjectTagging", id.Bucket, id.Key}, backend.GetOptions{})
 	if err != nil {
 		return nil, err

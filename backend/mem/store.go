@@ -49,6 +49,8 @@ func AllCapabilities() backend.Capabilities {
 // Store is an object store in memory. It implements backend.Store and is safe for
 // concurrent use.
 type Store struct {
+	backend.Unsupported // what is not implemented here
+
 	mu       sync.Mutex
 	settings Settings
 	buckets  map[string]*bucket

@@ -33,6 +33,7 @@ type interception interface {
 // wrapper is a backend.Store that runs a hook around the calls of another. Capabilities
 // is not a request of its own and passes.
 type wrapper struct {
+	backend.Unsupported
 	store backend.Store
 	hook  hook
 }
@@ -67,9 +68,9 @@ func (w *wrapper) Head(ctx context.Context, id backend.ObjectID, opt backend.Get
 }
 
 // Tags implements backend.Tagger.
-func (w *wrapper) Tags(ctx context.Context, id backend.ObjectID) (map[string]string, error) {
+func (w *wrapper) Tags(ctx context.Context, id backend.ObjectID, version string) (map[string]string, error) {
 	return value(ctx, w, Call{Op: "GetObjectTagging", Bucket: id.Bucket, Key: id.Key}, func(interception) (map[string]string, error) {
-		return w.store.Tags(ctx, id)
+		return w.store.Tags(ctx, id, version)
 	})
 }
 

@@ -262,7 +262,7 @@ func TestTagsAreAskedOnlyWhereTheyAre(t *testing.T) {
 		if err := store.HeadBucket(t.Context(), "bucket"); err != nil {
 			t.Fatal(err)
 		}
-		tags, err := store.Tags(t.Context(), id)
+		tags, err := store.Tags(t.Context(), id, "")
 		if want && (err != nil || len(tags) != 1 || tags["a"] != "b c") {
 			t.Errorf("%s: %v, %v", server, tags, err)
 		}

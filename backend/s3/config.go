@@ -70,6 +70,8 @@ func (c Config) withDefaults() Config {
 // Store is one endpoint with one set of credentials. It is safe for concurrent use and has
 // nothing to close but its idle connections.
 type Store struct {
+	backend.Unsupported // what is not implemented here
+
 	client *awss3.Client
 	conn   *conn
 	log    *slog.Logger

@@ -107,7 +107,7 @@ func TestNoSubresources(t *testing.T) {
 		if _, err := store.Capabilities(t.Context(), "bucket", "", false); err != nil && !backend.IsKind(err, backend.KindNoBucket) {
 			t.Fatal(err)
 		}
-		store.Tags(t.Context(), backend.ObjectID{Bucket: "bucket", Key: "key"})
+		store.Tags(t.Context(), backend.ObjectID{Bucket: "bucket", Key: "key"}, "")
 		for _, r := range f.requests() {
 			query, err := url.ParseQuery(r.query)
 			if err != nil {

@@ -148,7 +148,7 @@ func TestDeletedOnServers(t *testing.T) {
 func TestTagsOnServers(t *testing.T) {
 	eachServer(t, func(t *testing.T, srv server, store *Store, bucket string) {
 		if !vendors[srv.name].caps.Tagging {
-			if _, err := store.Tags(t.Context(), backend.ObjectID{Bucket: bucket, Key: "none"}); !backend.IsKind(err, backend.KindUnsupported) {
+			if _, err := store.Tags(t.Context(), backend.ObjectID{Bucket: bucket, Key: "none"}, ""); !backend.IsKind(err, backend.KindUnsupported) {
 				t.Errorf("a store without tags: %v", err)
 			}
 			return
@@ -160,7 +160,7 @@ func TestTagsOnServers(t *testing.T) {
 			t.Fatal(err)
 		}
 		id := backend.ObjectID{Bucket: bucket, Key: "tagged"}
-		tags, err := store.Tags(t.Context(), id)
+		tags, err := store.Tags(t.Context(), id, "")
 		if err != nil || len(tags) != len(want) || tags["key one"] != want["key one"] {
 			t.Errorf("%q, %v", tags, err)
 		}
@@ -171,10 +171,10 @@ func TestTagsOnServers(t *testing.T) {
 			Replace: &backend.Properties{Metadata: map[string]string{"m": "1"}}}); err != nil {
 			t.Fatal(err)
 		}
-		if tags, err := store.Tags(t.Context(), id); err != nil || len(tags) != 0 {
+		if tags, err := store.Tags(t.Context(), id, ""); err != nil || len(tags) != 0 {
 			t.Errorf("after a copy that names none: %q, %v", tags, err)
 		}
-		if _, err := store.Tags(t.Context(), backend.ObjectID{Bucket: bucket, Key: "none"}); !backend.IsKind(err, backend.KindNotExist) {
+		if _, err := store.Tags(t.Context(), backend.ObjectID{Bucket: bucket, Key: "none"}, ""); !backend.IsKind(err, backend.KindNotExist) {
 			t.Errorf("tags of nothing: %v", err)
 		}
 		if err := store.Delete(t.Context(), backend.DeleteInput{Bucket: bucket, Key: "tagged"}); err != nil {

@@ -13,7 +13,7 @@ import (
 
 // Tags implements backend.Tagger. A server that is not known to have tags is not asked: it
 // could take the request for one about the object itself.
-func (s *Store) Tags(ctx context.Context, id backend.ObjectID) (map[string]string, error) {
+func (s *Store) Tags(ctx context.Context, id backend.ObjectID, version string) (map[string]string, error) {
 	c := call{op: "GetObjectTagging", bucket: id.Bucket, key: id.Key, repeat: repeatHarmless}
 	if err := named(c.op, id.Bucket, id.Key); err != nil {
 		return nil, err
@@ -21,7 +21,7 @@ func (s *Store) Tags(ctx context.Context, id backend.ObjectID) (map[string]strin
 	if !s.vendor.Load().tags {
 		return nil, &backend.Error{Kind: backend.KindUnsupported, Op: c.op, Bucket: id.Bucket, Key: id.Key, Message: "the store is not known to have tags"}
 	}
-	out, err := send(ctx, s, c, s.client.GetObjectTagging, &awss3.GetObjectTaggingInput{Bucket: &id.Bucket, Key: &id.Key})
+	out, err := send(ctx, s, c, s.client.GetObjectTagging, &awss3.GetObjectTaggingInput{Bucket: &id.Bucket, Key: &id.Key, VersionId: some(version)})
 	var e *backend.Error
 	if errors.As(err, &e) && e.Code == "NoSuchTagSet" {
 		return map[string]string{}, nil

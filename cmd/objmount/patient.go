@@ -92,8 +92,8 @@ func (p *patient) List(ctx context.Context, in backend.ListInput) (backend.Page,
 }
 
 // Tags implements backend.Tagger.
-func (p *patient) Tags(ctx context.Context, id backend.ObjectID) (map[string]string, error) {
-	return waitFor(ctx, p, func() (map[string]string, error) { return p.Store.Tags(ctx, id) })
+func (p *patient) Tags(ctx context.Context, id backend.ObjectID, version string) (map[string]string, error) {
+	return waitFor(ctx, p, func() (map[string]string, error) { return p.Store.Tags(ctx, id, version) })
 }
 
 // Put implements backend.Writer.
