@@ -2,15 +2,18 @@ package test
 
 import (
 	"bufio"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // foreign is another S3 client than ours: boto3, in a Python process (testdata/foreign.py).
@@ -131,4 +134,48 @@ func (s *store) get(t testing.TB, bucket, key string) []byte {
 func (s *store) remove(t testing.TB, bucket, key string) {
 	t.Helper()
 	s.ask(t, map[string]any{"op": "delete", "bucket": bucket, "key": key}, &struct{}{})
+}
+
+// boto calls a method of boto3's S3 client ("put_object_tagging") with its arguments, and decodes what it
+// answers into reply, which may be nil. Bytes and times travel as testdata/foreign.py says: see botoBytes and botoTime.
+func (s *store) boto(t testing.TB, method string, args map[string]any, reply any) {
+	t.Helper()
+	if err := s.tryBoto(method, args, reply); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// tryBoto is boto for calls that may fail; the error has boto3's words.
+func (s *store) tryBoto(method string, args map[string]any, reply any) error {
+	f, err := s.foreign()
+	if err != nil {
+		return err
+	}
+	if reply == nil {
+		reply = &struct{}{}
+	}
+	return f.ask(map[string]any{"op": "call", "method": method, "args": args}, reply)
+}
+
+// botoBytes and botoTime are values of arguments.
+func botoBytes(b []byte) map[string][]byte { return map[string][]byte{"__bytes__": b} }
+
+func botoTime(at time.Time) map[string]string {
+	return map[string]string{"__time__": at.UTC().Format("2006-01-02T15:04:05.000000Z")}
+}
+
+// newVersionedBucket makes a bucket that keeps versions.
+func (s *store) newVersionedBucket(t testing.TB) string {
+	t.Helper()
+	bucket := s.newBucket(t)
+	s.boto(t, "put_bucket_versioning", map[string]any{"Bucket": bucket, "VersioningConfiguration": map[string]any{"Status": "Enabled"}}, nil)
+	return bucket
+}
+
+// newLockBucket makes a bucket with object lock, and so with versions; new objects are not locked.
+func (s *store) newLockBucket(t testing.TB) string {
+	t.Helper()
+	bucket := "l-" + strings.ToLower(rand.Text()[:12])
+	s.boto(t, "create_bucket", map[string]any{"Bucket": bucket, "ObjectLockEnabledForBucket": true}, nil)
+	return bucket
 }

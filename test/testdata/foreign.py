@@ -5,8 +5,12 @@ One request per line of standard input, one answer per line of standard output:
   {"op": "put", "bucket": B, "key": K, "file": F, "metadata": M} -> {"etag": E}
   {"op": "get", "bucket": B, "key": K, "file": F}                -> {"etag": E}
   {"op": "delete", "bucket": B, "key": K}       -> {}
+  {"op": "call", "method": M, "args": A}        -> what boto3's method M answers to A; {"__bytes__": BASE64} and
+                                                   {"__time__": RFC3339} stand for bytes and times in both
 An error is answered as {"error": TEXT}.
 """
+import base64
+import datetime
 import hashlib
 import json
 import sys
@@ -60,7 +64,33 @@ def delete(bucket, key):
     return {}
 
 
-operations = {"snapshot": snapshot, "put": put, "get": get, "delete": delete}
+def decode(value):
+    if isinstance(value, dict):
+        if set(value) == {"__bytes__"}:
+            return base64.b64decode(value["__bytes__"])
+        if set(value) == {"__time__"}:
+            return datetime.datetime.fromisoformat(value["__time__"].replace("Z", "+00:00"))
+        return {k: decode(v) for k, v in value.items()}
+    return [decode(v) for v in value] if isinstance(value, list) else value
+
+
+def encode(value):
+    if isinstance(value, dict):
+        return {k: encode(v) for k, v in value.items() if k != "ResponseMetadata"}
+    if isinstance(value, (list, tuple)):
+        return [encode(v) for v in value]
+    if isinstance(value, datetime.datetime):
+        return value.astimezone(datetime.timezone.utc).isoformat().replace("+00:00", "Z")
+    if hasattr(value, "read"):
+        value = value.read()
+    return {"__bytes__": base64.b64encode(value).decode()} if isinstance(value, bytes) else value
+
+
+def call(method, args):
+    return encode(getattr(client, method)(**decode(args)))
+
+
+operations = {"call": call, "snapshot": snapshot, "put": put, "get": get, "delete": delete}
 for line in sys.stdin:
     request = json.loads(line)
     try:
