@@ -16,7 +16,7 @@ export GOWORK := off
 # The binary is static, so that it runs on any distribution; the version is ours, not the VCS stamp.
 BUILD := CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false
 
-.PHONY: help demo test e2e build install lint bench soak conformance clean tools
+.PHONY: help demo test e2e build install lint bench docs soak conformance clean tools
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z0-9 ]*\):.*## */\1\t/p' $(MAKEFILE_LIST) | column -t -s "$$(printf '\t')"
@@ -37,6 +37,9 @@ test: tools build ## everything under the race detector: packages, end to end on
 
 e2e: tools build ## the end-to-end tests alone, each with its name
 	test/run.sh $(GO) test -race -timeout 30m -v ./test/
+
+docs: tools build ## write docs/capabilities.md from what the end-to-end tests cover
+	OBJMOUNT_DOCS=write test/run.sh $(GO) test -race -count=1 -timeout 30m ./test/
 
 soak: tools build ## every combination of store, commit mode and cache; takes long
 	OBJMOUNT_SOAK=1 test/run.sh $(GO) test -race -count=1 -timeout 3h -v ./test/

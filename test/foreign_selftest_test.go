@@ -50,7 +50,9 @@ func TestForeignCalls(t *testing.T) {
 				}
 			}
 			s.boto(t, "get_object", version, &read)
-			var lock struct{ Retention struct{ RetainUntilDate time.Time } }
+			var lock struct {
+				Retention struct{ RetainUntilDate time.Time }
+			}
 			s.boto(t, "get_object_retention", version, &lock)
 			if string(read.Body.Bytes) != "a\x00\xff" || !lock.Retention.RetainUntilDate.Equal(until) {
 				t.Errorf("read %+v, locked %+v; stored until %v", read, lock, until)

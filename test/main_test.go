@@ -2,6 +2,7 @@ package test
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -59,7 +60,20 @@ func runTests(m *testing.M) (code int, err error) {
 		w.close()
 		err = errors.Join(err, os.RemoveAll(dir))
 	}()
-	return m.Run(), nil
+	if code = m.Run(); code == 0 {
+		err = compareDocument(completeRun())
+	}
+	return code, err
+}
+
+// completeRun tells whether this run has every test.
+func completeRun() bool {
+	for _, name := range []string{"test.run", "test.skip", "test.list", "test.bench", "test.fuzz"} {
+		if flag.Lookup(name).Value.String() != "" {
+			return false
+		}
+	}
+	return !testing.Short() && flag.Lookup("test.count").Value.String() == "1"
 }
 
 // atEnd calls f when all tests are over; the last one registered is called first.
