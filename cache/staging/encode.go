@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/objmount/objmount/backend"
 )
@@ -68,10 +69,33 @@ func (e *encoder) properties(p backend.Properties) {
 	} {
 		e.string(s)
 	}
-	e.bool(p.Encryption.BucketKey)
+	locked := p.Lock != backend.ObjectLock{}
+	flags := byte(0)
+	if p.Encryption.BucketKey {
+		flags |= flagBucketKey
+	}
+	if locked {
+		flags |= flagLock
+	}
+	if p.Lock.LegalHold {
+		flags |= flagLegalHold
+	}
+	e.b = append(e.b, flags)
 	e.stringMap(p.Metadata)
 	e.stringMap(p.Tags)
+	if locked {
+		e.string(string(p.Lock.Retention.Mode))
+		e.int(p.Lock.Retention.Until.Unix())
+		e.int(int64(p.Lock.Retention.Until.Nanosecond()))
+	}
 }
+
+// Flags of encoded properties. Records of before there were locks have 0 or flagBucketKey.
+const (
+	flagBucketKey = 1
+	flagLock      = 2 // a retention follows the tags
+	flagLegalHold = 4
+)
 
 // Flags of an encoded extent.
 const (
@@ -269,9 +293,20 @@ func (d *decoder) properties() backend.Properties {
 	} {
 		*s = d.string()
 	}
-	p.Encryption.BucketKey = d.bool()
+	flags := d.byte()
+	if flags&^(flagBucketKey|flagLock|flagLegalHold) != 0 {
+		d.fail()
+	}
+	p.Encryption.BucketKey = flags&flagBucketKey != 0
 	p.Metadata = d.stringMap()
 	p.Tags = d.stringMap()
+	if flags&flagLock != 0 {
+		p.Lock.LegalHold = flags&flagLegalHold != 0
+		p.Lock.Retention.Mode = backend.RetentionMode(d.string())
+		if seconds, nanos := d.int(), d.int(); seconds != (time.Time{}).Unix() || nanos != 0 {
+			p.Lock.Retention.Until = time.Unix(seconds, nanos).UTC()
+		}
+	}
 	return p
 }
 

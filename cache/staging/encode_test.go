@@ -4,6 +4,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -41,9 +42,50 @@ func TestRecordsKeepEverything(t *testing.T) {
 	}
 }
 
+// TestRecordsOfOlderJournals reads properties as they were written before objects had locks: the byte after
+// the strings was 0 or 1, and nothing followed the tags.
+func TestRecordsOfOlderJournals(t *testing.T) {
+	t.Parallel()
+	for _, bucketKey := range []bool{false, true} {
+		want := Spec{Target: backend.ObjectID{Bucket: "b", Key: "k"}, Condition: backend.Condition{IfMatch: "e"}}
+		want.Properties.Headers.ContentType = "text/plain"
+		want.Properties.Encryption.BucketKey = bucketKey
+		want.Properties.Metadata = map[string]string{"a": "1"}
+		want.Properties.Tags = map[string]string{"t": "v"}
+		var e encoder
+		e.object(want.Target)
+		e.string(want.Condition.IfMatch)
+		e.bool(false)
+		e.remote(nil)
+		e.string("text/plain")
+		for range 9 {
+			e.string("")
+		}
+		e.bool(bucketKey)
+		e.stringMap(want.Properties.Metadata)
+		e.stringMap(want.Properties.Tags)
+		d := decoder{b: e.b}
+		got := d.spec()
+		if err := d.done(); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Error(diff)
+		}
+	}
+	d := decoder{b: []byte("\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x80\x00\x00")}
+	if d.properties(); d.done() == nil {
+		t.Error("a flag that nobody knows was understood")
+	}
+}
+
 // fill sets every field to something of its own.
 func fill(v reflect.Value, n *int) {
 	*n++
+	if v.Type() == reflect.TypeFor[time.Time]() {
+		v.Set(reflect.ValueOf(time.Date(2030, 1, 2, 3, 4, 5, *n, time.UTC)))
+		return
+	}
 	switch v.Kind() {
 	case reflect.Struct:
 		for i := range v.NumField() {

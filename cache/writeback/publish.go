@@ -144,6 +144,9 @@ func (a *attempt) hasProperties(obj backend.Object) bool {
 	if want != have || !maps.Equal(a.props.Metadata, obj.Metadata) || obj.TagCount >= 0 && obj.TagCount != len(a.props.Tags) && a.caps.Tagging {
 		return false
 	}
+	if a.props.Lock != (backend.ObjectLock{}) && !sameLock(a.props.Lock, obj.Lock) {
+		return false // or it is not shown to us: a lock that was promised is set once more
+	}
 	class := func(s string) string {
 		if s == "STANDARD" {
 			return ""
@@ -151,6 +154,11 @@ func (a *attempt) hasProperties(obj backend.Object) bool {
 		return s
 	}
 	return !a.caps.Classes || class(a.props.StorageClass) == class(obj.StorageClass)
+}
+
+// sameLock compares what travels: whole seconds.
+func sameLock(a, b backend.ObjectLock) bool {
+	return a.LegalHold == b.LegalHold && a.Retention.Mode == b.Retention.Mode && a.Retention.Until.Unix() == b.Retention.Until.Unix()
 }
 
 // beginPublish says that from now on the object may come to be. False: the job was cancelled. One whose object is

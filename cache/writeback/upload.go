@@ -30,7 +30,7 @@ type stamp struct {
 }
 
 func stampOf(generation string, p backend.Properties) stamp {
-	return stamp{generation: generation, properties: fmt.Sprintf("%q", []any{p.Headers, p.Metadata, p.Tags, p.StorageClass, p.Encryption})}
+	return stamp{generation: generation, properties: fmt.Sprintf("%q", []any{p.Headers, p.Metadata, p.Tags, p.StorageClass, p.Encryption, p.Lock.Retention.Mode, p.Lock.Retention.Until.Unix(), p.Lock.LegalHold})}
 }
 
 // inFlight stands for the ETag of a part that a stream still sends.

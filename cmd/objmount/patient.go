@@ -96,6 +96,11 @@ func (p *patient) Tags(ctx context.Context, id backend.ObjectID, version string)
 	return waitFor(ctx, p, func() (map[string]string, error) { return p.Store.Tags(ctx, id, version) })
 }
 
+// PutTags implements backend.Tagger.
+func (p *patient) PutTags(ctx context.Context, id backend.ObjectID, version string, tags map[string]string) error {
+	return p.wait(ctx, func() error { return p.Store.PutTags(ctx, id, version, tags) })
+}
+
 // Put implements backend.Writer.
 func (p *patient) Put(ctx context.Context, in backend.PutInput) (backend.Object, error) {
 	return waitFor(ctx, p, func() (backend.Object, error) {

@@ -98,3 +98,43 @@ func TestPatientRepeatsOnlyWhatChangedNothing(t *testing.T) {
 		t.Errorf("%v after %d calls", err, m.calls)
 	}
 }
+
+func (m *moody) PutTags(context.Context, backend.ObjectID, string, map[string]string) error {
+	return m.next()
+}
+
+func (m *moody) Lock(context.Context, backend.ObjectID, string) (backend.ObjectLock, error) {
+	return backend.ObjectLock{LegalHold: true}, m.next()
+}
+
+func (m *moody) SetRetention(context.Context, backend.ObjectID, string, backend.Retention, bool) error {
+	return m.next()
+}
+
+func (m *moody) BucketUsage(context.Context, string) (bytes, objects int64, err error) {
+	return 5, 6, m.next()
+}
+
+// TestPatientWaitsWithAttributes: what an extended attribute stands for waits through an outage like the rest.
+func TestPatientWaitsWithAttributes(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := &moody{}
+		p := &patient{Store: m, limit: time.Minute, log: quiet()}
+		id := backend.ObjectID{Bucket: "b", Key: "k"}
+		for name, call := range map[string]func() bool{
+			"PutTags":      func() bool { return p.PutTags(t.Context(), id, "", nil) == nil },
+			"SetRetention": func() bool { return p.SetRetention(t.Context(), id, "", backend.Retention{}, false) == nil },
+			"Lock":         func() bool { l, err := p.Lock(t.Context(), id, ""); return err == nil && l.LegalHold },
+			"BucketUsage": func() bool {
+				bytes, objects, err := p.BucketUsage(t.Context(), "b")
+				return err == nil && bytes == 5 && objects == 6
+			},
+		} {
+			m.calls, m.fail = 0, []error{kind(backend.KindUnreachable), kind(backend.KindTransient), nil}
+			if !call() || m.calls != 3 {
+				t.Errorf("%s: failed, or %d calls instead of 3", name, m.calls)
+			}
+		}
+	})
+}
