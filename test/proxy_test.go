@@ -36,6 +36,7 @@ type rule struct {
 	hold    chan struct{} // wait until it is closed, or the client gives up
 	lose    bool          // the store does it, the client sees a broken connection
 	cut     int           // the connection breaks after so many bytes of the answer's body
+	flip    bool          // a bit of the answer's body is another one
 	times   int           // how often it applies; 0: always
 
 	used int
@@ -115,6 +116,9 @@ func (p *proxy) serve(w http.ResponseWriter, r *http.Request, reverse http.Handl
 		if x.cut > 0 {
 			reverse.ServeHTTP(&cutWriter{ResponseWriter: w, left: x.cut}, r)
 			panic(http.ErrAbortHandler)
+		}
+		if x.flip {
+			w = &flipWriter{ResponseWriter: w}
 		}
 	}
 	reverse.ServeHTTP(w, r)
@@ -296,6 +300,22 @@ func (w *cutWriter) Write(p []byte) (int, error) {
 }
 
 func (w *cutWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// flipWriter changes a bit of the first byte of a body.
+type flipWriter struct {
+	http.ResponseWriter
+	done bool
+}
+
+func (w *flipWriter) Write(p []byte) (int, error) {
+	if !w.done && len(p) > 0 {
+		w.done = true
+		p = append([]byte{p[0] ^ 1}, p[1:]...)
+	}
+	return w.ResponseWriter.Write(p)
+}
+
+func (w *flipWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // buffers keeps the copy buffers of the reverse proxy.
 type buffers struct{ pool sync.Pool }

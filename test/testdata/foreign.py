@@ -87,7 +87,7 @@ def encode(value):
 
 
 def call(method, args):
-    return encode(getattr(client, method)(**decode(args)))
+    return encode(getattr(client, method)(**decode(args or {})))
 
 
 operations = {"call": call, "snapshot": snapshot, "put": put, "get": get, "delete": delete}
