@@ -2,6 +2,7 @@ package mem
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/objmount/objmount/backend"
@@ -91,9 +92,10 @@ func (c Call) fault(kind backend.Kind, message string) error {
 
 // lost is the error of a call whose reply did not come.
 func (c Call) lost() error {
-	switch c.Op {
-	case "GetObject", "HeadObject", "ListObjectsV2", "UploadPart", "UploadPartCopy", "ListParts", "ListMultipartUploads", "ListBuckets", "HeadBucket":
-		return c.fault(backend.KindTransient, "connection reset")
+	for _, harmless := range []string{"Get", "Head", "List", "Select", "UploadPart"} {
+		if strings.HasPrefix(c.Op, harmless) {
+			return c.fault(backend.KindTransient, "connection reset")
+		}
 	}
 	return c.fault(backend.KindUnknown, "connection reset")
 }

@@ -10,16 +10,22 @@ import (
 	"github.com/objmount/objmount/backend"
 )
 
-// version is one version of an object, or a delete marker. Immutable once stored.
+// version is one version of an object, or a delete marker. Immutable once stored: what changes
+// without a new version (tags, locks) is changed in a copy that takes its place.
 type version struct {
-	id         string // "" is S3's null version
-	marker     bool
-	content    content
-	sums       sums
-	parts      int // 0: not a multipart object
-	etag       string
-	modified   time.Time
-	properties backend.Properties
+	id          string // "" is S3's null version
+	sequence    uint64 // of the store's order of events
+	marker      bool
+	content     content
+	sums        sums
+	parts       int   // 0: not a multipart object
+	partSize    int64 // of the first part
+	etag        string
+	modified    time.Time
+	properties  backend.Properties
+	restored    restoration
+	replication string
+	annotations map[string][]byte
 }
 
 // etagOf returns the ETag of a content as S3 makes it.
@@ -33,8 +39,12 @@ func etagOf(sum [16]byte, parts int) string {
 
 // bucket holds keys in byte order. Guarded by the store's mutex.
 type bucket struct {
-	created time.Time
-	keys    map[string][]*version // newest last; never empty
+	created  time.Time
+	settings BucketSettings
+	versions bool                  // it keeps, or kept, versions
+	keys     map[string][]*version // newest last; never empty
+	// nulls has the sequence numbers of null versions that are gone: a listing goes on behind them.
+	nulls map[string]uint64
 	// order has every key of keys and, to make deletes cheap, `dead` ones that are gone.
 	order   []string
 	dead    int
@@ -42,7 +52,7 @@ type bucket struct {
 }
 
 func newBucket(created time.Time) *bucket {
-	return &bucket{created: created, keys: map[string][]*version{}, uploads: map[string]*upload{}}
+	return &bucket{created: created, keys: map[string][]*version{}, nulls: map[string]uint64{}, uploads: map[string]*upload{}}
 }
 
 // current returns the object under key, nil when there is none or a delete marker.
@@ -65,7 +75,7 @@ func (b *bucket) find(key, id string) *version {
 }
 
 func (b *bucket) index(key, id string) int {
-	if id == "null" {
+	if id == backend.NullVersion {
 		id = ""
 	}
 	return slices.IndexFunc(b.keys[key], func(v *version) bool { return v.id == id })
@@ -74,7 +84,7 @@ func (b *bucket) index(key, id string) int {
 // add stores v as the newest version; a null version replaces the null version before.
 func (b *bucket) add(key string, v *version) {
 	if v.id == "" {
-		if i := b.index(key, "null"); i >= 0 {
+		if i := b.index(key, backend.NullVersion); i >= 0 {
 			b.keys[key] = slices.Delete(b.keys[key], i, i+1)
 		}
 	}
@@ -88,11 +98,19 @@ func (b *bucket) add(key string, v *version) {
 	b.keys[key] = append(b.keys[key], v)
 }
 
+// swap puts v in the place of old.
+func (b *bucket) swap(key string, old, v *version) {
+	b.keys[key][slices.Index(b.keys[key], old)] = v
+}
+
 // remove drops one version; id "null" is the null version.
 func (b *bucket) remove(key, id string) {
 	i := b.index(key, id)
 	if i < 0 {
 		return
+	}
+	if v := b.keys[key][i]; v.id == "" && b.versions {
+		b.nulls[key] = v.sequence
 	}
 	if b.keys[key] = slices.Delete(b.keys[key], i, i+1); len(b.keys[key]) > 0 {
 		return
@@ -110,6 +128,18 @@ func (b *bucket) next(from string) (key string, v *version) {
 	for ; i < len(b.order); i++ {
 		if v = b.current(b.order[i]); v != nil {
 			return b.order[i], v
+		}
+	}
+	return "", nil
+}
+
+// nextVersions returns the first key >= from that has versions, and those, newest last; nil:
+// there is none.
+func (b *bucket) nextVersions(from string) (key string, list []*version) {
+	i, _ := slices.BinarySearch(b.order, from)
+	for ; i < len(b.order); i++ {
+		if list = b.keys[b.order[i]]; list != nil {
+			return b.order[i], list
 		}
 	}
 	return "", nil

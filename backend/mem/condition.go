@@ -3,7 +3,6 @@ package mem
 import (
 	"cmp"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/objmount/objmount/backend"
 )
@@ -82,13 +81,8 @@ func (c call) checkProperties(p backend.Properties, caps backend.Capabilities) (
 			return kept, c.invalid("InvalidArgument", "a header has control characters")
 		}
 	}
-	if len(p.Tags) > 10 {
-		return kept, c.invalid("InvalidTag", "Object tags cannot be greater than 10")
-	}
-	for name, value := range p.Tags {
-		if name == "" || utf8.RuneCountInString(name) > 128 || utf8.RuneCountInString(value) > 256 {
-			return kept, c.invalid("InvalidTag", "The tag is too long or empty")
-		}
+	if err := c.checkTags(p.Tags, maxTags); err != nil {
+		return kept, err
 	}
 	if !caps.Tagging {
 		kept.Tags = nil

@@ -83,27 +83,49 @@ func (f *Faults) Clear() {
 
 // DeleteMany implements backend.Writer.
 func (f *Faults) DeleteMany(ctx context.Context, bucket string, keys []string) ([]backend.DeleteResult, error) {
+	return f.deleteSome(ctx, bucket, keys, func(pass []int) ([]backend.DeleteResult, error) {
+		return f.store.DeleteMany(ctx, bucket, pick(keys, pass))
+	})
+}
+
+// DeleteVersions implements backend.Versioner.
+func (f *Faults) DeleteVersions(ctx context.Context, bucket string, ids []backend.VersionID, bypass bool) ([]backend.DeleteResult, error) {
+	return f.deleteSome(ctx, bucket, keysOf(ids), func(pass []int) ([]backend.DeleteResult, error) {
+		return f.store.DeleteVersions(ctx, bucket, pick(ids, pass), bypass)
+	})
+}
+
+// deleteSome does a DeleteObjects for those keys that no rule refuses.
+func (f *Faults) deleteSome(ctx context.Context, bucket string, keys []string, do func(pass []int) ([]backend.DeleteResult, error)) ([]backend.DeleteResult, error) {
 	return value(ctx, &f.wrapper, Call{Op: "DeleteObjects", Bucket: bucket, Keys: keys}, func(i interception) ([]backend.DeleteResult, error) {
 		results := make([]backend.DeleteResult, len(keys))
-		var pass []string
-		var at []int
+		var pass []int
 		for n, key := range keys {
 			if results[n] = (backend.DeleteResult{Key: key, Err: i.(*faulted).refuse(key)}); results[n].Err == nil {
-				pass, at = append(pass, key), append(at, n)
+				pass = append(pass, n)
 			}
 		}
 		if len(pass) == 0 && len(keys) > 0 {
 			return results, nil
 		}
-		done, err := f.store.DeleteMany(ctx, bucket, pass)
+		done, err := do(pass)
 		if err != nil {
 			return nil, err
 		}
 		for n, result := range done {
-			results[at[n]] = result
+			results[pass[n]] = result
 		}
 		return results, nil
 	})
+}
+
+// pick returns the elements at the places, in their order.
+func pick[T any](all []T, places []int) []T {
+	var some []T
+	for _, n := range places {
+		some = append(some, all[n])
+	}
+	return some
 }
 
 // begin finds the actions of a call and runs those that come before it.

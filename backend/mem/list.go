@@ -35,14 +35,19 @@ func (s *Store) List(ctx context.Context, in backend.ListInput) (backend.Page, e
 	if b == nil {
 		return backend.Page{}, c.noBucket()
 	}
+	return s.pageLocked(b, in, after, s.pageSizeLocked(in.MaxKeys)), nil
+}
+
+// pageSizeLocked returns how many entries a page has for whom asks for at most `asked`.
+func (s *Store) pageSizeLocked(asked int32) int {
 	limit := int32(defaultPage)
 	if s.settings.PageSize > 0 {
 		limit = s.settings.PageSize
 	}
-	if in.MaxKeys > 0 {
-		limit = min(limit, in.MaxKeys)
+	if asked > 0 {
+		limit = min(limit, asked)
 	}
-	return s.pageLocked(b, in, after, int(limit)), nil
+	return int(limit)
 }
 
 // pageLocked collects one page of what comes after the key or prefix `after`.
@@ -53,7 +58,7 @@ func (s *Store) pageLocked(b *bucket, in backend.ListInput, after string, limit 
 	if after != "" {
 		from = max(from, after+"\x00")
 	}
-	if skip := commonPrefix(in, after); skip != "" && after >= in.Prefix {
+	if skip := commonPrefix(in.Prefix, in.Delimiter, after); skip != "" && after >= in.Prefix {
 		from = max(from, successor(skip)) // the prefix was shown, or is not after StartAfter
 	}
 	for count := 0; ; count++ {
@@ -66,7 +71,7 @@ func (s *Store) pageLocked(b *bucket, in backend.ListInput, after string, limit 
 		if !more {
 			return page
 		}
-		if prefix := commonPrefix(in, key); prefix != "" {
+		if prefix := commonPrefix(in.Prefix, in.Delimiter, key); prefix != "" {
 			page.Prefixes = append(page.Prefixes, prefix)
 			last, from = prefix, successor(prefix)
 			if from == "" {
@@ -92,15 +97,15 @@ func (s *Store) entryLocked(bucket, key string, v *version) backend.Object {
 }
 
 // commonPrefix returns what a delimiter makes of the key: "" when the key is shown itself.
-func commonPrefix(in backend.ListInput, key string) string {
-	if in.Delimiter == "" || !strings.HasPrefix(key, in.Prefix) {
+func commonPrefix(prefix, delimiter, key string) string {
+	if delimiter == "" || !strings.HasPrefix(key, prefix) {
 		return ""
 	}
-	i := strings.Index(key[len(in.Prefix):], in.Delimiter)
+	i := strings.Index(key[len(prefix):], delimiter)
 	if i < 0 {
 		return ""
 	}
-	return key[:len(in.Prefix)+i+len(in.Delimiter)]
+	return key[:len(prefix)+i+len(delimiter)]
 }
 
 // successor returns the first string after all that begin with prefix; "" when there is none.

@@ -47,7 +47,11 @@ func (s *Store) CreateUpload(ctx context.Context, in backend.CreateUploadInput) 
 	if b == nil {
 		return "", c.noBucket()
 	}
-	id := s.nextIDLocked("upload")
+	if err := s.checkLockLocked(c, properties.Lock); err != nil {
+		return "", err
+	}
+	s.sequence++
+	id := fmt.Sprintf("upload-%08d", s.sequence)
 	b.uploads[id] = &upload{key: in.Key, initiated: s.nowLocked(), properties: properties, parts: map[int32]part{}}
 	return id, nil
 }
@@ -195,6 +199,7 @@ func (c call) assemble(up *upload, parts []backend.Part, limits backend.Limits) 
 	if limits.MaxObject > 0 && v.content.size > limits.MaxObject {
 		return nil, c.tooLarge("Your proposed upload exceeds the maximum allowed object size")
 	}
+	v.partSize = up.parts[parts[0].Number].content.size
 	digests.Sum(v.sums.md5[:0])
 	v.etag = etagOf(v.sums.md5, v.parts)
 	return v, nil

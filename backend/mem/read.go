@@ -14,22 +14,14 @@ func (s *Store) Head(ctx context.Context, id backend.ObjectID, opt backend.GetOp
 	return obj, err
 }
 
-// Tags implements backend.Tagger.
-func (s *Store) Tags(ctx context.Context, id backend.ObjectID, version string) (map[string]string, error) {
-	v, _, err := s.open(ctx, call{"GetObjectTagging", id.Bucket, id.Key}, backend.GetOptions{})
-	if err != nil {
-		return nil, err
-	}
-	tags := make(map[string]string, len(v.properties.Tags))
-	maps.Copy(tags, v.properties.Tags)
-	return tags, nil
-}
-
 // Get implements backend.Reader. Reading the body fails with KindCanceled when ctx has ended.
 func (s *Store) Get(ctx context.Context, id backend.ObjectID, opt backend.GetOptions) (*backend.Body, error) {
 	c := call{"GetObject", id.Bucket, id.Key}
 	v, obj, err := s.open(ctx, c, opt)
 	if err != nil {
+		return nil, err
+	}
+	if err := c.checkArchived(v, s.config(), obj.Fetched); err != nil {
 		return nil, err
 	}
 	got := backend.Range{Len: v.content.size}
@@ -55,21 +47,11 @@ func (s *Store) open(ctx context.Context, c call, opt backend.GetOptions) (*vers
 	if err := c.canceled(ctx); err != nil {
 		return nil, backend.Object{}, err
 	}
-	if c.key == "" {
-		return nil, backend.Object{}, c.noEmptyKey()
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	b := s.buckets[c.bucket]
-	if b == nil {
-		return nil, backend.Object{}, c.noBucket()
-	}
-	v := b.find(c.key, opt.VersionID)
-	if v == nil {
-		return nil, backend.Object{}, c.noKey()
-	}
-	if v.marker {
-		return nil, backend.Object{}, c.error(backend.KindUnsupported, http.StatusMethodNotAllowed, "MethodNotAllowed", "the version is a delete marker")
+	_, v, err := s.versionLocked(c, opt.VersionID)
+	if err != nil {
+		return nil, backend.Object{}, err
 	}
 	if opt.IfMatch != "" {
 		if s.settings.Capabilities.GetIfMatch {
@@ -86,6 +68,47 @@ func (s *Store) open(ctx context.Context, c call, opt backend.GetOptions) (*vers
 	return v, s.objectLocked(c, v), nil
 }
 
+// versionLocked finds a version ("": the current one) that is no delete marker.
+func (s *Store) versionLocked(c call, id string) (*bucket, *version, error) {
+	if c.key == "" {
+		return nil, nil, c.noEmptyKey()
+	}
+	b := s.buckets[c.bucket]
+	if b == nil {
+		return nil, nil, c.noBucket()
+	}
+	v := b.find(c.key, id)
+	switch {
+	case v == nil && id != "":
+		return nil, nil, c.error(backend.KindNotExist, http.StatusNotFound, "NoSuchVersion", "The specified version does not exist.")
+	case v == nil:
+		return nil, nil, c.noKey()
+	case v.marker:
+		return nil, nil, c.error(backend.KindNotExist, http.StatusMethodNotAllowed, "MethodNotAllowed", "the version is a delete marker")
+	}
+	return b, v, nil
+}
+
+// change replaces a version by a copy that `edit` has changed, unless that fails. edit runs
+// under the store's lock and must not change what v refers to.
+func (s *Store) change(ctx context.Context, c call, id string, edit func(b *bucket, v *version) error) error {
+	if err := c.canceled(ctx); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b, old, err := s.versionLocked(c, id)
+	if err != nil {
+		return err
+	}
+	v := *old
+	if err := edit(b, &v); err != nil {
+		return err
+	}
+	b.swap(c.key, old, &v)
+	return nil
+}
+
 // objectLocked describes v as a GET or HEAD does.
 func (s *Store) objectLocked(c call, v *version) backend.Object {
 	obj := backend.Object{
@@ -93,7 +116,11 @@ func (s *Store) objectLocked(c call, v *version) backend.Object {
 		LastModified: v.modified, StorageClass: v.properties.StorageClass, Headers: v.properties.Headers,
 		Metadata: maps.Clone(v.properties.Metadata), HasMetadata: true,
 		TagCount: len(v.properties.Tags), Encryption: v.properties.Encryption,
-		Fetched: s.nowLocked(),
+		Fetched: s.nowLocked(), Replication: v.replication,
+	}
+	obj.Restore = v.restored.header(obj.Fetched)
+	if s.lockLocked(s.buckets[c.bucket]).Enabled {
+		obj.Lock = v.properties.Lock
 	}
 	if obj.Metadata == nil {
 		obj.Metadata = map[string]string{}

@@ -14,7 +14,8 @@ import (
 type Settings struct {
 	// Capabilities are enforced as said, and reported to Prober. A condition or checksum
 	// that is false is accepted and ignored; an operation that is false is KindUnsupported.
-	// Versioned makes every write add a version. ObjectLock is only reported.
+	// Versioned makes every write add a version, in buckets without BucketSettings.Versioning.
+	// ObjectLock gives every bucket object lock (and versions) without a default retention.
 	Capabilities backend.Capabilities
 	// RefuseConditions answers KindUnsupported to a condition that Capabilities lacks.
 	RefuseConditions bool
@@ -29,6 +30,14 @@ type Settings struct {
 	// OpaqueCopies gives part copies, and copies of multipart objects, ETags that are no MD5,
 	// and no CRC64NVME, as encrypting stores do. It saves reading their bytes: for huge objects.
 	OpaqueCopies bool
+	// Archive keeps GETs and copies from objects of the classes GLACIER and DEEP_ARCHIVE, until
+	// they are restored, which takes RestoreTime by the Clock.
+	Archive     bool
+	RestoreTime time.Duration
+	// UpdateEncryption and Annotations switch these abilities of Amazon S3 alone on.
+	UpdateEncryption, Annotations bool
+	// Owner is of all buckets and objects; empty: the store does not say.
+	Owner string
 	// EmptyCompleteETag leaves the ETag out of CompleteUpload's answer, as Ceph 16 does.
 	EmptyCompleteETag bool
 }
@@ -49,7 +58,7 @@ func AllCapabilities() backend.Capabilities {
 // Store is an object store in memory. It implements backend.Store and is safe for
 // concurrent use.
 type Store struct {
-	backend.Unsupported // what is not implemented here
+	backend.Unsupported // Select
 
 	mu       sync.Mutex
 	settings Settings
@@ -61,7 +70,7 @@ var _ backend.Store = (*Store)(nil)
 
 // New returns a store with AllCapabilities that holds the given, empty buckets.
 func New(buckets ...string) *Store {
-	s := &Store{settings: Settings{Capabilities: AllCapabilities()}, buckets: map[string]*bucket{}}
+	s := &Store{settings: Settings{Capabilities: AllCapabilities(), Owner: "owner"}, buckets: map[string]*bucket{}}
 	for _, name := range buckets {
 		s.buckets[name] = newBucket(s.nowLocked())
 	}
@@ -84,10 +93,13 @@ func (s *Store) Capabilities(ctx context.Context, bucket, _ string, _ bool) (bac
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.buckets[bucket] == nil {
+	b := s.buckets[bucket]
+	if b == nil {
 		return backend.Capabilities{}, c.noBucket()
 	}
-	return s.settings.Capabilities, nil
+	caps := s.settings.Capabilities
+	caps.Versioned, caps.ObjectLock = s.statusLocked(b) == versionsOn, s.lockLocked(b).Enabled
+	return caps, nil
 }
 
 // config returns the settings as they are now.
@@ -106,10 +118,11 @@ func (s *Store) nowLocked() time.Time {
 	return now().UTC().Truncate(time.Second)
 }
 
-// nextIDLocked returns an id that no other version or upload of this store has.
-func (s *Store) nextIDLocked(kind string) string {
+// nextVersionLocked returns the number of the next event, and the id of a version that it
+// makes. Ids hold the characters that those of Amazon S3 may have.
+func (s *Store) nextVersionLocked() (sequence uint64, id string) {
 	s.sequence++
-	return fmt.Sprintf("%s-%08d", kind, s.sequence)
+	return s.sequence, fmt.Sprintf("v%08d/._-+=", s.sequence)
 }
 
 // call names what is being done, for errors.

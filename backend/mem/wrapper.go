@@ -14,6 +14,8 @@ type Call struct {
 	Key    string         // of a listing: its prefix; empty for DeleteObjects and buckets
 	Keys   []string       // of DeleteObjects; not to be changed
 	Source backend.Source // of CopyObject and UploadPartCopy
+	// VersionID is the version that the request names; empty: the current one.
+	VersionID string
 }
 
 // hook begins a call: it may wait or fail it right away (then the store never sees it).
@@ -30,10 +32,9 @@ type interception interface {
 	end(error) error
 }
 
-// wrapper is a backend.Store that runs a hook around the calls of another. Capabilities
-// is not a request of its own and passes.
+// wrapper is a backend.Store that runs a hook around the calls of another. What is no request
+// of its own passes: Capabilities, Presign and ObjectURL.
 type wrapper struct {
-	backend.Unsupported
 	store backend.Store
 	hook  hook
 }
@@ -62,22 +63,15 @@ func value[T any](ctx context.Context, w *wrapper, c Call, do func(interception)
 
 // Head implements backend.Reader.
 func (w *wrapper) Head(ctx context.Context, id backend.ObjectID, opt backend.GetOptions) (backend.Object, error) {
-	return value(ctx, w, Call{Op: "HeadObject", Bucket: id.Bucket, Key: id.Key}, func(interception) (backend.Object, error) {
+	return value(ctx, w, Call{Op: "HeadObject", Bucket: id.Bucket, Key: id.Key, VersionID: opt.VersionID}, func(interception) (backend.Object, error) {
 		return w.store.Head(ctx, id, opt)
-	})
-}
-
-// Tags implements backend.Tagger.
-func (w *wrapper) Tags(ctx context.Context, id backend.ObjectID, version string) (map[string]string, error) {
-	return value(ctx, w, Call{Op: "GetObjectTagging", Bucket: id.Bucket, Key: id.Key}, func(interception) (map[string]string, error) {
-		return w.store.Tags(ctx, id, version)
 	})
 }
 
 // Get implements backend.Reader.
 func (w *wrapper) Get(ctx context.Context, id backend.ObjectID, opt backend.GetOptions) (*backend.Body, error) {
 	var opened *backend.Body
-	body, err := value(ctx, w, Call{Op: "GetObject", Bucket: id.Bucket, Key: id.Key}, func(i interception) (*backend.Body, error) {
+	body, err := value(ctx, w, Call{Op: "GetObject", Bucket: id.Bucket, Key: id.Key, VersionID: opt.VersionID}, func(i interception) (*backend.Body, error) {
 		body, err := w.store.Get(ctx, id, opt)
 		if err != nil {
 			return nil, err
@@ -117,7 +111,7 @@ func (w *wrapper) Copy(ctx context.Context, in backend.CopyInput) (backend.Objec
 
 // Delete implements backend.Writer.
 func (w *wrapper) Delete(ctx context.Context, in backend.DeleteInput) error {
-	return w.run(ctx, Call{Op: "DeleteObject", Bucket: in.Bucket, Key: in.Key}, func(interception) error {
+	return w.run(ctx, Call{Op: "DeleteObject", Bucket: in.Bucket, Key: in.Key, VersionID: in.VersionID}, func(interception) error {
 		return w.store.Delete(ctx, in)
 	})
 }

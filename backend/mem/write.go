@@ -110,22 +110,29 @@ func (s *Store) Delete(ctx context.Context, in backend.DeleteInput) error {
 			return c.unsupported("conditional delete")
 		}
 	}
-	s.deleteLocked(b, in.Key, in.VersionID)
-	return nil
+	return s.deleteLocked(c, b, in.VersionID, in.BypassGovernance)
 }
 
-func (s *Store) deleteLocked(b *bucket, key, versionID string) {
+// deleteLocked deletes c.key, or a version of it. A lock keeps versions, not keys: what puts a
+// marker on top of them is allowed.
+func (s *Store) deleteLocked(c call, b *bucket, versionID string, bypass bool) error {
+	status := s.statusLocked(b)
 	switch {
 	case versionID != "":
-		b.remove(key, versionID)
-	case s.settings.Capabilities.Versioned:
-		b.add(key, &version{id: s.nextIDLocked("version"), marker: true, modified: s.nowLocked()})
-	default:
-		b.remove(key, "null")
-		if len(b.keys[key]) > 0 { // versions of a time when they were kept
-			b.add(key, &version{marker: true, modified: s.nowLocked()})
+		if v := b.find(c.key, versionID); v != nil && s.lockLocked(b).Enabled && keeps(v.properties.Lock, bypass, s.nowLocked()) {
+			return c.locked()
 		}
+		b.remove(c.key, versionID)
+	case status == versionsOn:
+		sequence, id := s.nextVersionLocked()
+		b.add(c.key, &version{id: id, sequence: sequence, marker: true, modified: s.nowLocked()})
+	case status == versionsOff:
+		b.remove(c.key, backend.NullVersion)
+	default: // a null marker takes the place of the null version
+		sequence, _ := s.nextVersionLocked()
+		b.add(c.key, &version{sequence: sequence, marker: true, modified: s.nowLocked()})
 	}
+	return nil
 }
 
 // DeleteMany implements backend.Writer.
@@ -147,8 +154,7 @@ func (s *Store) DeleteMany(ctx context.Context, bucket string, keys []string) ([
 	}
 	results := make([]backend.DeleteResult, len(keys))
 	for i, key := range keys {
-		s.deleteLocked(b, key, "")
-		results[i].Key = key
+		results[i] = backend.DeleteResult{Key: key, Err: s.deleteLocked(call{c.op, bucket, key}, b, "", false)}
 	}
 	return results, nil
 }
@@ -194,6 +200,8 @@ func (s *Store) source(c call, from backend.Source, wanted, refuse bool) (*versi
 		return nil, call{c.op, from.Bucket, from.Key}.noKey()
 	case v.marker:
 		return nil, c.invalid("InvalidRequest", "the source is a delete marker")
+	case c.checkArchived(v, s.settings, s.nowLocked()) != nil:
+		return nil, c.checkArchived(v, s.settings, s.nowLocked())
 	case from.ETag != "" && !wanted && refuse:
 		return nil, c.unsupported("copy source condition")
 	case from.ETag != "" && wanted && from.ETag != v.etag:
@@ -206,6 +214,9 @@ func (s *Store) source(c call, from backend.Source, wanted, refuse bool) (*versi
 func (s *Store) store(c call, v *version, cond backend.Condition, e enforced) (backend.Object, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if err := s.checkLockLocked(c, v.properties.Lock); err != nil {
+		return backend.Object{}, err
+	}
 	return s.storeLocked(c, v, cond, e)
 }
 
@@ -223,9 +234,15 @@ func (s *Store) storeLocked(c call, v *version, cond backend.Condition, e enforc
 	if v.modified.IsZero() {
 		v.modified = s.nowLocked()
 	}
-	if s.settings.Capabilities.Versioned {
-		v.id = s.nextIDLocked("version")
+	sequence, id := s.nextVersionLocked()
+	if v.sequence = sequence; s.statusLocked(b) == versionsOn {
+		v.id = id
 	}
+	v.properties.Lock = s.newLockLocked(b, v.properties.Lock, v.modified)
+	if v.properties.Encryption == (backend.Encryption{}) {
+		v.properties.Encryption = b.settings.Encryption
+	}
+	v.replication = b.settings.Replication
 	b.add(c.key, v)
 	obj := s.objectLocked(c, v)
 	obj.LastModified = time.Time{} // the answer to a PUT does not say it
