@@ -126,20 +126,28 @@ func (c content) slice(off, n int64) content {
 // sums hashes c; ctx ends it early.
 func (c content) sums(ctx context.Context) (sums, error) {
 	h := newHasher()
+	if err := c.each(ctx, h.write); err != nil {
+		return sums{}, err
+	}
+	return h.sums(), nil
+}
+
+// each calls do with all bytes of c, in order; ctx ends it early.
+func (c content) each(ctx context.Context, do func([]byte)) error {
 	for _, s := range c.segments {
 		for off := int64(0); off < s.n; off += segmentSize {
 			if err := ctx.Err(); err != nil {
-				return sums{}, err
+				return err
 			}
 			n := min(segmentSize, s.n-off)
 			if s.data == nil {
-				h.write(zeros[:n])
+				do(zeros[:n])
 			} else {
-				h.write(s.data[off : off+n])
+				do(s.data[off : off+n])
 			}
 		}
 	}
-	return h.sums(), nil
+	return nil
 }
 
 // reader reads a content once, until its context ends. Close may run beside Read.

@@ -13,6 +13,12 @@
 // as many real ones do: a condition is accepted and ignored, a checksum is not verified.
 // With Settings.RefuseConditions it is honest instead and answers KindUnsupported.
 //
+// Versions, object lock and what a bucket has by default are BucketSettings, set by
+// ConfigureBucket; Settings.Capabilities switches versions and object lock on for all buckets.
+// Amazon S3 documents what happens: versions suspended again leave null versions and null
+// markers; a lock keeps a version and not a key, so that overwriting and deleting a locked
+// object puts a version or a marker on top. Not here: Select.
+//
 // # Wrappers
 //
 // Counting counts requests and bytes, for tests of request budgets. Faulty makes chosen

@@ -2,6 +2,7 @@ package mem
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"regexp"
 	"strings"
@@ -64,7 +65,7 @@ func copyTags(tags map[string]string) map[string]string {
 
 func (c call) checkTags(tags map[string]string, most int) error {
 	if len(tags) > most {
-		return c.invalid("BadRequest", "Object tags cannot be greater than 10")
+		return c.invalid("BadRequest", fmt.Sprintf("Tags cannot be greater than %d", most))
 	}
 	for name, value := range tags {
 		switch {

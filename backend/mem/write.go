@@ -57,7 +57,7 @@ func (s *Store) Copy(ctx context.Context, in backend.CopyInput) (backend.Object,
 	if limit := caps.Limits.MaxCopy; limit > 0 && source.content.size > limit {
 		return backend.Object{}, c.tooLarge("The specified copy source is larger than the maximum allowable size for a copy source")
 	}
-	v := &version{content: source.content, sums: source.sums}
+	v := &version{content: source.content, sums: source.sums, annotations: source.annotations}
 	if in.Replace != nil {
 		if v.properties, err = c.checkProperties(*in.Replace, caps); err != nil {
 			return backend.Object{}, err
