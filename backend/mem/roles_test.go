@@ -286,7 +286,7 @@ func TestRefusedVersions(t *testing.T) {
 		t.Fatalf("%v, %v", results, err)
 	}
 	wantKind(t, results[1].Err, backend.KindPermission)
-	if got := allVersions(t, s, backend.ListVersionsInput{}, nil); !slices.Equal(got, []string{"b " + ids[1].VersionID + " latest=true marker=false"}) {
+	if got := versionsOf(t, s, ""); !slices.Equal(got, []string{"b " + ids[1].VersionID + " latest=true marker=false"}) {
 		t.Errorf("%q", got)
 	}
 }

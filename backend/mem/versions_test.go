@@ -3,6 +3,7 @@ package mem
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -11,8 +12,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// allVersions pages through a listing; removed is called with each page.
-func allVersions(t testing.TB, s backend.Store, in backend.ListVersionsInput, seen func(backend.VersionPage)) (list []string) {
+// allVersions pages through a listing; seen is called with each page, unless it is nil.
+func allVersions(t testing.TB, s backend.Store, in backend.ListVersionsInput, seen func(backend.VersionPage)) (versions, prefixes []string) {
 	t.Helper()
 	in.Bucket = testBucket
 	for pages := 0; ; pages++ {
@@ -21,11 +22,9 @@ func allVersions(t testing.TB, s backend.Store, in backend.ListVersionsInput, se
 			t.Fatal(err)
 		}
 		for _, v := range page.Versions {
-			list = append(list, fmt.Sprintf("%s %s latest=%t marker=%t", v.Key, v.VersionID, v.Latest, v.DeleteMarker))
+			versions = append(versions, fmt.Sprintf("%s %s latest=%t marker=%t", v.Key, v.VersionID, v.Latest, v.DeleteMarker))
 		}
-		for _, p := range page.Prefixes {
-			list = append(list, p)
-		}
+		prefixes = append(prefixes, page.Prefixes...)
 		if in.MaxKeys > 0 && len(page.Versions)+len(page.Prefixes) > int(in.MaxKeys) {
 			t.Fatalf("a page of %d", len(page.Versions)+len(page.Prefixes))
 		}
@@ -33,7 +32,7 @@ func allVersions(t testing.TB, s backend.Store, in backend.ListVersionsInput, se
 			seen(page)
 		}
 		if !page.More {
-			return list
+			return versions, prefixes
 		}
 		if pages > 1000 {
 			t.Fatal("no end")
@@ -42,58 +41,85 @@ func allVersions(t testing.TB, s backend.Store, in backend.ListVersionsInput, se
 	}
 }
 
+func versionsOf(t testing.TB, s backend.Store, prefix string) []string {
+	t.Helper()
+	versions, _ := allVersions(t, s, backend.ListVersionsInput{Prefix: prefix}, nil)
+	return versions
+}
+
+// history is what a bucket should hold: by key, oldest first, "id marker=...".
+type history map[string][]string
+
+// step does one random write on the store and in the history.
+func (h history) step(t *rapid.T, s *Store, status *string) {
+	ctx := context.Background()
+	key := rapid.SampledFrom([]string{"a", "a/b", "a/c", "ab", "b/", "b/a/x"}).Draw(t, "key")
+	var err error
+	switch rapid.IntRange(0, 5).Draw(t, "what") {
+	case 0:
+		*status = rapid.SampledFrom([]string{"Enabled", "Suspended"}).Draw(t, "status")
+		err = s.SetBucketVersioning(ctx, testBucket, *status)
+	case 1:
+		err = s.Delete(ctx, backend.DeleteInput{Bucket: testBucket, Key: key})
+		switch *status {
+		case "Enabled":
+			list := s.buckets[testBucket].keys[key]
+			h[key] = append(h[key], list[len(list)-1].id+" marker=true")
+		case "Suspended":
+			h[key] = append(h.without(key, "null"), "null marker=true")
+		default:
+			h[key] = h.without(key, "null")
+		}
+	case 2:
+		if len(h[key]) > 0 {
+			id, _, _ := strings.Cut(rapid.SampledFrom(h[key]).Draw(t, "victim"), " ")
+			err = s.Delete(ctx, backend.DeleteInput{Bucket: testBucket, Key: key, VersionID: id})
+			h[key] = h.without(key, id)
+		}
+	default:
+		var obj backend.Object
+		obj, err = s.Put(ctx, backend.PutInput{Bucket: testBucket, Key: key})
+		if obj.VersionID == "" {
+			obj.VersionID = "null"
+			h[key] = h.without(key, "null")
+		}
+		h[key] = append(h[key], obj.VersionID+" marker=false")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (h history) without(key, id string) []string {
+	return slices.DeleteFunc(h[key], func(entry string) bool { return strings.HasPrefix(entry, id+" ") })
+}
+
+// list returns what a listing of all pages should show.
+func (h history) list(in backend.ListVersionsInput) (versions, prefixes []string) {
+	for _, key := range slices.Sorted(maps.Keys(h)) {
+		p := commonPrefix(in.Prefix, in.Delimiter, key)
+		switch {
+		case !strings.HasPrefix(key, in.Prefix) || len(h[key]) == 0:
+		case p != "":
+			prefixes = append(prefixes, p)
+		default:
+			for i, entry := range slices.Backward(h[key]) {
+				id, marker, _ := strings.Cut(entry, " ")
+				versions = append(versions, fmt.Sprintf("%s %s latest=%t %s", key, id, i == len(h[key])-1, marker))
+			}
+		}
+	}
+	return versions, slices.Compact(prefixes)
+}
+
 // TestVersionListingsAgainstAModel does random writes while the bucket's versioning changes,
 // and compares every way to list with a plain history.
 func TestVersionListingsAgainstAModel(t *testing.T) {
 	t.Parallel()
-	ctx := context.Background()
 	rapid.Check(t, func(rt *rapid.T) {
-		s, history := New(testBucket), map[string][]string{} // oldest first: "id marker"
-		status := ""
+		s, h, status := New(testBucket), history{}, ""
 		for range rapid.IntRange(0, 60).Draw(rt, "steps") {
-			key := rapid.SampledFrom([]string{"a", "a/b", "a/c", "ab", "b/", "b/a/x"}).Draw(rt, "key")
-			kept := history[key]
-			forget := func(id string) {
-				kept = slices.DeleteFunc(kept, func(entry string) bool { return strings.HasPrefix(entry, id+" ") })
-			}
-			switch rapid.IntRange(0, 5).Draw(rt, "what") {
-			case 0:
-				status = rapid.SampledFrom([]string{"Enabled", "Suspended"}).Draw(rt, "status")
-				if err := s.SetBucketVersioning(ctx, testBucket, status); err != nil {
-					rt.Fatal(err)
-				}
-			case 1:
-				if err := s.Delete(ctx, backend.DeleteInput{Bucket: testBucket, Key: key}); err != nil {
-					rt.Fatal(err)
-				}
-				if status != "Enabled" {
-					forget("null")
-				}
-				if status == "Enabled" {
-					list := s.buckets[testBucket].keys[key]
-					kept = append(kept, list[len(list)-1].id+" marker=true")
-				} else if status == "Suspended" {
-					kept = append(kept, "null marker=true")
-				}
-			case 2:
-				if len(kept) > 0 {
-					id, _, _ := strings.Cut(rapid.SampledFrom(kept).Draw(rt, "victim"), " ")
-					if err := s.Delete(ctx, backend.DeleteInput{Bucket: testBucket, Key: key, VersionID: id}); err != nil {
-						rt.Fatal(err)
-					}
-					forget(id)
-				}
-			default:
-				obj := put(t, s, key, nil)
-				if obj.VersionID == "" {
-					obj.VersionID = "null"
-					forget("null")
-				}
-				kept = append(kept, obj.VersionID+" marker=false")
-			}
-			if history[key] = kept; len(kept) == 0 {
-				delete(history, key)
-			}
+			h.step(rt, s, &status)
 		}
 		in := backend.ListVersionsInput{
 			Prefix:    rapid.SampledFrom([]string{"", "a", "a/", "b"}).Draw(rt, "prefix"),
@@ -101,40 +127,23 @@ func TestVersionListingsAgainstAModel(t *testing.T) {
 			MaxKeys:   int32(rapid.IntRange(0, 3).Draw(rt, "page")),
 		}
 		s.Configure(func(cfg *Settings) { cfg.EmptyLastPage = rapid.Bool().Draw(rt, "empty") })
-		var want []string
-		for key, kept := range history {
-			if !strings.HasPrefix(key, in.Prefix) {
-				continue
-			}
-			if p := commonPrefix(in.Prefix, in.Delimiter, key); p != "" {
-				want = append(want, p)
-				continue
-			}
-			for i, entry := range kept {
-				id, marker, _ := strings.Cut(entry, " ")
-				want = append(want, fmt.Sprintf("%s %s latest=%t %s", key, id, i == len(kept)-1, marker))
-			}
+		got, prefixes := allVersions(t, s, in, nil)
+		if want, wantPrefixes := h.list(in); !slices.Equal(got, want) || !slices.Equal(prefixes, wantPrefixes) {
+			rt.Fatalf("%+v:\n%q %q, want\n%q %q", in, got, prefixes, want, wantPrefixes)
 		}
-		got := allVersions(t, s, in, nil)
-		inOrder := slices.Clone(got)
-		slices.Sort(want)
-		want = slices.Compact(want)
-		slices.Sort(got)
-		if !slices.Equal(got, want) {
-			rt.Fatalf("%+v:\n%q, want\n%q", in, got, want)
+		if in.Delimiter != "" {
+			return
 		}
 		// Removing each page before the next leaves nothing and misses nothing.
-		if in.Delimiter == "" {
-			again := allVersions(t, s, in, func(page backend.VersionPage) {
-				for _, v := range page.Versions {
-					if err := s.Delete(ctx, backend.DeleteInput{Bucket: testBucket, Key: v.Key, VersionID: v.VersionID}); err != nil {
-						rt.Fatal(err)
-					}
+		again, _ := allVersions(t, s, in, func(page backend.VersionPage) {
+			for _, v := range page.Versions {
+				if err := s.Delete(context.Background(), backend.DeleteInput{Bucket: testBucket, Key: v.Key, VersionID: v.VersionID}); err != nil {
+					rt.Fatal(err)
 				}
-			})
-			if !slices.EqualFunc(again, inOrder, sameVersion) {
-				rt.Fatalf("while removing: %q, want %q", again, inOrder)
 			}
+		})
+		if !slices.EqualFunc(again, got, sameVersion) {
+			rt.Fatalf("while removing: %q, want %q", again, got)
 		}
 	})
 }
@@ -160,8 +169,8 @@ func TestVersionListingsStartWhereTold(t *testing.T) {
 		"d/y":         {KeyMarker: "d/x", Prefix: "d/"},
 		"":            {KeyMarker: "e"},
 	} {
-		var got []string
-		for _, entry := range allVersions(t, s, in, nil) {
+		versions, got := allVersions(t, s, in, nil)
+		for _, entry := range versions {
 			key, _, _ := strings.Cut(entry, " ")
 			got = append(got, key)
 		}
@@ -194,13 +203,13 @@ func TestSuspendedVersions(t *testing.T) {
 	if obj := put(t, s, "a", []byte("null")); obj.VersionID != "" {
 		t.Errorf("%+v", obj)
 	}
-	if got, want := allVersions(t, s, backend.ListVersionsInput{}, nil), []string{"a null latest=true marker=false", "a " + kept.VersionID + " latest=false marker=false"}; !slices.Equal(got, want) {
+	if got, want := versionsOf(t, s, ""), []string{"a null latest=true marker=false", "a " + kept.VersionID + " latest=false marker=false"}; !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}
 	if err := s.Delete(ctx, backend.DeleteInput{Bucket: testBucket, Key: "never there"}); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := allVersions(t, s, backend.ListVersionsInput{Prefix: "n"}, nil), []string{"never there null latest=true marker=true"}; !slices.Equal(got, want) {
+	if got, want := versionsOf(t, s, "n"), []string{"never there null latest=true marker=true"}; !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}
 	if err := s.Delete(ctx, backend.DeleteInput{Bucket: testBucket, Key: "a", VersionID: backend.NullVersion}); err != nil {
