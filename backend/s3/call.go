@@ -20,6 +20,7 @@ type call struct {
 	op          string // of the S3 API
 	bucket, key string
 	repeat      repeat
+	deleted     bool              // to an operation that the vendor has, MethodNotAllowed tells of a delete marker
 	write       bool              // a lost reply leaves something unknown: not for reads and parts
 	cond        backend.Condition // of a write
 	patience    time.Duration     // to wait for the answer; 0: Config.FirstByteTimeout
@@ -93,6 +94,33 @@ func (s *Store) explainName(ctx context.Context, c call, e *backend.Error) error
 
 func brokenPayload(c call, err error) error {
 	return &backend.Error{Kind: backend.KindOf(err), Op: c.op, Bucket: c.bucket, Key: c.key, Err: fmt.Errorf("reading the bytes to send: %w", err)}
+}
+
+// lacking is the error of an operation that the store is not known to have, and so does not get.
+func lacking(c call) error {
+	return &backend.Error{Kind: backend.KindUnsupported, Op: c.op, Bucket: c.bucket, Key: c.key, Message: "the store is not known to have this operation"}
+}
+
+// sub makes the call for a part of an object that is named by a sub-resource. A store that is
+// not known to have it is not asked: it would take the request for one about the object itself.
+func sub(has bool, c call) (call, error) {
+	c.deleted = true
+	if err := named(c.op, c.bucket, c.key); err != nil {
+		return c, err
+	}
+	if !has {
+		return c, lacking(c)
+	}
+	return c, nil
+}
+
+// codeOf returns the store's own code for an error, or "".
+func codeOf(err error) string {
+	var e *backend.Error
+	if errors.As(err, &e) {
+		return e.Code
+	}
+	return ""
 }
 
 // named refuses the empty names with which a request for an object would be one for its

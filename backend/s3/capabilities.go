@@ -5,7 +5,6 @@ import (
 	"reflect"
 	"sync"
 
-	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"github.com/objmount/objmount/backend"
@@ -57,14 +56,11 @@ func (s *Store) Capabilities(ctx context.Context, bucket, prefix string, probe b
 // versioned reports whether a bucket keeps versions. Whoever may not ask, or got no answer, gets
 // an error.
 func (s *Store) versioned(ctx context.Context, bucket string) (bool, error) {
-	c := call{op: "GetBucketVersioning", bucket: bucket, repeat: repeatHarmless}
-	out, err := send(ctx, s, c, s.client.GetBucketVersioning, &awss3.GetBucketVersioningInput{Bucket: &bucket})
+	status, err := s.BucketVersioning(ctx, bucket)
 	if err != nil {
 		return false, unlessAbsent(err)
 	}
-	keeps := out.Status == types.BucketVersioningStatusEnabled
-	s.versions.Store(bucket, keeps)
-	return keeps, nil
+	return status == string(types.BucketVersioningStatusEnabled), nil
 }
 
 // unlessAbsent returns the error of a question about a bucket that is there, unless it means
@@ -80,13 +76,11 @@ func unlessAbsent(err error) error {
 
 // locked reports whether a bucket has object lock; errors as for versioned.
 func (s *Store) locked(ctx context.Context, bucket string) (bool, error) {
-	c := call{op: "GetObjectLockConfiguration", bucket: bucket, repeat: repeatHarmless}
-	out, err := send(ctx, s, c, s.client.GetObjectLockConfiguration, &awss3.GetObjectLockConfigurationInput{Bucket: &bucket})
+	lock, err := s.BucketLock(ctx, bucket)
 	if err != nil {
 		return false, unlessAbsent(err)
 	}
-	lock := out.ObjectLockConfiguration
-	return lock != nil && lock.ObjectLockEnabled == types.ObjectLockEnabledEnabled, nil
+	return lock.Enabled, nil
 }
 
 // ability returns the field of caps with a name.

@@ -333,6 +333,7 @@ func setProperties(h http.Header, p backend.Properties, meta map[string]string) 
 	if tags := encodeTags(p.Tags); tags != nil {
 		h.Set(tagsHeader, *tags)
 	}
+	setLock(h, p.Lock)
 	for key, value := range meta {
 		h.Set("X-Amz-Meta-"+key, value)
 	}

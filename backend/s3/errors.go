@@ -39,7 +39,8 @@ var codes = func() map[string]verdict {
 		}
 	}
 	final := func(kind backend.Kind) verdict { return verdict{kind, outcomeFinal} }
-	add(final(backend.KindNotExist), "NoSuchKey", "NoSuchVersion", "NoSuchUpload", "NotFound", "NoSuchTagSet")
+	add(final(backend.KindNotExist), "NoSuchKey", "NoSuchVersion", "NoSuchUpload", "NotFound", "NoSuchTagSet",
+		"NoSuchAnnotation", "NoSuchObjectLockConfiguration")
 	add(final(backend.KindNoBucket), "NoSuchBucket")
 	// XAdminUserNotFound is VersityGW's word for an unknown access key, with status 404.
 	add(final(backend.KindCredentials), "InvalidAccessKeyId", "SignatureDoesNotMatch", "XAdminUserNotFound", "ExpiredToken",
@@ -54,9 +55,9 @@ var codes = func() map[string]verdict {
 	add(final(backend.KindChanged), "PreconditionFailed")
 	add(final(backend.KindNotModified), "NotModified")
 	add(final(backend.KindRange), "InvalidRange", "RequestedRangeNotSatisfiable")
-	add(final(backend.KindNameTooLong), "KeyTooLongError", "KeyTooLong", "URITooLong")
+	add(final(backend.KindNameTooLong), "KeyTooLongError", "KeyTooLong", "URITooLong", "AnnotationNameTooLong")
 	add(final(backend.KindTooLarge), "EntityTooLarge", "MaxMessageLengthExceeded", "MetadataTooLarge", "RequestHeaderSectionTooLarge",
-		"RequestEntityTooLarge", "RequestHeaderFieldsTooLarge")
+		"RequestEntityTooLarge", "RequestHeaderFieldsTooLarge", "AnnotationLimitExceeded")
 	add(final(backend.KindNoSpace), "QuotaExceeded", "XMinioStorageFull", "XMinioAdminBucketQuotaExceeded", "InsufficientStorage",
 		"InsufficientCapacity", "StorageFull", "TooManyBuckets")
 	add(final(backend.KindUnsupported), "NotImplemented", "MethodNotAllowed", "UnsupportedOperation", "MissingContentLength")
@@ -67,7 +68,9 @@ var codes = func() map[string]verdict {
 	add(final(backend.KindInvalid), "InvalidArgument", "InvalidRequest", "InvalidPart", "InvalidPartOrder", "EntityTooSmall", "InvalidPartNumber",
 		"XMinioInvalidObjectName", "XMinioObjectExistsAsDirectory", "XMinioParentIsObject", "ObjectParentIsFile", "ExistingObjectIsDirectory",
 		"DirectoryObjectContainsData", "InvalidBucketName", "InvalidURI", "InvalidTag", "InvalidStorageClass", "InvalidDigest", "MalformedXML",
-		"InvalidLocationConstraint", "IllegalLocationConstraintException", "AuthorizationHeaderMalformed", "PermanentRedirect", "BadRequest")
+		"InvalidLocationConstraint", "IllegalLocationConstraintException", "AuthorizationHeaderMalformed", "PermanentRedirect", "BadRequest",
+		"InvalidBucketState", "InvalidRetentionPeriod", "InvalidAnnotationName", "UnsupportedMediaType", "EncryptionTypeMismatch",
+		"ObjectAlreadyInActiveTierError", "InvalidEncryptionAlgorithmError", "InvalidEncryptionMethod")
 	// Of racing conditional writers: S3 itself says that the other may have won or lost.
 	add(verdict{backend.KindUnknown, outcomeFinal}, "ConditionalRequestConflict")
 	add(verdict{backend.KindTransient, outcomeRefused}, "SlowDown", "SlowDownRead", "Throttling", "ThrottlingException", "ThrottledException",
@@ -206,6 +209,9 @@ func (a answer) ofTables() verdict {
 			}
 		}
 	}
+	if v.kind == backend.KindInvalid && strings.HasPrefix(strings.ToLower(a.message), "invalid version id") {
+		return verdict{backend.KindNotExist, outcomeFinal} // it is not one that this store would give
+	}
 	if a.status == http.StatusMethodNotAllowed && a.header.Get("X-Amz-Delete-Marker") == "true" {
 		return verdict{backend.KindNotExist, outcomeFinal} // a GET of a delete marker by its version id
 	}
@@ -238,6 +244,8 @@ func (a answer) errorOf(c call) *backend.Error {
 	v := a.verdict()
 	e.Kind = v.kind
 	switch {
+	case c.deleted && a.code == "MethodNotAllowed":
+		e.Kind = backend.KindNotExist
 	case v.kind == backend.KindNotExist && c.key == "":
 		e.Kind = backend.KindNoBucket
 	case v.kind == backend.KindChanged && c.key == "":

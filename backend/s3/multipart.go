@@ -30,6 +30,8 @@ func (s *Store) CreateUpload(ctx context.Context, in backend.CreateUploadInput) 
 		ContentEncoding: some(h.ContentEncoding), ContentLanguage: some(h.ContentLanguage), WebsiteRedirectLocation: some(h.WebsiteRedirect),
 		Metadata: meta, Tagging: encodeTags(in.Properties.Tags), StorageClass: types.StorageClass(in.Properties.StorageClass),
 		ServerSideEncryption: types.ServerSideEncryption(e.Algorithm), SSEKMSKeyId: some(e.KMSKeyID), BucketKeyEnabled: yes(e.BucketKey),
+		ObjectLockMode: types.ObjectLockMode(in.Properties.Lock.Retention.Mode), ObjectLockRetainUntilDate: until(in.Properties.Lock.Retention),
+		ObjectLockLegalHoldStatus: holdStatus(in.Properties.Lock.LegalHold, ""),
 	})
 	if err != nil {
 		return "", err

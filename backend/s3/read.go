@@ -26,11 +26,43 @@ func (s *Store) Head(ctx context.Context, id backend.ObjectID, opt backend.GetOp
 		header.Set(checksumMode, "ENABLED")
 	}
 	resp, err := s.direct(ctx, c, http.MethodHead, versionQuery(opt.VersionID), header)
+	if err != nil && s.unversioned(ctx, id.Bucket, opt.VersionID, err) {
+		resp, err = s.direct(ctx, c, http.MethodHead, "", header)
+	}
 	if err != nil {
-		return backend.Object{}, err
+		return backend.Object{}, s.explainHead(ctx, id, opt, err)
 	}
 	resp.Body.Close()
-	return objectOf(id, known, resp.Header, max(resp.ContentLength, 0)), nil
+	obj := objectOf(id, known, resp.Header, max(resp.ContentLength, 0))
+	s.addDefault(&obj)
+	return obj, nil
+}
+
+// explainHead asks again, by a GET, why a version is refused when a HEAD could not say it: a
+// version id that cannot be means that there is no such version.
+func (s *Store) explainHead(ctx context.Context, id backend.ObjectID, opt backend.GetOptions, err error) error {
+	var e *backend.Error
+	if opt.VersionID == "" || !errors.As(err, &e) || e.Status != http.StatusBadRequest || e.Kind == backend.KindNotExist {
+		return err
+	}
+	body, got := s.get(ctx, id, backend.GetOptions{VersionID: opt.VersionID, Range: &backend.Range{Len: 1}})
+	if got == nil {
+		body.Close()
+	}
+	if backend.IsKind(got, backend.KindNotExist) {
+		e.Kind, e.Code, e.Message = backend.KindNotExist, codeOf(got), "no such version"
+	}
+	return e
+}
+
+// unversioned reports whether a version was refused only because the store gives no ids to
+// what is in a bucket that never kept versions.
+func (s *Store) unversioned(ctx context.Context, bucket, version string, err error) bool {
+	if version != backend.NullVersion || !s.vendor.Load().noNullIDs || !backend.IsKind(err, backend.KindNotExist) {
+		return false
+	}
+	status, err := s.BucketVersioning(ctx, bucket)
+	return err == nil && status == ""
 }
 
 // checksumMode asks for the checksum of the object.
@@ -75,10 +107,14 @@ func (s *Store) get(ctx context.Context, id backend.ObjectID, opt backend.GetOpt
 		header.Set("Range", rangeHeader(*opt.Range))
 	}
 	resp, err := s.direct(ctx, c, http.MethodGet, versionQuery(opt.VersionID), header)
+	if err != nil && s.unversioned(ctx, id.Bucket, opt.VersionID, err) {
+		resp, err = s.direct(ctx, c, http.MethodGet, "", header)
+	}
 	if err != nil {
 		return nil, err
 	}
 	obj := objectOf(id, known, resp.Header, max(resp.ContentLength, 0))
+	s.addDefault(&obj)
 	held, err := answeredRange(opt.Range, resp, &obj)
 	if err != nil {
 		resp.Body.Close()
@@ -130,8 +166,11 @@ func objectOf(id backend.ObjectID, known *vendor, h http.Header, size int64) bac
 			Algorithm: h.Get("X-Amz-Server-Side-Encryption"), KMSKeyID: h.Get("X-Amz-Server-Side-Encryption-Aws-Kms-Key-Id"),
 			BucketKey: h.Get("X-Amz-Server-Side-Encryption-Bucket-Key-Enabled") == "true",
 		},
-		CRC64NVME: wholeChecksum(h.Get("X-Amz-Checksum-Crc64nvme")),
-		Fetched:   fetchedAt(h),
+		CRC64NVME:   wholeChecksum(h.Get("X-Amz-Checksum-Crc64nvme")),
+		Lock:        lockOf(h),
+		Restore:     h.Get("X-Amz-Restore"),
+		Replication: h.Get("X-Amz-Replication-Status"),
+		Fetched:     fetchedAt(h),
 	}
 	obj.Metadata = make(map[string]string)
 	for name, values := range h {
@@ -206,7 +245,7 @@ func (b *body) Read(p []byte) (int, error) {
 // versionID drops the id of objects from before a bucket kept versions: it names whatever
 // has it, not one content.
 func versionID(id string) string {
-	if id == "null" {
+	if id == backend.NullVersion {
 		return ""
 	}
 	return id

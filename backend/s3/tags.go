@@ -2,7 +2,6 @@ package s3
 
 import (
 	"context"
-	"errors"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
@@ -14,35 +13,53 @@ import (
 // Tags implements backend.Tagger. A server that is not known to have tags is not asked: it
 // could take the request for one about the object itself.
 func (s *Store) Tags(ctx context.Context, id backend.ObjectID, version string) (map[string]string, error) {
-	c := call{op: "GetObjectTagging", bucket: id.Bucket, key: id.Key, repeat: repeatHarmless}
-	if err := named(c.op, id.Bucket, id.Key); err != nil {
+	c, err := sub(s.vendor.Load().tags, call{op: "GetObjectTagging", bucket: id.Bucket, key: id.Key, repeat: repeatHarmless})
+	if err != nil {
 		return nil, err
 	}
-	if !s.vendor.Load().tags {
-		return nil, &backend.Error{Kind: backend.KindUnsupported, Op: c.op, Bucket: id.Bucket, Key: id.Key, Message: "the store is not known to have tags"}
-	}
 	out, err := send(ctx, s, c, s.client.GetObjectTagging, &awss3.GetObjectTaggingInput{Bucket: &id.Bucket, Key: &id.Key, VersionId: some(version)})
-	var e *backend.Error
-	if errors.As(err, &e) && e.Code == "NoSuchTagSet" {
+	if codeOf(err) == "NoSuchTagSet" {
 		return map[string]string{}, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	tags := make(map[string]string, len(out.TagSet))
-	for _, t := range out.TagSet {
-		tags[aws.ToString(t.Key)] = aws.ToString(t.Value)
-	}
-	return tags, nil
+	return tagMap(out.TagSet), nil
 }
 
-// putTags sets the tags of an object that was just written.
-func (s *Store) putTags(ctx context.Context, obj backend.Object, tags map[string]string) error {
-	c := call{op: "PutObjectTagging", bucket: obj.Bucket, key: obj.Key, write: true, repeat: repeatHarmless, options: []func(*awss3.Options){contentMD5}}
-	in := &awss3.PutObjectTaggingInput{Bucket: &obj.Bucket, Key: &obj.Key, VersionId: some(obj.VersionID), Tagging: &types.Tagging{}}
-	for k, v := range tags {
-		in.Tagging.TagSet = append(in.Tagging.TagSet, types.Tag{Key: &k, Value: &v})
+// PutTags implements backend.Tagger.
+func (s *Store) PutTags(ctx context.Context, id backend.ObjectID, version string, tags map[string]string) error {
+	op := "PutObjectTagging"
+	if len(tags) == 0 {
+		op = "DeleteObjectTagging"
 	}
-	_, err := send(ctx, s, c, s.client.PutObjectTagging, in)
+	c, err := sub(s.vendor.Load().tags, call{op: op, bucket: id.Bucket, key: id.Key, write: true, repeat: repeatHarmless})
+	if err != nil {
+		return err
+	}
+	if len(tags) == 0 {
+		_, err := send(ctx, s, c, s.client.DeleteObjectTagging, &awss3.DeleteObjectTaggingInput{Bucket: &id.Bucket, Key: &id.Key, VersionId: some(version)})
+		return err
+	}
+	c.options = append(c.options, contentMD5)
+	_, err = send(ctx, s, c, s.client.PutObjectTagging, &awss3.PutObjectTaggingInput{
+		Bucket: &id.Bucket, Key: &id.Key, VersionId: some(version), Tagging: &types.Tagging{TagSet: tagSet(tags)},
+	})
 	return err
+}
+
+func tagMap(set []types.Tag) map[string]string {
+	tags := make(map[string]string, len(set))
+	for _, t := range set {
+		tags[aws.ToString(t.Key)] = aws.ToString(t.Value)
+	}
+	return tags
+}
+
+func tagSet(tags map[string]string) []types.Tag {
+	set := make([]types.Tag, 0, len(tags))
+	for k, v := range tags {
+		set = append(set, types.Tag{Key: &k, Value: &v})
+	}
+	return set
 }

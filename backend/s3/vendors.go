@@ -33,9 +33,9 @@ type vendor struct {
 	liar bool
 
 	versions   bool // ?versioning and ?versions are understood
-	objectLock bool // ?object-lock is understood
+	objectLock bool // ?object-lock, ?retention, ?legal-hold and the headers of a lock are understood
 	checksums  bool // x-amz-checksum-mode gives the CRC64NVME of an object back
-	tags       bool // x-amz-tagging is understood and answers have the number of tags
+	tags       bool // x-amz-tagging and ?tagging are understood, and answers have the number of tags
 	md5        bool // DeleteObjects needs, or does not mind, a Content-MD5
 	regions    bool // CreateBucket takes the client's region as a LocationConstraint
 
@@ -66,7 +66,19 @@ type vendor struct {
 	versionedKey int64
 	// metaValue is how long a value of user metadata may be, in bytes as it is sent. A longer
 	// one, or more than Limits.MaxMeta altogether, is a server error. 0: the store says so itself.
-	metaValue         int
+	metaValue int
+	// keepsRetention: a retention cannot be taken away, only be brought to an early end.
+	keepsRetention bool
+	// hidesDefault: the default retention of a bucket is enforced, but shown with no object.
+	hidesDefault bool
+	// wholeKeys: a listing of versions that goes on from a key begins with that key again, and
+	// one that goes on from a version loses what follows when that version is not there any more.
+	// Versions and delete markers come apart.
+	wholeKeys bool
+	// emptyPages: a page of one that goes on from a common prefix may be empty though more follows.
+	emptyPages bool
+	// noNullIDs: in a bucket that never kept versions "null" is nobody's version id.
+	noNullIDs         bool
 	unclearCompletion bool // completing an unknown upload is a server error
 	completeFakes     bool // CompleteMultipartUpload of an unknown upload succeeds when the key exists
 }
@@ -113,7 +125,8 @@ var vendors = map[string]*vendor{
 		},
 	},
 	vendorMinIO: {
-		name: vendorMinIO, versions: true, regions: true, objectLock: true, checksums: true, tags: true, copyForgets: true,
+		name: vendorMinIO, versions: true, regions: true, objectLock: true, checksums: true, tags: true,
+		copyForgets: true, emptyPages: true,
 		caps: backend.Capabilities{
 			GetIfMatch: true, PartCopy: true, DeleteMany: true, Tagging: true, Classes: true,
 			Limits: limits(func(l *backend.Limits) { l.MaxPut = 5 * backend.TiB; l.MaxCopy = 5 * backend.GiB }),
@@ -124,6 +137,7 @@ var vendors = map[string]*vendor{
 	vendorVersityGW: {
 		name: vendorVersityGW, versions: true, regions: true, objectLock: true, checksums: true, tags: true,
 		cutsShort: true, mixesReads: true, markersMatch: true, completeFakes: true,
+		keepsRetention: true, hidesDefault: true, wholeKeys: true, noNullIDs: true,
 		caps: backend.Capabilities{GetIfMatch: true, PartCopy: true, DeleteMany: true, Tagging: true, Limits: limits(nil)},
 		// Keys become paths: "x//y" overwrites "x/y".
 		never: []string{"CopyDestination", "FileAndPrefix", "AnyKey"},

@@ -83,6 +83,9 @@ func (s *Store) writable(c *call, p backend.Properties) (map[string]string, erro
 	if err := writableName(c.op, c.bucket, c.key); err != nil {
 		return nil, err
 	}
+	if p.Lock != (backend.ObjectLock{}) && !s.vendor.Load().objectLock {
+		return nil, lacking(*c)
+	}
 	meta, err := encodeMetadata(p.Metadata)
 	known, total := s.vendor.Load(), 0
 	for key, value := range meta {
@@ -158,7 +161,7 @@ func (s *Store) copyObject(ctx context.Context, in backend.CopyInput, keepTags b
 		ETag: unquote(result.ETag), LastModified: result.modified(), CRC64NVME: wholeChecksum(result.CRC64NVME),
 	}
 	if in.Replace != nil && len(in.Replace.Tags) > 0 && s.vendor.Load().copyForgetsTags {
-		return obj, s.putTags(ctx, obj, in.Replace.Tags)
+		return obj, s.PutTags(ctx, obj.ID(), obj.VersionID, in.Replace.Tags)
 	}
 	return obj, nil
 }
@@ -221,6 +224,12 @@ func (s *Store) remove(ctx context.Context, in backend.DeleteInput) (string, err
 	}
 	header := make(http.Header, 8)
 	setHeader(header, "If-Match", in.IfMatch)
+	if in.BypassGovernance {
+		if !s.vendor.Load().objectLock {
+			return "", lacking(c)
+		}
+		header.Set(bypassHeader, "true")
+	}
 	resp, err := s.direct(ctx, c, http.MethodDelete, versionQuery(in.VersionID), header)
 	switch {
 	case err == nil:
