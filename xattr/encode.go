@@ -120,7 +120,7 @@ func split(s string) (pieces []string) {
 
 func plainPieces(pieces []string) bool {
 	for _, s := range pieces {
-		if strings.TrimSpace(s) != s || strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' }) {
+		if strings.TrimSpace(s) != s || !plainASCII(s) {
 			return false
 		}
 	}

@@ -1,12 +1,10 @@
 package xattr
 
 import (
-	"encoding/base64"
-	"fmt"
 	"maps"
-	"mime"
 	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/objmount/objmount/backend"
@@ -41,7 +39,7 @@ func metaValue(a Attribute, f *Facts) ([]byte, bool) {
 
 func metaKeys(f *Facts) (keys []string) {
 	for key, value := range f.Object.Metadata {
-		if !Reserved(key) && isToken(key) && utf8.ValidString(value) {
+		if !Reserved(key) && isToken(key) && metaText(value) {
 			keys = append(keys, key)
 		}
 	}
@@ -54,78 +52,33 @@ func setMeta(a Attribute, p *backend.Properties, value []byte, r Rules) (Request
 		return Request{}, a.refuse(ErrValue, "these metadata are attributes of the file")
 	case !isToken(a.key):
 		return Request{}, a.refuse(ErrValue, "the key cannot be (the end of) an HTTP header's name")
-	case !utf8.Valid(value):
-		return Request{}, a.refuse(ErrValue, "metadata are text in UTF-8")
+	case !metaText(string(value)):
+		return Request{}, a.refuse(ErrValue, "metadata are text in UTF-8, without control characters")
 	case strings.Contains(a.key, "_") && !r.Capabilities.Underscores:
 		return Request{}, a.refuse(ErrUnsupported, `the store may change "_" in the key`)
 	}
-	meta := copyOf(p.Metadata)
-	meta[a.key] = string(value)
-	return a.replaceMeta(p, meta, r)
+	if old, present := p.Metadata[a.key]; present && old == string(value) {
+		return Request{}, nil
+	}
+	if p.Metadata == nil {
+		p.Metadata = map[string]string{}
+	}
+	p.Metadata[a.key] = string(value)
+	return Request{Change: ChangeProperties}, nil
 }
 
 func removeMeta(a Attribute, p *backend.Properties, _ Rules) (Request, error) {
 	if _, present := p.Metadata[a.key]; !present || Reserved(a.key) {
 		return Request{}, a.refuse(ErrAbsent, "")
 	}
-	p.Metadata = copyOf(p.Metadata)
 	delete(p.Metadata, a.key)
 	return Request{Change: ChangeProperties}, nil
 }
 
-// replaceMeta gives p other metadata if the store takes them.
-func (a Attribute) replaceMeta(p *backend.Properties, meta map[string]string, r Rules) (Request, error) {
-	if maps.Equal(p.Metadata, meta) {
-		return Request{}, nil
-	}
-	if reason := noRoom(p.Metadata, meta, p.Tags, p.Tags, r.Capabilities); reason != "" {
-		return Request{}, a.refuse(ErrNoRoom, reason)
-	}
-	p.Metadata = meta
-	return Request{Change: ChangeProperties}, nil
-}
-
-func copyOf(m map[string]string) map[string]string {
-	c := make(map[string]string, len(m)+1)
-	maps.Copy(c, m)
-	return c
-}
-
-// metaHeader is the prefix of metadata in HTTP.
-const metaHeader = len("x-amz-meta-")
-
-// metaSize is how many bytes of metadata travel, with room for those that objmount adds.
-func metaSize(meta map[string]string) int64 {
-	total := 0
-	for key, value := range meta {
-		total += metaHeader + len(key) + len(sent(value))
-	}
-	for key, length := range reservedKeys {
-		if _, there := meta[key]; !there && length > 0 {
-			total += metaHeader + len(key) + length
-		}
-	}
-	return int64(total)
-}
-
-// sent is a value of metadata as it travels: what is not plain text is an RFC 2047 word.
-func sent(value string) string {
-	if strings.TrimSpace(value) != value || strings.Contains(value, "=?") {
-		return "=?UTF-8?B?" + base64.StdEncoding.EncodeToString([]byte(value)) + "?="
-	}
-	return mime.BEncoding.Encode("UTF-8", value)
-}
-
-// noRoom says why metadata and tags do not fit; empty: they do, or they are no more than before.
-func noRoom(metaBefore, meta, tagsBefore, tags map[string]string, caps backend.Capabilities) string {
-	limit := caps.Limits.MaxMeta
-	if limit <= 0 {
-		limit = backend.S3Limits().MaxMeta
-	}
-	if size := metaSize(meta); size > limit && size > metaSize(metaBefore) {
-		return fmt.Sprintf("%d bytes of metadata, with what objmount keeps there; the store takes %d", size, limit)
-	}
-	return ""
+// metaText reports whether a value can be metadata of its own: text without control characters,
+// of which a tab makes the signature of a request wrong (tried on MinIO).
+func metaText(value string) bool {
+	return utf8.ValidString(value) && !strings.ContainsFunc(value, unicode.IsControl)
 }
 
 func otherValue(a Attribute, f *Facts) ([]byte, bool) {
@@ -163,30 +116,35 @@ func keptName(name string) bool {
 }
 
 func setOther(a Attribute, p *backend.Properties, value []byte, r Rules) (Request, error) {
-	meta := copyOf(p.Metadata)
-	setPieces(meta, a.key, value)
-	req, err := a.replaceMeta(p, meta, r)
+	before := p.Clone()
+	if p.Metadata == nil {
+		p.Metadata = map[string]string{}
+	}
+	setPieces(p.Metadata, a.key, value)
+	var req Request
+	if !maps.Equal(before.Metadata, p.Metadata) {
+		req.Change |= ChangeProperties
+	}
+	if r.Annotations == nil {
+		return req, nil
+	}
 	_, annotated := r.Annotations[encodeName(a.key)]
-	switch {
-	case err != nil && r.Annotations != nil && !r.Staged:
-		meta = copyOf(p.Metadata)
+	switch full := noRoom(&before, p, a.scope, r.Capabilities) != ""; {
+	case full && !r.Staged:
 		req = Request{Change: ChangeAnnotation, Annotation: encodeName(a.key), Value: slices.Clone(value)}
-		if deletePieces(meta, a.key) {
-			p.Metadata = meta
+		if deletePieces(p.Metadata, a.key); !maps.Equal(before.Metadata, p.Metadata) {
 			req.Change |= ChangeProperties
 		}
-		return req, nil
-	case err == nil && annotated:
+	case !full && annotated:
 		req.Change |= ChangeNoAnnotation
 		req.Annotation = encodeName(a.key)
 	}
-	return req, err
+	return req, nil
 }
 
 func removeOther(a Attribute, p *backend.Properties, r Rules) (Request, error) {
 	var req Request
-	if meta := copyOf(p.Metadata); deletePieces(meta, a.key) {
-		p.Metadata = meta
+	if deletePieces(p.Metadata, a.key) {
 		req.Change |= ChangeProperties
 	}
 	if _, annotated := r.Annotations[encodeName(a.key)]; annotated {

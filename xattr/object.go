@@ -12,23 +12,29 @@ import (
 
 // headerRows are the headers that clients set on objects.
 var headerRows = []row{
-	header("content-type", func(h *backend.Headers) *string { return &h.ContentType }, plain, func(f *Facts) bool { return f.Object.Headers.ContentType != f.GuessedType }),
-	header("cache-control", func(h *backend.Headers) *string { return &h.CacheControl }, plain, nil),
-	header("content-disposition", func(h *backend.Headers) *string { return &h.ContentDisposition }, plain, nil),
-	header("content-encoding", func(h *backend.Headers) *string { return &h.ContentEncoding }, plain, nil),
-	header("content-language", func(h *backend.Headers) *string { return &h.ContentLanguage }, plain, nil),
+	header("content-type", func(h *backend.Headers) *string { return &h.ContentType }, nil, func(f *Facts) bool { return f.Object.Headers.ContentType != f.GuessedType }),
+	header("cache-control", func(h *backend.Headers) *string { return &h.CacheControl }, nil, nil),
+	header("content-disposition", func(h *backend.Headers) *string { return &h.ContentDisposition }, nil, nil),
+	header("content-encoding", func(h *backend.Headers) *string { return &h.ContentEncoding }, nil, nil),
+	header("content-language", func(h *backend.Headers) *string { return &h.ContentLanguage }, nil, nil),
 	header("expires", func(h *backend.Headers) *string { return &h.Expires }, httpDate, nil),
 	header("website-redirect", func(h *backend.Headers) *string { return &h.WebsiteRedirect }, redirect, nil),
 }
 
-// header is the row of one header. check returns what is sent, or why not; notable, whether a
+// header is the row of one header. check (nil: any text) returns what is sent, or why not; notable, whether a
 // header that is there is worth listing (nil: always).
-func header(name string, field func(*backend.Headers) *string, check func(value string, r Rules) (sent, reason string), notable func(*Facts) bool) row {
-	set := func(a Attribute, p *backend.Properties, value []byte, r Rules) (Request, error) {
-		sent, reason := plain(string(value), r)
-		if reason == "" {
-			sent, reason = check(sent, r)
+func header(name string, field func(*backend.Headers) *string, check func(value string) (sent, reason string), notable func(*Facts) bool) row {
+	accept := func(value string) (sent, reason string) {
+		if sent, reason = plain(value); reason != "" || check == nil {
+			return sent, reason
 		}
+		return check(sent)
+	}
+	set := func(a Attribute, p *backend.Properties, value []byte, r Rules) (Request, error) {
+		if slices.Contains(habits[r.Capabilities.Vendor].drops, name) {
+			return Request{}, a.refuse(ErrUnsupported, "the store does not keep it")
+		}
+		sent, reason := accept(string(value))
 		if reason != "" {
 			return Request{}, a.refuse(ErrValue, reason)
 		}
@@ -41,10 +47,11 @@ func header(name string, field func(*backend.Headers) *string, check func(value 
 		return changeText(field(&p.Headers), ""), nil
 	}
 	return row{
-		name: name, scopes: inObject, needs: NeedObject,
+		name: name, scopes: inObject, needs: NeedObject, field: field,
 		value: text(func(f *Facts) string { return *field(&f.Object.Headers) }), set: set, remove: remove,
 		listed: func(f *Facts) bool {
-			return *field(&f.Object.Headers) != "" && (notable == nil || notable(f))
+			_, reason := accept(*field(&f.Object.Headers))
+			return reason == "" && (notable == nil || notable(f))
 		},
 	}
 }
@@ -58,13 +65,13 @@ func changeText(field *string, value string) Request {
 }
 
 // plain checks what every header must be.
-func plain(value string, _ Rules) (sent, reason string) {
+func plain(value string) (sent, reason string) {
 	switch {
 	case value == "":
 		return "", "empty; to remove the attribute, use setfattr -x"
 	case strings.TrimSpace(value) != value:
 		return "", "blanks at the ends get lost in HTTP headers"
-	case strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r > '~' }):
+	case !plainASCII(value):
 		return "", "HTTP headers are printable ASCII"
 	case len(value) > 2048:
 		return "", "more than 2,048 bytes"
@@ -75,7 +82,7 @@ func plain(value string, _ Rules) (sent, reason string) {
 // httpTime is the date of HTTP headers (RFC 9110, 5.6.7).
 const httpTime = "Mon, 02 Jan 2006 15:04:05 GMT"
 
-func httpDate(value string, _ Rules) (sent, reason string) {
+func httpDate(value string) (sent, reason string) {
 	if _, err := time.Parse(httpTime, value); err == nil {
 		return value, ""
 	}
@@ -86,7 +93,7 @@ func httpDate(value string, _ Rules) (sent, reason string) {
 	return at.UTC().Format(httpTime), ""
 }
 
-func redirect(value string, _ Rules) (sent, reason string) {
+func redirect(value string) (sent, reason string) {
 	for _, start := range []string{"/", "http://", "https://"} {
 		if strings.HasPrefix(value, start) {
 			return value, ""
@@ -120,14 +127,25 @@ func setClass(a Attribute, p *backend.Properties, value []byte, r Rules) (Reques
 	case string(value) == standard && p.StorageClass == "":
 		return Request{}, nil
 	}
-	return changeText(&p.StorageClass, string(value)), nil
+	if known := habits[r.Capabilities.Vendor].classes; known != nil && !slices.Contains(known, string(value)) {
+		return Request{}, a.refuse(ErrUnsupported, "the store has "+strings.Join(known, " and "))
+	}
+	return changeClass(p, string(value)), nil
 }
 
 func removeClass(a Attribute, p *backend.Properties, _ Rules) (Request, error) {
 	if p.StorageClass == "" || p.StorageClass == standard {
 		return Request{}, a.refuse(ErrAbsent, "")
 	}
-	return changeText(&p.StorageClass, ""), nil
+	return changeClass(p, ""), nil
+}
+
+func changeClass(p *backend.Properties, class string) Request {
+	req := changeText(&p.StorageClass, class)
+	if req.Change != 0 {
+		req.Change |= ChangeClass
+	}
+	return req
 }
 
 // encryptions are the algorithms, longer names first.

@@ -38,6 +38,7 @@ type row struct {
 	remove      removeFunc                     // nil: cannot be removed
 	listed      func(f *Facts) bool            // of a single name: worth copying; nil: never
 	keys        func(f *Facts) []string        // of a family: the KEYs worth copying; nil: none
+	field       func(*backend.Headers) *string // of a header
 	annotation  func(Attribute, *Facts) string // whose value is the attribute's
 }
 

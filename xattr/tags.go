@@ -42,12 +42,10 @@ func setTag(a Attribute, p *backend.Properties, value []byte, r Rules) (Request,
 	case !present && len(p.Tags) >= most:
 		return Request{}, a.refuse(ErrNoRoom, fmt.Sprintf("there are %d tags already", len(p.Tags)))
 	}
-	tags := copyOf(p.Tags)
-	tags[a.key] = string(value)
-	if reason := noRoom(p.Metadata, p.Metadata, p.Tags, tags, r.Capabilities); reason != "" && a.scope != Bucket {
-		return Request{}, a.refuse(ErrNoRoom, reason)
+	if p.Tags == nil {
+		p.Tags = map[string]string{}
 	}
-	p.Tags = tags
+	p.Tags[a.key] = string(value)
 	return a.tagRequest(), nil
 }
 
@@ -65,6 +63,15 @@ func (a Attribute) checkTag(value string, r Rules) error {
 	case !tagText(a.key) || !tagText(value):
 		return a.refuse(ErrValue, "tags have letters, digits, blanks and + - = . _ : / @ only")
 	}
+	habit := habits[r.Capabilities.Vendor]
+	switch {
+	case habit.asciiTags && !plainASCII(a.key+value):
+		return a.refuse(ErrUnsupported, "this store's tags are ASCII only")
+	case habit.encodedTags && len(percent(a.key)) > maxTagKey:
+		return a.refuse(ErrTooBig, "this store's keys of tags have at most 128 bytes in percent encoding")
+	case habit.encodedTags && len(percent(value)) > maxTagValue:
+		return a.refuse(ErrTooBig, "this store's values of tags have at most 256 bytes in percent encoding")
+	}
 	return nil
 }
 
@@ -79,7 +86,6 @@ func removeTag(a Attribute, p *backend.Properties, _ Rules) (Request, error) {
 	if _, present := p.Tags[a.key]; !present {
 		return Request{}, a.refuse(ErrAbsent, "")
 	}
-	p.Tags = copyOf(p.Tags)
 	delete(p.Tags, a.key)
 	return a.tagRequest(), nil
 }

@@ -151,6 +151,7 @@ type Change uint16
 // The kinds of change.
 const (
 	ChangeProperties       Change = 1 << iota // metadata, headers, class: a copy onto itself with the Properties
+	ChangeClass                               // with ChangeProperties: the class is another; stores refuse those they do not have
 	ChangeTags                                // PutTags with Properties.Tags
 	ChangeRetention                           // SetRetention with Properties.Lock.Retention
 	ChangeLegalHold                           // SetLegalHold with Properties.Lock.LegalHold
@@ -261,7 +262,7 @@ func (a Attribute) Set(p *backend.Properties, value []byte, r Rules) (Request, e
 	case len(value) > MaxValue:
 		return Request{}, a.refuse(ErrTooBig, "more than 64 KiB")
 	}
-	return a.row.set(a, p, value, r)
+	return a.change(p, r, func(next *backend.Properties) (Request, error) { return a.row.set(a, next, value, r) })
 }
 
 // Remove changes p so that the attribute is not there: ErrAbsent when it is not.
@@ -272,7 +273,23 @@ func (a Attribute) Remove(p *backend.Properties, r Rules) (Request, error) {
 	case !a.here():
 		return Request{}, a.refuse(ErrAbsent, "")
 	}
-	return a.row.remove(a, p, r)
+	return a.change(p, r, func(next *backend.Properties) (Request, error) { return a.row.remove(a, next, r) })
+}
+
+// change applies a change to a copy of p and takes it over if the store has room for it.
+func (a Attribute) change(p *backend.Properties, r Rules, apply func(*backend.Properties) (Request, error)) (Request, error) {
+	next := p.Clone()
+	req, err := apply(&next)
+	if err != nil {
+		return Request{}, err
+	}
+	if reason := noRoom(p, &next, a.scope, r.Capabilities); reason != "" {
+		return Request{}, a.refuse(ErrNoRoom, reason)
+	}
+	if req.Change != 0 {
+		*p = next
+	}
+	return req, nil
 }
 
 func (a Attribute) refuse(kind error, reason string) error {
