@@ -184,6 +184,7 @@ func refersElsewhere(s *staging.Snapshot) bool {
 // committed is write-back's word that a snapshot is in the store as obj. It runs on write-back's
 // goroutine, without locks, before anyone who waits is woken.
 func (f *FS) committed(file *staging.File, snap *staging.Snapshot, obj backend.Object) {
+	f.versions.changed(obj.ID())
 	n := f.staged.node(file)
 	if n == nil {
 		f.committedOrphan(file, snap, obj)

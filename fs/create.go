@@ -34,7 +34,7 @@ func (f *FS) makeStored(cancel <-chan struct{}, h *fuse.InHeader, name string, a
 	if parent == nil {
 		return fuse.Status(syscall.ESTALE)
 	}
-	if f.cfg.ReadOnly {
+	if f.cfg.ReadOnly || parent.view != noView {
 		return fuse.EROFS
 	}
 	r := f.request(cancel, h.Pid)

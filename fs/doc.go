@@ -19,7 +19,8 @@
 //	  node.mu                  two nodes: never at once
 //	    staging.File           (inside package staging)
 //	    tree.mu                names, parents, lookup counts
-//	    promises.mu, stagedNodes.mu, markerAnswers.mu, table.mu, moving.mu   leaves
+//	    promises.mu, stagedNodes.mu, markerAnswers.mu, table.mu, moving.mu,
+//	    versionLists.mu, keyVersions.mu   leaves
 //
 // But for these two, no lock is held across a request to the store, a wait for write-back, or a
 // notification of the kernel. Functions that need node.mu end in Locked.

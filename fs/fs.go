@@ -29,6 +29,7 @@ type FS struct {
 	promises promises
 	staged   stagedNodes
 	markers  markerAnswers
+	versions versionLists
 
 	passthrough atomic.Bool
 
@@ -57,6 +58,7 @@ func New(cfg Config) (*FS, error) {
 		tree: newTree(cfg.Bucket, cfg.Prefix), ctx: ctx, stop: stop, closing: make(chan struct{}),
 		notify: make(chan func(*fuse.Server), 1024),
 	}
+	f.cfg.Store = noticing{cfg.Store, &f.versions}
 	root := f.tree.root()
 	root.attr = f.dirAttr()
 	f.queue = cfg.NewQueue(Callbacks{BeforeStream: f.describe, OnCommit: f.committed, OnFail: f.failed})

@@ -34,6 +34,8 @@ type node struct {
 	id  uint64 // the kernel's node id; never reused while the mount lives
 	ino uint64 // st_ino
 	dir bool
+	// view says what it is in a view of versions. Immutable.
+	view viewKind
 
 	// Guarded by tree.mu.
 	parent   *node  // nil for the root

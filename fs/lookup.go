@@ -30,7 +30,7 @@ func (f *FS) Lookup(cancel <-chan struct{}, h *fuse.InHeader, name string, out *
 		f.entry(n, out)
 		return fuse.OK
 	}
-	if backend.IsKind(err, backend.KindNotExist) && f.cfg.NegativeTTL > 0 {
+	if backend.IsKind(err, backend.KindNotExist) && f.cfg.NegativeTTL > 0 && parent.view == noView {
 		out.NodeId = 0
 		out.SetEntryTimeout(f.cfg.NegativeTTL)
 		return fuse.OK
@@ -44,9 +44,19 @@ func notExist(p place) error {
 
 // lookup returns the node of a name. The kernel's reference is not counted.
 func (f *FS) lookup(ctx context.Context, parent *node, name string) (*node, error) {
-	if f.isBucketList(parent) {
+	switch {
+	case f.isBucketList(parent):
 		return f.lookupBucket(ctx, parent, name)
+	case parent.view != noView:
+		return f.lookupVersions(ctx, parent, name)
+	case name == versionsName, name == versionsOther:
+		return f.lookupView(ctx, parent, name)
 	}
+	return f.lookupName(ctx, parent, name)
+}
+
+// lookupName finds what the store, or this mount, has under a name.
+func (f *FS) lookupName(ctx context.Context, parent *node, name string) (*node, error) {
 	if n := f.local(parent, name); n != nil {
 		return n, nil
 	}
@@ -130,7 +140,7 @@ func (f *FS) resolve(ctx context.Context, parent *node, name string, kind names.
 
 // dirNode returns the node of a directory that exists, making one if need be.
 func (f *FS) dirNode(parent *node, name, suffix string) *node {
-	if n := f.tree.child(parent, name); n != nil && n.dir {
+	if n := f.tree.child(parent, name); n != nil && n.dir && n.view == noView {
 		return n
 	}
 	n := &node{dir: true, suffix: suffix, attr: f.dirAttr(), tagCount: -1, checked: time.Now()}

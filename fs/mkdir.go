@@ -17,7 +17,7 @@ func (f *FS) Mkdir(cancel <-chan struct{}, in *fuse.MkdirIn, name string, out *f
 	if parent == nil {
 		return fuse.Status(syscall.ESTALE)
 	}
-	if f.cfg.ReadOnly {
+	if f.cfg.ReadOnly || parent.view != noView {
 		return fuse.EROFS
 	}
 	r := f.request(cancel, in.Pid)
@@ -106,8 +106,11 @@ func (f *FS) Rmdir(cancel <-chan struct{}, h *fuse.InHeader, name string) fuse.S
 	if parent == nil {
 		return fuse.Status(syscall.ESTALE)
 	}
-	if f.cfg.ReadOnly {
+	switch {
+	case f.cfg.ReadOnly:
 		return fuse.EROFS
+	case parent.view != noView: // objmount ctl versions purge removes versions
+		return fuse.EPERM
 	}
 	r := f.request(cancel, h.Pid)
 	defer r.finish()
@@ -127,6 +130,8 @@ func (f *FS) Rmdir(cancel <-chan struct{}, h *fuse.InHeader, name string) fuse.S
 		return f.status("rmdir", err)
 	case !n.dir:
 		return fuse.ENOTDIR
+	case n.view != noView:
+		return fuse.EPERM
 	case f.isPart(n):
 		return fuse.Status(syscall.ENOTEMPTY)
 	case n.bucket != "":

@@ -40,7 +40,7 @@ func (t *tree) home(dir *node) *node {
 
 // isPartLocked tells whether a node is the directory of a part of a long name. tree.mu is held.
 func (n *node) isPartLocked() bool {
-	return n.dir && n.parent != nil && n.bucket == "" && !strings.HasSuffix(n.suffix, "/")
+	return n.dir && n.parent != nil && n.bucket == "" && (n.view == noView || n.view == viewPart) && !strings.HasSuffix(n.suffix, "/")
 }
 
 // fits tells whether a component is shown in the directory behind these pieces. What is short enough

@@ -23,7 +23,7 @@ func (f *FS) Open(cancel <-chan struct{}, in *fuse.OpenIn, out *fuse.OpenOut) fu
 	r := f.request(cancel, in.Pid)
 	defer r.finish()
 	writable := in.Flags&syscall.O_ACCMODE != syscall.O_RDONLY
-	if writable && f.cfg.ReadOnly {
+	if writable && (f.cfg.ReadOnly || n.view != noView) {
 		return fuse.EROFS
 	}
 	if err := f.revalidate(r, n, in.Flags&syscall.O_TRUNC == 0); err != nil {
@@ -124,7 +124,7 @@ func (f *FS) revalidate(ctx context.Context, n *node, bytesToo bool) error {
 	switch {
 	case lost:
 		return syscall.ESTALE
-	case staged || doomed || v == nil:
+	case staged || doomed || v == nil, n.view != noView: // a version of a view is pinned by its id
 		return nil
 	case f.cfg.Consistency == Immutable, f.cfg.Consistency == TTLOnly && recent:
 		return nil
@@ -215,7 +215,7 @@ func (f *FS) Create(cancel <-chan struct{}, in *fuse.CreateIn, name string, out 
 	if parent == nil {
 		return fuse.Status(syscall.ESTALE)
 	}
-	if f.cfg.ReadOnly {
+	if f.cfg.ReadOnly || parent.view != noView {
 		return fuse.EROFS
 	}
 	r := f.request(cancel, in.Pid)

@@ -32,6 +32,11 @@ type dirEntry struct {
 	entry metadata.Entry // zero for staged files and buckets
 	local *node          // a staged file, or a bucket
 	dir   bool
+
+	// In a view of versions.
+	view    viewKind
+	version *backend.Version // a version
+	newest  time.Time        // the newest version of a key
 }
 
 // dirHandle is one open directory: a stream of entries that can be read on from any cookie in the
@@ -53,6 +58,8 @@ type dirHandle struct {
 	rest    []dirEntry       // what is shown after the listing
 	pieces  []string         // the parts of a long name that lead here
 	shown   []string         // the parts shown that the next entries may belong to too
+
+	more func(context.Context) error // in a view of versions: adds entries, io.EOF after the last
 }
 
 // passed is what is left of an entry that was shown long ago.
@@ -108,6 +115,8 @@ func (f *FS) restartLocked(d *dirHandle) {
 	}
 	switch {
 	case f.isBucketList(d.node):
+	case d.node.view != noView:
+		d.more = f.readVersions(d)
 	case d.pieces != nil:
 		d.scan = f.scanPart(d.place.bucket, d.place.key)
 	default:
@@ -138,6 +147,14 @@ func (f *FS) entryLocked(ctx context.Context, d *dirHandle, index int) (*dirEntr
 
 // moreLocked adds the next entry: of the store, then the staged files that it does not have.
 func (f *FS) moreLocked(ctx context.Context, d *dirHandle) error {
+	if d.more != nil {
+		err := d.more(ctx)
+		d.ended = errors.Is(err, io.EOF)
+		if d.ended {
+			return nil
+		}
+		return err
+	}
 	if d.scan != nil {
 		e, err := d.scan.Next(ctx)
 		if err == nil {
@@ -316,15 +333,18 @@ func (f *FS) readDir(cancel <-chan struct{}, in *fuse.ReadIn, out *fuse.DirEntry
 	}
 }
 
-// keepingFor is keeping, but for the list of buckets.
+// keepingFor is keeping, but for the list of buckets and views of versions.
 func (f *FS) keepingFor(ctx context.Context, dir *node) (keepState, error) {
-	if f.isBucketList(dir) {
+	if f.isBucketList(dir) || dir.view != noView {
 		return keepState{known: true}, nil
 	}
 	return f.keeping(ctx, dir)
 }
 
 func (f *FS) entryIno(d *dirHandle, e *dirEntry) uint64 {
+	if d.node.view != noView {
+		return viewIno(d.node, e.name)
+	}
 	if n := f.tree.child(d.node, e.name); n != nil {
 		return n.ino
 	}
@@ -342,6 +362,9 @@ func (f *FS) entryIno(d *dirHandle, e *dirEntry) uint64 {
 func (f *FS) entryMode(d *dirHandle, e *dirEntry) uint32 {
 	if e.dir {
 		return syscall.S_IFDIR
+	}
+	if d.node.view != noView {
+		return syscall.S_IFREG
 	}
 	n := e.local
 	if n == nil {

@@ -21,7 +21,7 @@ func (f *FS) Rename(cancel <-chan struct{}, in *fuse.RenameIn, oldName, newName 
 		return fuse.Status(syscall.ESTALE)
 	}
 	switch {
-	case f.cfg.ReadOnly:
+	case f.cfg.ReadOnly, from.view != noView, to.view != noView:
 		return fuse.EROFS
 	case in.Flags&^renameNoReplace != 0:
 		return fuse.EINVAL
@@ -58,6 +58,9 @@ func (f *FS) rename(ctx context.Context, from *node, oldName string, m move) err
 	if err != nil {
 		return err
 	}
+	if n.view != noView {
+		return syscall.EROFS
+	}
 	if err := f.movable(n); err != nil {
 		return err
 	}
@@ -76,6 +79,8 @@ func (f *FS) rename(ctx context.Context, from *node, oldName string, m move) err
 		return err
 	case err != nil:
 		m.target = nil
+	case m.target.view != noView:
+		return syscall.EROFS
 	case m.target == n:
 		return nil
 	case m.noReplace:

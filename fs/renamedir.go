@@ -217,7 +217,7 @@ func (f *FS) followCopies(dir *node, d dirMove, copies []copied) {
 	f.tree.below(dir, func(n *node) {
 		n.mu.Lock()
 		defer n.mu.Unlock()
-		if n.dir || n.current == nil {
+		if n.dir || n.current == nil || n.view != noView {
 			return
 		}
 		if c, ok := moved(n.current.remote); ok {

@@ -16,7 +16,7 @@ func (f *FS) SetAttr(cancel <-chan struct{}, in *fuse.SetAttrIn, out *fuse.AttrO
 	if n == nil {
 		return fuse.Status(syscall.ESTALE)
 	}
-	if f.cfg.ReadOnly {
+	if f.cfg.ReadOnly || n.view != noView {
 		return fuse.EROFS
 	}
 	r := f.request(cancel, in.Pid)

@@ -48,8 +48,11 @@ func (f *FS) Unlink(cancel <-chan struct{}, h *fuse.InHeader, name string) fuse.
 	if parent == nil {
 		return fuse.Status(syscall.ESTALE)
 	}
-	if f.cfg.ReadOnly {
+	switch {
+	case f.cfg.ReadOnly:
 		return fuse.EROFS
+	case parent.view != noView: // objmount ctl versions purge removes versions
+		return fuse.EPERM
 	}
 	r := f.request(cancel, h.Pid)
 	defer r.finish()

@@ -17,6 +17,9 @@ func (f *FS) keepState(dir *node) keepState {
 // knownNode returns the node of an entry if its attributes need no request. Entries that need one are
 // noted: a lookup among them fetches those that follow too, many at once.
 func (f *FS) knownNode(d *dirHandle, e *dirEntry) *node {
+	if d.node.view != noView {
+		return f.knownView(d, e)
+	}
 	if e.local != nil && e.dir && f.cfg.Posix != PosixOff && !f.keepState(e.local).known { // a bucket
 		f.noteEntry(d, e)
 		return nil
@@ -73,6 +76,9 @@ const maxUnread = 10_000
 // follow are fetched with it.
 func (f *FS) noteEntry(d *dirHandle, e *dirEntry) {
 	n := d.node
+	if n.view != noView {
+		return
+	}
 	if f.isBucketList(n) && f.cfg.Posix != PosixOff && e.local != nil && !f.keepState(e.local).known {
 		n.mu.Lock()
 		n.unasked.note(e.name)
