@@ -24,7 +24,11 @@ func jsonFields(v any) []string {
 	var out []string
 	for f := range reflect.TypeOf(v).Fields() {
 		if f.Anonymous {
-			out = append(out, jsonFields(reflect.Zero(f.Type.Elem()).Interface())...)
+			embedded := f.Type
+			if embedded.Kind() == reflect.Pointer {
+				embedded = embedded.Elem()
+			}
+			out = append(out, jsonFields(reflect.Zero(embedded).Interface())...)
 			continue
 		}
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")

@@ -26,6 +26,8 @@ type Mount interface {
 	Flush(ctx context.Context, progress func(Progress)) error
 	// Unmount returns when the mount is detached; *Error with KindBusy when programs use it.
 	Unmount(ctx context.Context, o UnmountOptions) error
+	// Verbs does what is asked for by path.
+	Verbs() *Verbs
 }
 
 //go:embed openapi.json
@@ -135,12 +137,16 @@ func (s *Server) Close(ctx context.Context) error {
 
 // routes are what the server answers; openapi.json describes each.
 func (s *Server) routes() map[string]http.HandlerFunc {
-	return map[string]http.HandlerFunc{
+	all := map[string]http.HandlerFunc{
 		"GET /v1/status":       s.status,
 		"POST /v1/flush":       s.flush,
 		"POST /v1/unmount":     s.unmount,
 		"GET /v1/openapi.json": s.describe,
 	}
+	for name := range verbs {
+		all["POST /v1/"+name] = func(w http.ResponseWriter, r *http.Request) { s.verb(w, r, name) }
+	}
+	return all
 }
 
 func (s *Server) handler() http.Handler {
@@ -243,16 +249,6 @@ func (s *Server) flush(w http.ResponseWriter, r *http.Request) {
 func (s *Server) fail(w http.ResponseWriter, err error) {
 	e := wireError(err)
 	s.answer(w, httpStatus[e.Kind], line{Error: e})
-}
-
-func wireError(err error) *Error {
-	if e, ok := errors.AsType[*Error](err); ok {
-		return e
-	}
-	if errors.Is(err, context.DeadlineExceeded) {
-		return &Error{Kind: KindTimeout, Message: err.Error()}
-	}
-	return &Error{Kind: KindOther, Message: err.Error()}
 }
 
 func (s *Server) answer(w http.ResponseWriter, status int, v any) {

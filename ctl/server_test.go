@@ -4,11 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -29,6 +31,7 @@ type fakeMount struct {
 	mu      sync.Mutex
 	unmount []UnmountOptions
 	ended   chan error // what ended a held Flush
+	verbs   *Verbs
 }
 
 func (m *fakeMount) Status(context.Context) (Status, error) { return m.status, m.err }
@@ -51,6 +54,8 @@ func (m *fakeMount) Unmount(_ context.Context, o UnmountOptions) error {
 	m.unmount = append(m.unmount, o)
 	return m.err
 }
+
+func (m *fakeMount) Verbs() *Verbs { return m.verbs }
 
 func start(t *testing.T, m Mount) (*Server, *Client) {
 	t.Helper()
@@ -310,10 +315,23 @@ func TestDescriptionMatchesRoutes(t *testing.T) {
 	if diff := cmp.Diff(served, described); diff != "" {
 		t.Errorf("served and described differ:\n%s", diff)
 	}
-	for name, v := range map[string]any{
+	types := map[string]any{
 		"Status": Status{}, "Info": Info{}, "Pending": Pending{}, "Kept": Kept{}, "Staging": Staging{}, "Cache": Cache{},
-		"UnmountOptions": UnmountOptions{}, "FlushLine": line{}, "Error": Error{},
-	} {
+		"UnmountOptions": UnmountOptions{}, "FlushLine": line{}, "Error": Error{}, "Line": Line{}, "Step": Step{}, "Summary": Summary{},
+		"Version": Version{}, "Done": Done{},
+	}
+	for name, v := range verbs { // the schema of a request has the name of its type
+		request := v.request()
+		schema := reflect.TypeOf(request).Name()
+		types[schema] = request
+		want := fmt.Sprintf(`{"application/json":{"schema":{"$ref":"#/components/schemas/%s"}}}`, schema)
+		post, _ := doc.Paths["/v1/"+name]["post"].(map[string]any)
+		body, _ := post["requestBody"].(map[string]any)
+		if have, err := json.Marshal(body["content"]); err != nil || string(have) != want {
+			t.Errorf("%s takes %s, described as %s (%v)", name, want, have, err)
+		}
+	}
+	for name, v := range types {
 		var have []string
 		for property := range doc.Components.Schemas[name].Properties {
 			have = append(have, property)
@@ -327,8 +345,9 @@ func TestDescriptionMatchesRoutes(t *testing.T) {
 
 func TestEveryKindHasAStatus(t *testing.T) {
 	t.Parallel()
-	for _, k := range []Kind{KindOther, KindPermission, KindBusy, KindInvalid, KindGone, KindTimeout, KindFailed, KindConflict} {
-		if httpStatus[k] < 400 {
+	for _, k := range []Kind{KindOther, KindPermission, KindBusy, KindInvalid, KindGone, KindTimeout, KindFailed, KindConflict,
+		KindNotFound, KindNoBucket, KindUnsupported, KindLocked, KindCredentials, KindUnreachable, KindPartial} {
+		if httpStatus[k] < 207 {
 			t.Errorf("%s has HTTP status %d", k, httpStatus[k])
 		}
 		if !strings.Contains(string(openAPI), `"`+string(k)+`"`) {

@@ -40,33 +40,44 @@ func (o *options) check(flags *pflag.FlagSet, args []string) (*config, error) {
 	if o.partSize < size(backend.S3Limits().MinPart) || o.partSize > size(backend.S3Limits().MaxPart) {
 		return nil, usage("--part-size=%v is not possible; S3 takes parts from 5MiB to 5GiB", &o.partSize)
 	}
-	if o.noSignRequest && (o.credentialsFile != "" || flags.Changed("profile")) {
-		return nil, usage("--no-sign-request sends no credentials; leave out --profile and --credentials-file, or it")
-	}
-	if o.connectTimeout == 0 || o.firstByteTimeout == 0 || o.stallTimeout == 0 {
-		return nil, usage("--connect-timeout, --first-byte-timeout and --stall-timeout cannot be 0: a store that hangs would hang everything")
-	}
-	if err := checkProxy(o.proxy); err != nil {
+	if err := o.checkStore(flags); err != nil {
 		return nil, err
 	}
 	if c.places, err = o.resolvePlaces(); err != nil {
 		return nil, err
 	}
-	for _, name := range []*string{&o.caBundle, &o.logFile, &o.credentialsFile} {
-		if *name == "" {
-			continue
-		}
-		if *name, err = absolute(*name); err != nil {
+	if o.logFile != "" {
+		if o.logFile, err = absolute(o.logFile); err != nil {
 			return nil, err
 		}
-	}
-	if err := checkBundle(o.caBundle); err != nil {
-		return nil, err
 	}
 	c.stagingShare = !flags.Changed("staging-limit")
 	c.shownFileMode = shownMode(flags, "file-mode", o.fileMode, o.umask)
 	c.shownDirMode = shownMode(flags, "dir-mode", o.dirMode, o.umask)
 	return c, nil
+}
+
+// checkStore checks the flags that say where the store is, and makes their paths absolute.
+func (o *storeOptions) checkStore(flags *pflag.FlagSet) error {
+	if o.noSignRequest && (o.credentialsFile != "" || flags.Changed("profile")) {
+		return usage("--no-sign-request sends no credentials; leave out --profile and --credentials-file, or it")
+	}
+	if o.connectTimeout == 0 || o.firstByteTimeout == 0 || o.stallTimeout == 0 {
+		return usage("--connect-timeout, --first-byte-timeout and --stall-timeout cannot be 0: a store that hangs would hang everything")
+	}
+	if err := checkProxy(o.proxy); err != nil {
+		return err
+	}
+	for _, name := range []*string{&o.caBundle, &o.credentialsFile} {
+		if *name == "" {
+			continue
+		}
+		var err error
+		if *name, err = absolute(*name); err != nil {
+			return err
+		}
+	}
+	return checkBundle(o.caBundle)
 }
 
 func checkProxy(proxy string) error {

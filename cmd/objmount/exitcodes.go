@@ -21,6 +21,8 @@ const (
 	exitNoMount     exitCode = 9
 	exitBusy        exitCode = 10
 	exitLocal       exitCode = 11
+	exitPartial     exitCode = 12
+	exitUnsupported exitCode = 13
 	exitInterrupted exitCode = 130
 )
 
@@ -41,6 +43,8 @@ var exitMeanings = []struct {
 	{exitNoMount, "the path is no mount of objmount"},
 	{exitBusy, "programs use the mount"},
 	{exitLocal, "the local disk's part (state, cache, log, socket) cannot be used"},
+	{exitPartial, "a part could not be done; each is reported"},
+	{exitUnsupported, "the store cannot do this"},
 	{exitInterrupted, "interrupted; what was mounted stays mounted"},
 }
 

@@ -57,18 +57,8 @@ func (p *parts) close(ctx context.Context) error {
 // credentials, bucket, and the right to list.
 func (p *parts) openStore(ctx context.Context) error {
 	c := p.cfg
-	conf := s3.Config{
-		Endpoint: c.endpoint, Region: c.region, Profile: c.profile, Anonymous: c.noSignRequest,
-		CABundle: c.caBundle, Proxy: c.proxy, MaxAttempts: c.maxAttempts.n, MaxConns: c.maxConnections.n,
-		ConnectTimeout: time.Duration(c.connectTimeout), FirstByteTimeout: time.Duration(c.firstByteTimeout), StallTimeout: time.Duration(c.stallTimeout),
-		Log: p.log,
-	}
-	if c.pathStyle.value != "auto" {
-		style := c.pathStyle.value == "true"
-		conf.PathStyle = &style
-	}
 	var err error
-	if p.store, err = s3.Open(ctx, conf); err != nil {
+	if p.store, err = s3.Open(ctx, c.s3Config(p.log)); err != nil {
 		return explainOpen(err)
 	}
 	p.closeLater(func(context.Context) error { return p.store.Close() })

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/objmount/objmount/backend"
+	"github.com/objmount/objmount/backend/s3"
+	"github.com/objmount/objmount/ctl"
+	"github.com/objmount/objmount/fs"
+)
+
+// s3Config are the flags of the store in the words of package s3.
+func (o *storeOptions) s3Config(log *slog.Logger) s3.Config {
+	conf := s3.Config{
+		Endpoint: o.endpoint, Region: o.region, Profile: o.profile, Anonymous: o.noSignRequest,
+		CABundle: o.caBundle, Proxy: o.proxy, MaxAttempts: o.maxAttempts.n, MaxConns: o.maxConnections.n,
+		ConnectTimeout: time.Duration(o.connectTimeout), FirstByteTimeout: time.Duration(o.firstByteTimeout), StallTimeout: time.Duration(o.stallTimeout),
+		Log: log,
+	}
+	if o.pathStyle.value != "auto" {
+		style := o.pathStyle.value == "true"
+		conf.PathStyle = &style
+	}
+	return conf
+}
+
+// Verbs acts on the store of the mount with the mount's credentials. A request that fails is not waited for
+// as the calls of programs are: who asks can ask again.
+func (c *control) Verbs() *ctl.Verbs {
+	return &ctl.Verbs{
+		Store: c.p.store, Tree: mountTree{c.p.fs}, Endpoint: c.p.endpoint, ReadOnly: c.p.cfg.readOnly, Now: time.Now,
+		Capabilities: func(ctx context.Context, bucket string) (backend.Capabilities, error) {
+			return c.p.capabilities.ask(ctx, bucket), ctx.Err()
+		},
+	}
+}
+
+// mountTree is the inode layer as the verbs see it.
+type mountTree struct{ fs *fs.FS }
+
+func (t mountTree) Locate(ctx context.Context, path string) (ctl.Place, error) {
+	l, err := t.fs.Locate(ctx, path)
+	p := ctl.Place{Bucket: l.Bucket, Key: l.Key}
+	switch {
+	case l.Dir:
+		p.Kind = ctl.Directory
+	case l.Exists:
+		p.Kind = ctl.File
+	}
+	return p, err
+}
+
+func located(p ctl.Place) fs.Located {
+	return fs.Located{Bucket: p.Bucket, Key: p.Key, Dir: p.Kind == ctl.Directory, Exists: p.Kind != ctl.Unknown}
+}
+
+func (t mountTree) Unsent(p ctl.Place) int { return t.fs.Unsent(located(p)) }
+
+func (t mountTree) Settle(ctx context.Context, p ctl.Place) error {
+	return t.fs.Settle(ctx, located(p))
+}
+
+func (t mountTree) Changed(bucket, key string) { t.fs.Changed(bucket, key) }

@@ -1,0 +1,161 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"golang.org/x/sys/unix"
+
+	"github.com/objmount/objmount/ctl"
+)
+
+const ctlLong = `Work on what a mount shows beyond what files can express: old versions, retention, tags of a
+version, queries.
+
+PATH is a file or directory in a mount (also one that was deleted): the mount's process does the
+work. s3://BUCKET/KEY works without a mount, with your own credentials and the flags of the store.`
+
+func newCtlCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "ctl", Short: "work on versions, retention, tags and the like, by path", Long: ctlLong,
+		Example: `  objmount ctl versions list /mnt/report.txt
+  objmount ctl versions restore --at "3 days ago" /mnt/report.txt
+  objmount ctl versions undelete s3://my-bucket/report.txt`,
+		Args: noVerb, RunE: func(*cobra.Command, []string) error { return nil },
+	}
+	cmd.AddCommand(newVersionsCommand())
+	return cmd
+}
+
+// noVerb is for commands that only have others below them.
+func noVerb(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return usage("say what to do; %s --help lists it", cmd.CommandPath())
+	}
+	return usage("there is no %q in %s; %s --help lists what there is", args[0], cmd.CommandPath(), cmd.CommandPath())
+}
+
+// nounCommand groups the verbs of one noun.
+func nounCommand(noun, short, long, example string, verbs ...*cobra.Command) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: noun, Short: short, Long: long, Example: example,
+		Args: noVerb, RunE: func(*cobra.Command, []string) error { return nil },
+	}
+	cmd.AddCommand(verbs...)
+	return cmd
+}
+
+// ctlCommand is what all verbs have: how they are called, shown and answered.
+type ctlCommand struct {
+	use, short, long, example string
+	flags                     func(f *pflag.FlagSet)
+	args                      cobra.PositionalArgs // nil: one PATH or more
+	// do works on one target; of args it gets all but the path.
+	do func(ctx context.Context, s *ctlSession, t ctlTarget, args []string) error
+	// onePath: the arguments after the first are no paths.
+	onePath bool
+}
+
+func (v ctlCommand) command() *cobra.Command {
+	s := &ctlSession{options: newOptions(), out: os.Stdout, err: os.Stderr}
+	own := single(func(f *pflag.FlagSet) {
+		if v.flags != nil {
+			v.flags(f)
+		}
+		f.BoolVar(&s.json, "json", false, "answer in JSON, one document a line")
+	})
+	store := pflag.NewFlagSet("Store, for s3://BUCKET/KEY", pflag.ContinueOnError)
+	store.SortFlags = false
+	s.options.storeFlags(store)
+	groups := append(own, flagGroup{"Store, for s3://BUCKET/KEY", store})
+	if v.args == nil {
+		v.args = somePaths
+	}
+	cmd := &cobra.Command{
+		Use: v.use, Short: v.short, Long: v.long, Example: v.example, Args: v.args,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
+			defer stop()
+			s.flags, s.out = cmd.Flags(), cmd.OutOrStdout()
+			defer s.close()
+			s.infos = ctl.List(ctx, runtimeDirs()...)
+			if v.onePath {
+				return s.on(ctx, args[0], args[1:], v.do)
+			}
+			return s.onAll(ctx, args, v.do)
+		},
+	}
+	for _, g := range groups {
+		cmd.Flags().AddFlagSet(g.flags)
+	}
+	setHelp(cmd, groups, "Exit codes:\n"+exitHelp())
+	return cmd
+}
+
+func somePaths(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return usage("PATH is missing; usage: %s", cmd.UseLine())
+	}
+	return nil
+}
+
+type ctlDo func(ctx context.Context, s *ctlSession, t ctlTarget, args []string) error
+
+// onAll works on one path after the other. What fails does not stop the rest; the last failure is returned, the
+// others are shown before.
+func (s *ctlSession) onAll(ctx context.Context, paths []string, do ctlDo) error {
+	var last error
+	for _, path := range paths {
+		err := s.on(ctx, path, nil, do)
+		if err == nil {
+			continue
+		}
+		if last != nil {
+			fmt.Fprintf(s.err, "objmount: %v\n", last)
+		}
+		if last = err; ctx.Err() != nil {
+			break
+		}
+	}
+	return last
+}
+
+func (s *ctlSession) on(ctx context.Context, path string, args []string, do ctlDo) error {
+	t, err := findTarget(s.infos, path)
+	if err == nil {
+		err = do(ctx, s, t, args)
+	}
+	s.bar.finish()
+	if err == nil {
+		return nil
+	}
+	if ctx.Err() != nil {
+		return fail(exitInterrupted, "interrupted; what was done stays done")
+	}
+	return s.explain(t, err)
+}
+
+// ctlExits are the exit codes of failures that verbs tell.
+var ctlExits = map[ctl.Kind]exitCode{
+	ctl.KindBusy: exitBusy, ctl.KindPermission: exitCredentials, ctl.KindCredentials: exitCredentials, ctl.KindLocked: exitCredentials,
+	ctl.KindInvalid: exitUsage, ctl.KindNoBucket: exitNoBucket, ctl.KindUnreachable: exitUnreachable,
+	ctl.KindPartial: exitPartial, ctl.KindUnsupported: exitUnsupported,
+}
+
+// explain gives a verb's failure its exit code, and says on which path.
+func (s *ctlSession) explain(t ctlTarget, err error) error {
+	e, ok := errors.AsType[*ctl.Error](err)
+	if !ok {
+		return err
+	}
+	code, ok := ctlExits[e.Kind]
+	if !ok {
+		code = exitFailed
+	}
+	return fail(code, "%s: %s", t.path, e.Message)
+}

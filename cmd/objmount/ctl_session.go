@@ -1,0 +1,143 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/objmount/objmount/ctl"
+)
+
+// ctlSession is one run of a verb of ctl.
+type ctlSession struct {
+	options *options
+	flags   *pflag.FlagSet
+	json    bool
+	out     io.Writer
+	err     io.Writer
+	infos   []ctl.Info
+	bare    *bareStore
+	clients map[string]*ctl.Client // by socket
+	bar     *counter
+}
+
+func (s *ctlSession) close() {
+	for _, c := range s.clients {
+		c.Close()
+	}
+	if s.bare != nil {
+		_ = s.bare.Close() // only idle connections
+	}
+}
+
+// runner returns who does the work for a target.
+func (s *ctlSession) runner(ctx context.Context, t ctlTarget) (runner, error) {
+	if t.bare {
+		if s.bare == nil {
+			var err error
+			if s.bare, err = openBare(ctx, s.options, s.flags); err != nil {
+				return nil, err
+			}
+		}
+		return s.bare.verbs, nil
+	}
+	if s.clients == nil {
+		s.clients = map[string]*ctl.Client{}
+	}
+	c := s.clients[t.info.Socket]
+	if c == nil {
+		c = ctl.NewClient(t.info)
+		s.clients[t.info.Socket] = c
+	}
+	return c, nil
+}
+
+// target is the part of a request that names the path.
+func (t ctlTarget) target(dry bool) ctl.Target {
+	return ctl.Target{Path: ctl.Text(t.rest), Directory: t.dir, DryRun: dry}
+}
+
+// run does a verb. each gets the lines that are its own: items, rows and the result. Notes and progress
+// are shown here, and with --json so are items and result.
+func (s *ctlSession) run(ctx context.Context, t ctlTarget, verb string, request any, each func(ctl.Line) error) error {
+	r, err := s.runner(ctx, t)
+	if err != nil {
+		return err
+	}
+	if s.bar == nil {
+		s.bar = newCounter()
+	}
+	return r.Run(ctx, verb, request, func(l ctl.Line) error {
+		switch {
+		case l.Note != "":
+			s.bar.note(fmt.Sprintf("objmount: %s: %s", t.path, l.Note))
+			return nil
+		case l.Progress != nil:
+			s.bar.update(*l.Progress)
+			return nil
+		case s.json && l.Item != nil:
+			return s.line(l.Item)
+		case s.json && l.Result != nil:
+			return s.line(map[string]json.RawMessage{"result": l.Result})
+		case l.Item == nil && l.Result == nil && l.Rows == "":
+			return nil
+		}
+		s.bar.finish()
+		return each(l)
+	})
+}
+
+// line writes one line of JSON.
+func (s *ctlSession) line(v any) error {
+	s.bar.finish()
+	text, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(s.out, "%s\n", text)
+	return err
+}
+
+// decoded calls do with the item of a line, and none with another line.
+func decoded[T any](l ctl.Line, do func(T) error) error {
+	if l.Item == nil {
+		return nil
+	}
+	var v T
+	if err := json.Unmarshal(l.Item, &v); err != nil {
+		return fmt.Errorf("the mount's process is of another version of objmount: %w", err)
+	}
+	return do(v)
+}
+
+// summaryOf returns the result of a line, false when it has none.
+func summaryOf(l ctl.Line) (ctl.Summary, bool, error) {
+	var sum ctl.Summary
+	if l.Result == nil {
+		return sum, false, nil
+	}
+	err := json.Unmarshal(l.Result, &sum)
+	return sum, true, err
+}
+
+// printable shows a key on one line whatever bytes it has.
+func printable(text ctl.Text) string {
+	for _, c := range []byte(text) {
+		if c < ' ' || c == 0x7f {
+			return fmt.Sprintf("%q", string(text))
+		}
+	}
+	return string(text)
+}
+
+// timeText shows a time with what precision it has.
+func timeText(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return t.UTC().Format("2006-01-02T15:04:05.999Z")
+}

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/objmount/objmount/backend"
+	"github.com/objmount/objmount/backend/s3"
+	"github.com/objmount/objmount/ctl"
+)
+
+// bareStore is a store without a mount, with the credentials of who runs the command.
+type bareStore struct {
+	*s3.Store
+	verbs *ctl.Verbs
+}
+
+// openBare connects; no request is made yet.
+func openBare(ctx context.Context, o *options, flags *pflag.FlagSet) (*bareStore, error) {
+	if err := o.checkStore(flags); err != nil {
+		return nil, err
+	}
+	if err := setCredentials(&config{options: o}); err != nil {
+		return nil, err
+	}
+	store, err := s3.Open(ctx, o.s3Config(slog.New(slog.DiscardHandler)))
+	if err != nil {
+		return nil, explainOpen(err)
+	}
+	b := &bareStore{Store: store}
+	b.verbs = &ctl.Verbs{
+		Store: store, Tree: bareTree{store}, Endpoint: store.Endpoint(), Now: time.Now,
+		Capabilities: func(ctx context.Context, bucket string) (backend.Capabilities, error) {
+			return store.Capabilities(ctx, bucket, "", false)
+		},
+	}
+	return b, nil
+}
+
+// bareTree is the plain order of keys: a path is BUCKET/KEY, and every key is a name as it is.
+type bareTree struct {
+	store interface {
+		backend.Reader
+		backend.Lister
+	}
+}
+
+// Locate asks for the object first: a key without a slash at its end is one, as in every S3 client.
+func (t bareTree) Locate(ctx context.Context, path string) (ctl.Place, error) {
+	bucket, key, _ := strings.Cut(path, "/")
+	p := ctl.Place{Bucket: bucket, Key: key}
+	if key == "" || strings.HasSuffix(key, "/") {
+		p.Kind = ctl.Directory
+		return p, nil
+	}
+	_, err := t.store.Head(ctx, backend.ObjectID{Bucket: bucket, Key: key}, backend.GetOptions{})
+	if err == nil {
+		p.Kind = ctl.File
+		return p, nil
+	}
+	if k := backend.KindOf(err); k != backend.KindNotExist && k != backend.KindNoBucket {
+		return p, err
+	}
+	page, err := t.store.List(ctx, backend.ListInput{Bucket: bucket, Prefix: key + "/", MaxKeys: 1})
+	if err == nil && len(page.Objects) > 0 {
+		p.Key, p.Kind = key+"/", ctl.Directory
+	}
+	return p, err
+}
+
+func (bareTree) Unsent(ctl.Place) int                    { return 0 }
+func (bareTree) Settle(context.Context, ctl.Place) error { return nil }
+func (bareTree) Changed(string, string)                  {}

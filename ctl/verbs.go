@@ -1,0 +1,301 @@
+package ctl
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/objmount/objmount/backend"
+)
+
+// Store is what the verbs need of a store.
+type Store interface {
+	backend.Reader
+	backend.Lister
+	backend.Writer
+	backend.Multipart
+	backend.Tagger
+	backend.Locker
+	backend.Versioner
+	backend.Selector
+	// BucketVersioning, BucketTags and PutBucketTags are of backend.BucketProperties.
+	BucketVersioning(ctx context.Context, bucket string) (string, error)
+	BucketTags(ctx context.Context, bucket string) (map[string]string, error)
+	PutBucketTags(ctx context.Context, bucket string, tags map[string]string) error
+}
+
+// PlaceKind says what a path is.
+type PlaceKind uint8
+
+// The kinds of places.
+const (
+	Unknown   PlaceKind = iota // nothing is there now: it may be a deleted file or directory
+	File                       // one object
+	Directory                  // a prefix
+)
+
+// Place is where a path lies in the store.
+type Place struct {
+	Bucket string // empty: the list of buckets
+	Key    string // of a Directory its prefix: "" or, as a rule, ending in "/"
+	Kind   PlaceKind
+}
+
+// String returns the place as s3://bucket/key.
+func (p Place) String() string { return "s3://" + p.Bucket + "/" + p.Key }
+
+func (p Place) id() backend.ObjectID { return backend.ObjectID{Bucket: p.Bucket, Key: p.Key} }
+
+// holds tells whether a key belongs to the place.
+func (p Place) holds(key string) bool {
+	if p.Kind == Directory {
+		return strings.HasPrefix(key, p.Key)
+	}
+	return key == p.Key
+}
+
+// Tree is how the verbs see the tree of files that a store's objects are shown in. Methods are called
+// from several goroutines at once.
+type Tree interface {
+	// Locate returns what a path, relative to the root of the tree, stands for. It makes few requests,
+	// and none for names above the last.
+	Locate(ctx context.Context, path string) (Place, error)
+	// Unsent counts the files below a place whose content or removal is not in the store yet.
+	Unsent(p Place) int
+	// Settle stores what programs have finished below a place, and waits for it.
+	Settle(ctx context.Context, p Place) error
+	// Changed says that an object is another one in the store now, or has other properties.
+	Changed(bucket, key string)
+}
+
+// Verbs does what is asked for by path. It works in the process of a mount as well as in a command
+// of its own. It is safe for concurrent use.
+type Verbs struct {
+	Store Store
+	Tree  Tree
+	// Capabilities of a bucket.
+	Capabilities func(ctx context.Context, bucket string) (backend.Capabilities, error)
+	Endpoint     string // of the store, for messages
+	ReadOnly     bool   // changes are refused
+	Now          func() time.Time
+}
+
+// Target is the part that every request has.
+type Target struct {
+	Path      Text `json:"path"`                // below the mountpoint, names as the mount shows them
+	Directory bool `json:"directory,omitempty"` // it is, or was, a directory; only of use when it is gone
+	DryRun    bool `json:"dry_run,omitempty"`   // say what would be done
+}
+
+func (t Target) target() Target { return t }
+
+// Line is one line of an answer. The last one has Error when something failed.
+type Line struct {
+	Item     json.RawMessage `json:"item,omitempty"`     // one thing found or done; its type is the verb's
+	Rows     Text            `json:"rows,omitempty"`     // of select: a piece of the result
+	Note     string          `json:"note,omitempty"`     // for people: what they should know besides
+	Progress *Step           `json:"progress,omitempty"` // how far it is; also sent to show that work goes on
+	Result   json.RawMessage `json:"result,omitempty"`   // the sum of it all
+	Error    *Error          `json:"error,omitempty"`
+}
+
+// Step is how far a verb is.
+type Step struct {
+	Done  int64 `json:"done"`            // things done
+	Total int64 `json:"total,omitempty"` // of how many; 0: not known
+	Bytes int64 `json:"bytes,omitempty"` // how many bytes that was
+}
+
+// Summary is the result of verbs that do many things.
+type Summary struct {
+	Done   int64 `json:"done"`             // or, with DryRun, what would be done
+	Bytes  int64 `json:"bytes"`            // of the versions concerned
+	Failed int64 `json:"failed,omitempty"` // each has an item with an error
+	DryRun bool  `json:"dry_run,omitempty"`
+}
+
+type request interface{ target() Target }
+
+// verb is one row of the table of verbs.
+type verb struct {
+	changes bool // the store
+	request func() any
+	run     func(ctx context.Context, c *call, body []byte) error
+}
+
+// verbOf makes a row: do gets the place, which is no Unknown one.
+func verbOf[R request](changes bool, do func(ctx context.Context, c *call, p Place, r R) error) verb {
+	return verb{changes, func() any { return *new(R) }, func(ctx context.Context, c *call, body []byte) error {
+		var r R
+		if err := decodeStrictly(body, &r); err != nil {
+			return &Error{Kind: KindInvalid, Message: "the request is not understood: " + err.Error()}
+		}
+		t := r.target()
+		if changes && c.ReadOnly && !t.DryRun {
+			return &Error{Kind: KindPermission, Message: "it is mounted read-only"}
+		}
+		p, err := c.place(ctx, t)
+		if err != nil {
+			return err
+		}
+		if changes && !t.DryRun {
+			if err := c.Tree.Settle(ctx, p); err != nil {
+				return err
+			}
+		}
+		if n := c.Tree.Unsent(p); n > 0 {
+			if err := c.note(fmt.Sprintf("%s not in the store yet; what the store has is meant", things(int64(n), "file is", "files are"))); err != nil {
+				return err
+			}
+		}
+		return do(ctx, c, p, r)
+	}}
+}
+
+// verbs are all that can be asked for, by "noun/verb".
+var verbs = map[string]verb{
+	"versions/list":     verbOf(false, listVersions),
+	"versions/restore":  verbOf(true, restore),
+	"versions/undelete": verbOf(true, undelete),
+	"versions/purge":    verbOf(true, purge),
+}
+
+// Names returns the names of the verbs: "versions/list" and so on.
+func Names() []string {
+	var all []string
+	for name := range verbs {
+		all = append(all, name)
+	}
+	slices.Sort(all)
+	return all
+}
+
+// Run does a verb. request is its struct, or JSON of it. each gets the lines of the answer, one at a time;
+// its error ends the work. What failed is the error returned, with an *Error in its chain.
+func (v *Verbs) Run(ctx context.Context, name string, request any, each func(Line) error) error {
+	row, ok := verbs[name]
+	if !ok {
+		return &Error{Kind: KindInvalid, Message: fmt.Sprintf("there is no verb %q", name)}
+	}
+	body, err := json.Marshal(request)
+	if err != nil {
+		return err
+	}
+	c := &call{Verbs: v, each: each}
+	if err := row.run(ctx, c, body); err != nil {
+		return wireError(err)
+	}
+	return nil
+}
+
+// decodeStrictly refuses unknown fields and anything after the value.
+func decodeStrictly(body []byte, v any) error {
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.DisallowUnknownFields()
+	if err := d.Decode(v); err != nil {
+		return err
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("more than one JSON value")
+	}
+	return nil
+}
+
+// call is one run of a verb.
+type call struct {
+	*Verbs
+	mu   sync.Mutex // one line at a time
+	each func(Line) error
+}
+
+func (c *call) send(l Line) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.each(l)
+}
+
+func (c *call) item(v any) error {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	return c.send(Line{Item: text})
+}
+
+func (c *call) result(v any) error {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	return c.send(Line{Result: text})
+}
+
+func (c *call) note(text string) error { return c.send(Line{Note: text}) }
+
+func (c *call) progress(s Step) error { return c.send(Line{Progress: &s}) }
+
+// place locates a target. What is not there now is looked for among the versions.
+func (c *call) place(ctx context.Context, t Target) (Place, error) {
+	p, err := c.Tree.Locate(ctx, string(t.Path))
+	if err != nil {
+		return p, err
+	}
+	if p.Bucket == "" {
+		return p, &Error{Kind: KindInvalid, Message: "this is the list of buckets; name a bucket or what is in one"}
+	}
+	if p.Kind != Unknown {
+		return p, nil
+	}
+	dir := Place{p.Bucket, strings.TrimSuffix(p.Key, "/") + "/", Directory}
+	if t.Directory || strings.HasSuffix(p.Key, "/") {
+		return dir, nil
+	}
+	file := Place{p.Bucket, p.Key, File}
+	for _, try := range []Place{file, dir} {
+		page, err := c.Store.ListVersions(ctx, backend.ListVersionsInput{Bucket: p.Bucket, Prefix: try.Key, MaxKeys: 1})
+		if backend.IsKind(err, backend.KindUnsupported) {
+			return file, nil // the verb will say what is missing
+		}
+		if err != nil {
+			return p, err
+		}
+		if len(page.Versions) > 0 && try.holds(page.Versions[0].Key) {
+			return try, nil
+		}
+	}
+	return p, &Error{Kind: KindNotFound, Message: fmt.Sprintf("nothing is or was at %s, as far as the store has kept it", p)}
+}
+
+// one refuses directories.
+func (p Place) one() error {
+	if p.Kind == Directory {
+		return &Error{Kind: KindInvalid, Message: p.String() + " is a directory; name a file"}
+	}
+	return nil
+}
+
+// tree refuses directories unless all below is meant.
+func (p Place) tree(recursive bool) error {
+	if p.Kind == Directory && !recursive {
+		return &Error{Kind: KindInvalid, Message: p.String() + " is a directory; use --recursive for all that is below it"}
+	}
+	return nil
+}
+
+// things is a number with its noun.
+func things(n int64, one, more string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, more)
+}
+
+// Dry tells whether nothing shall be changed.
+func (t Target) Dry() bool { return t.DryRun }

@@ -1,0 +1,184 @@
+package fs
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/hanwen/go-fuse/v2/fuse"
+
+	"github.com/objmount/objmount/backend"
+	"github.com/objmount/objmount/cache/staging"
+	"github.com/objmount/objmount/fs/names"
+)
+
+// Located is what a path of the mount stands for in the store.
+type Located struct {
+	Bucket string // empty: the list of buckets
+	Key    string // of a directory its prefix: "", ending in "/", or the part of a long name
+	Dir    bool
+	Exists bool // here, in the store or staged; false: Dir is not known
+}
+
+func (l Located) holds(at place) bool {
+	if l.Dir {
+		return at.bucket == l.Bucket && strings.HasPrefix(at.key, l.Key)
+	}
+	return at.bucket == l.Bucket && at.key == l.Key
+}
+
+// Locate translates a path below the mountpoint; what does not exist has a place as well. Names above the last
+// are only translated, the last is asked for afresh. A path that leads through a file is KindNotExist.
+func (f *FS) Locate(ctx context.Context, path string) (Located, error) {
+	parts := strings.FieldsFunc(path, func(c rune) bool { return c == '/' })
+	at := place{f.cfg.Bucket, f.cfg.Prefix}
+	if f.cfg.Bucket == "" && len(parts) > 0 {
+		at.bucket, parts = parts[0], parts[1:]
+	}
+	if len(parts) == 0 {
+		return Located{Bucket: at.bucket, Key: at.key, Dir: true, Exists: true}, nil
+	}
+	for i, name := range parts {
+		component, kind := names.Decode(name)
+		last := i == len(parts)-1
+		switch {
+		case name == "." || name == "..", kind == names.File && !last:
+			return Located{}, notExist(at)
+		case kind == names.Part:
+			at.key += component
+		case kind == names.File:
+			return Located{Bucket: at.bucket, Key: at.key + component, Exists: true}, nil
+		case !last:
+			at.key += component + "/"
+		default:
+			return f.locateLast(ctx, at, component)
+		}
+	}
+	return Located{Bucket: at.bucket, Key: at.key, Dir: true, Exists: true}, nil
+}
+
+func (f *FS) locateLast(ctx context.Context, at place, component string) (Located, error) {
+	file := Located{Bucket: at.bucket, Key: at.key + component}
+	dir := Located{Bucket: at.bucket, Key: file.Key + "/", Dir: true, Exists: true}
+	e, err := f.cfg.Metadata.Refresh(ctx, at.bucket, at.key, component)
+	switch {
+	case err != nil && !backend.IsKind(err, backend.KindNotExist):
+		return file, err
+	case err == nil && e.Dir, err != nil && len(f.unsent(dir)) > 0:
+		return dir, nil
+	}
+	file.Exists = err == nil || len(f.unsent(file)) > 0
+	return file, nil
+}
+
+// unsent returns the nodes at a place whose content is not in the store yet.
+func (f *FS) unsent(l Located) []*node {
+	var found []*node
+	for _, n := range f.staged.all() {
+		n.mu.RLock()
+		waits := n.staged != nil && !n.doomed && (n.written || changed(n.staged) || n.staged.State() != staging.StateCommitted)
+		n.mu.RUnlock()
+		if waits && l.holds(f.tree.locate(n)) {
+			found = append(found, n)
+		}
+	}
+	return found
+}
+
+// Unsent counts the files at a place, or below it, whose content or removal is not in the store yet.
+func (f *FS) Unsent(l Located) int {
+	count := len(f.unsent(l))
+	f.promises.mu.Lock()
+	defer f.promises.mu.Unlock()
+	for id := range f.promises.byKey {
+		if l.holds(place{id.Bucket, id.Key}) {
+			count++
+		}
+	}
+	return count
+}
+
+// Settle stores what no program writes any more at a place or below it, and waits for it.
+func (f *FS) Settle(ctx context.Context, l Located) error {
+	for _, n := range f.unsent(l) {
+		n.mu.RLock()
+		written := n.writers > 0
+		n.mu.RUnlock()
+		if written {
+			continue
+		}
+		if err := f.commit(ctx, n, commitOptions{wait: true}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Changed forgets what is known of an object that was changed behind the inode layer's back, and makes the
+// kernel ask again. Programs that have the file open keep the version that they opened; content that is staged
+// for it stays.
+func (f *FS) Changed(bucket, key string) {
+	f.cfg.Metadata.Removed(bucket, key) // attributes, too
+	for prefix := prefixOf(key); ; prefix = prefixOf(strings.TrimSuffix(prefix, "/")) {
+		f.cfg.Metadata.Invalidate(bucket, prefix)
+		if prefix == "" {
+			break
+		}
+	}
+	dir := f.tree.root()
+	rest, ours := strings.CutPrefix(key, f.cfg.Prefix)
+	switch {
+	case f.cfg.Bucket == "":
+		if dir = f.tree.child(dir, bucket); dir == nil {
+			return
+		}
+	case f.cfg.Bucket != bucket || !ours:
+		return
+	}
+	f.forgetBelow(dir, rest)
+}
+
+// forgetBelow walks from a directory towards what a key is shown as, as far as it is known.
+func (f *FS) forgetBelow(dir *node, key string) {
+	for key != "" {
+		component, rest, more := strings.Cut(key, "/")
+		piece, tail, long := names.Split(component)
+		name, next := names.Encode(piece, names.Natural), rest
+		if long {
+			name, next, more = names.Encode(piece, names.Part), tail+key[len(component):], true
+		}
+		if !more {
+			f.forgetFile(dir, name)
+			f.forgetFile(dir, names.Encode(component, names.File))
+			return
+		}
+		below := f.tree.child(dir, name)
+		if below == nil || !below.dir {
+			f.notifyEntry(dir, name) // the kernel may know that it is not there
+			return
+		}
+		dir, key = below, next
+	}
+	f.forgetFile(dir, contentName)
+	dir.mu.Lock()
+	dir.keeps, dir.checked = keepState{}, time.Time{}
+	dir.mu.Unlock()
+	f.post(func(s *fuse.Server) { s.InodeNotify(dir.id, -1, 0) }) // attributes only
+}
+
+func (f *FS) forgetFile(dir *node, name string) {
+	n := f.tree.child(dir, name)
+	if n != nil && !n.dir {
+		n.mu.Lock()
+		n.checked = time.Time{}
+		clean := n.staged == nil && n.writers == 0
+		if n.staged == nil {
+			n.props, n.propsAt = nil, time.Time{}
+		}
+		n.mu.Unlock()
+		if clean {
+			f.tree.detach(n)
+		}
+	}
+	f.notifyEntry(dir, name)
+}
