@@ -10,12 +10,11 @@ import (
 var bucketCases = []testCase{
 	{name: "Lifetime", run: bucketLifetime},
 	{name: "Missing", run: bucketMissing},
-}
-
-var versionCases = []testCase{
-	{name: "OldVersions", needs: "Versioned", run: oldVersions},
-	{name: "DeleteMarker", needs: "Versioned", run: deleteMarker},
-	{name: "CopyOfAVersion", needs: "Versioned", run: copyOfVersion},
+	{name: "Versioning", run: bucketVersioning},
+	{name: "Tags", needs: "Tagging", run: bucketTags},
+	{name: "Properties", run: bucketProperties},
+	{name: "Usage", run: bucketUsage},
+	{name: "PropertiesOfNone", run: propertiesOfNoBucket},
 }
 
 var capabilityCases = []testCase{
@@ -51,56 +50,6 @@ func bucketLifetime(e *env) {
 func bucketMissing(e *env) {
 	e.ok("HeadBucket", e.store.HeadBucket(e.ctx, e.bucket))
 	e.wantKind("HeadBucket", e.store.HeadBucket(e.ctx, "objmount-none-"+random()), backend.KindNoBucket)
-}
-
-func oldVersions(e *env) {
-	first, second := e.put("a", []byte("first")), e.put("a", []byte("second"))
-	if first.VersionID == "" || second.VersionID == "" || first.VersionID == second.VersionID {
-		e.Fatalf("version ids %q and %q", first.VersionID, second.VersionID)
-	}
-	data, body := e.get("a", backend.GetOptions{VersionID: first.VersionID})
-	e.wantBytes("the first version", data, []byte("first"))
-	if body.Object.VersionID != first.VersionID || body.Object.ETag != first.ETag {
-		e.Errorf("the first version is %+v", body.Object)
-	}
-	obj, err := e.store.Head(e.ctx, e.id("a"), backend.GetOptions{VersionID: first.VersionID})
-	e.ok("Head of a version", err)
-	if obj.ETag != first.ETag || obj.Size != 5 {
-		e.Errorf("Head of the first version: %+v", obj)
-	}
-	remove := func(id string) {
-		e.ok("Delete of a version", e.store.Delete(e.ctx, backend.DeleteInput{Bucket: e.bucket, Key: e.prefix + "a", VersionID: id}))
-	}
-	remove(second.VersionID)
-	if now := e.wantContent("a", []byte("first")); now.VersionID != first.VersionID {
-		e.Errorf("current version %q, want %q", now.VersionID, first.VersionID)
-	}
-	e.wantKind("Get of a deleted version", e.getErr("a", backend.GetOptions{VersionID: second.VersionID}), backend.KindNotExist)
-	remove(first.VersionID)
-	e.wantGone("a")
-}
-
-func deleteMarker(e *env) {
-	stored := e.put("a", []byte("x"))
-	e.delete("a")
-	e.wantGone("a")
-	_, names, _ := e.list(backend.ListInput{})
-	e.wantNames("listing", names, nil)
-	data, _ := e.get("a", backend.GetOptions{VersionID: stored.VersionID})
-	e.wantBytes("the version under the marker", data, []byte("x"))
-	e.put("a", []byte("y"))
-	e.wantContent("a", []byte("y"))
-}
-
-func copyOfVersion(e *env) {
-	first := e.put("a", []byte("first"))
-	e.put("a", []byte("second"))
-	_, err := e.copy("a", "b", func(in *backend.CopyInput) { in.Source.VersionID = first.VersionID })
-	e.ok("Copy of a version", err)
-	e.wantContent("b", []byte("first"))
-	_, err = e.copy("a", "a", func(in *backend.CopyInput) { in.Source.VersionID = first.VersionID })
-	e.ok("Copy of a version onto its key", err)
-	e.wantContent("a", []byte("first"))
 }
 
 // probeOnlyAdds: what is known without a probe is also true with one.

@@ -17,7 +17,11 @@ const patience = 8 * time.Minute
 
 // Run tests the store that newStore returns, in the given bucket. newStore is called once;
 // what it registers with t.Cleanup runs after the last subtest.
-func Run(t *testing.T, newStore func(t *testing.T) (store backend.Store, bucket string)) {
+func Run(t *testing.T, newStore func(t *testing.T) (store backend.Store, bucket string), more ...Option) {
+	var opt options
+	for _, set := range more {
+		set(&opt)
+	}
 	store, bucket := newStore(t)
 	prefix := "objmount-conformance-" + random() + "/"
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
@@ -44,6 +48,10 @@ func Run(t *testing.T, newStore func(t *testing.T) (store backend.Store, bucket 
 		{"Multipart", multipartCases},
 		{"CopyPart", copyPartCases},
 		{"Version", versionCases},
+		{"Versions", versionListCases},
+		{"Tags", tagCases},
+		{"Lock", lockCases},
+		{"Describe", describeCases},
 		{"Bucket", bucketCases},
 		{"Cancel", cancelCases},
 		{"Capabilities", capabilityCases},
@@ -53,12 +61,16 @@ func Run(t *testing.T, newStore func(t *testing.T) (store backend.Store, bucket 
 			for _, c := range group.cases {
 				t.Run(c.name, func(t *testing.T) {
 					t.Parallel()
-					if c.needs != "" && !reflect.ValueOf(caps).FieldByName(c.needs).Bool() {
-						t.Skipf("the store does not claim %s", c.needs)
-					}
 					ctx, cancel := context.WithTimeout(context.Background(), patience)
 					defer cancel()
-					c.run(&env{T: t, ctx: ctx, store: store, bucket: bucket, caps: caps, prefix: prefix + group.name + c.name + "/"})
+					e := &env{T: t, ctx: ctx, store: store, bucket: bucket, caps: caps, prefix: prefix + group.name + c.name + "/"}
+					if c.needs == "ObjectLock" && !caps.ObjectLock && opt.lockBucket != nil {
+						e.own(opt.lockBucket)
+					}
+					if c.needs != "" && !reflect.ValueOf(e.caps).FieldByName(c.needs).Bool() {
+						t.Skipf("the store does not claim %s", c.needs)
+					}
+					c.run(e)
 				})
 			}
 		})
@@ -93,24 +105,33 @@ func random() string {
 func clean(t *testing.T, store backend.Store, bucket, prefix string, caps backend.Capabilities) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	for rounds := 0; rounds < 100; rounds++ {
+	if err := sweep(ctx, store, bucket, prefix, caps.DeleteMany); err != nil {
+		t.Errorf("cleaning up: %v", err)
+	}
+	if !caps.Versioned {
+		return
+	}
+	if err := purge(ctx, store, bucket, prefix); err != nil {
+		t.Logf("old versions stay: %v", err)
+	}
+}
+
+// sweep deletes all objects below a prefix.
+func sweep(ctx context.Context, store backend.Store, bucket, prefix string, many bool) error {
+	for range 100 {
 		page, err := store.List(ctx, backend.ListInput{Bucket: bucket, Prefix: prefix})
-		if err != nil {
-			t.Errorf("cleaning up: %v", err)
-			return
-		}
-		if len(page.Objects) == 0 {
-			return
+		if err != nil || len(page.Objects) == 0 {
+			return err
 		}
 		var keys []string
 		for _, obj := range page.Objects {
 			keys = append(keys, obj.Key)
 		}
-		if err := removeAll(ctx, store, bucket, keys, caps.DeleteMany); err != nil {
-			t.Errorf("cleaning up: %v", err)
-			return
+		if err := removeAll(ctx, store, bucket, keys, many); err != nil {
+			return err
 		}
 	}
+	return nil
 }
 
 func removeAll(ctx context.Context, store backend.Store, bucket string, keys []string, many bool) error {

@@ -64,11 +64,16 @@ func (s *Store) newLockLocked(b *bucket, l backend.ObjectLock, created time.Time
 	return l
 }
 
+// wholeSeconds rounds up: nothing is free earlier than was asked for.
 func wholeSeconds(t time.Time) time.Time {
 	if t.IsZero() {
 		return t
 	}
-	return t.UTC().Truncate(time.Second)
+	whole := t.UTC().Truncate(time.Second)
+	if whole.Before(t) {
+		whole = whole.Add(time.Second)
+	}
+	return whole
 }
 
 // Lock implements backend.Locker.
@@ -80,11 +85,8 @@ func (s *Store) Lock(ctx context.Context, id backend.ObjectID, versionID string)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	b, v, err := s.versionLocked(c, versionID)
-	switch {
-	case err != nil:
+	if err != nil || !s.lockLocked(b).Enabled {
 		return backend.ObjectLock{}, err
-	case !s.lockLocked(b).Enabled:
-		return backend.ObjectLock{}, c.noLock()
 	}
 	return v.properties.Lock, nil
 }

@@ -3,6 +3,7 @@ package mem
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/objmount/objmount/backend"
@@ -164,6 +165,9 @@ func (s *Store) DeleteVersions(ctx context.Context, bucket string, ids []backend
 		return nil, c.unsupported("DeleteObjects")
 	case len(ids) == 0 || len(ids) > maxDeletes:
 		return nil, c.invalid("MalformedXML", "between 1 and 1000 keys")
+	}
+	if i := slices.IndexFunc(ids, func(id backend.VersionID) bool { return id.Key == "" || id.VersionID == "" }); i >= 0 {
+		return nil, c.invalid("MalformedXML", "a version needs a key and an id")
 	}
 	results := make([]backend.DeleteResult, len(ids))
 	for i, id := range ids {
