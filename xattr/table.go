@@ -112,10 +112,13 @@ func text(get func(f *Facts) string) valueFunc {
 
 // ListNeeds returns what must be fetched for List.
 func ListNeeds(scope Scope) Need {
-	if scope == Bucket {
-		return NeedObject | NeedTags
+	all := other.needs
+	for i := range rows {
+		if r := &rows[i]; r.scopes.has(scope) && (r.keys != nil || r.listed != nil) {
+			all |= Attribute{row: r, scope: scope}.Needs()
+		}
 	}
-	return NeedObject | NeedTags | NeedAnnotations
+	return all
 }
 
 // List returns the names that are worth copying and can be set on the copy, sorted: what the user

@@ -1,0 +1,105 @@
+package xattr
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestJSON(t *testing.T) {
+	t.Parallel()
+	const want = `{
+  "bucket": "b",
+  "key": "k",
+  "size": 7,
+  "etag": "e1",
+  "version_id": "v1",
+  "last_modified": "2026-11-21T12:00:00.005Z",
+  "storage_class": "GLACIER",
+  "headers": {
+    "cache-control": "no-cache",
+    "content-disposition": "inline",
+    "content-encoding": "gzip",
+    "content-language": "de",
+    "content-type": "text/x-log",
+    "expires": "Wed, 21 Oct 2026 07:28:00 GMT",
+    "website-redirect": "/x"
+  },
+  "tags": {
+    "project": "apollo"
+  },
+  "metadata": {
+    "bad key": "x",
+    "colour": "red",
+    "empty": "",
+    "raw": "\ufffd"
+  },
+  "attributes": {
+    "big": {
+      "size": 70
+    },
+    "bytes": {
+      "base64": "AP8="
+    },
+    "note": "two words"
+  },
+  "annotations": {
+    "huge": 65537,
+    "summary": 2
+  },
+  "encryption": "aws:kms:arn:aws:kms:eu-west-1:1:key/2",
+  "retention_mode": "COMPLIANCE",
+  "retention_until": "2026-12-21T12:00:00Z",
+  "legal_hold": "on",
+  "restore": "until 2026-11-27T00:00:00Z",
+  "replication": "COMPLETED",
+  "checksums": {
+    "crc64nvme": "AAAAAAAAAAA=",
+    "sha256": "c2hh-3"
+  },
+  "checksum_type": "COMPOSITE",
+  "parts": 3,
+  "part_size": 8388608,
+  "owner": "ann",
+  "public_url": "https://cdn/k",
+  "upload_state": "stored"
+}
+`
+	a := mustParse(t, Root, File)
+	got, present := a.Value(full())
+	if diff := cmp.Diff(want, string(got)); diff != "" || !present {
+		t.Error(diff)
+	}
+	if !a.Needs().Has(NeedObject | NeedTags | NeedDescription | NeedOwner | NeedUpload) {
+		t.Errorf("needs %b", a.Needs())
+	}
+	if got := JSON(&Facts{}); !json.Valid(got) {
+		t.Errorf("nothing known: %s", got)
+	}
+}
+
+func TestJSONOfBuckets(t *testing.T) {
+	t.Parallel()
+	const want = `{
+  "bucket": "b",
+  "tags": {
+    "project": "apollo"
+  },
+  "versioning": "Enabled",
+  "region": "eu-west-1",
+  "object_lock": "on GOVERNANCE 30d",
+  "encryption": "AES256",
+  "created": "2026-11-21T12:00:00Z",
+  "public": "no",
+  "size": 5000,
+  "count": 2
+}
+`
+	f := full()
+	f.Scope = Bucket
+	got, _ := mustParse(t, Root, Bucket).Value(f)
+	if diff := cmp.Diff(want, string(got)); diff != "" {
+		t.Error(diff)
+	}
+}
