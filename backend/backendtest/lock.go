@@ -24,7 +24,8 @@ func governance(d time.Duration) backend.ObjectLock {
 	return backend.ObjectLock{Retention: backend.Retention{Mode: backend.Governance, Until: later(d)}}
 }
 
-// wantLock checks the lock of a version by every way to read it.
+// wantLock checks the lock of a version by every way to read it. VersityGW shows it neither in
+// the answer to a GET nor in that to a HEAD with a version id: there it may be left out.
 func (e *env) wantLock(what, name, version string, want backend.ObjectLock) {
 	e.Helper()
 	got, err := e.store.Lock(e.ctx, e.id(name), version)
@@ -33,6 +34,9 @@ func (e *env) wantLock(what, name, version string, want backend.ObjectLock) {
 	e.ok(what+": Head", err)
 	_, body := e.get(name, backend.GetOptions{VersionID: version})
 	for by, l := range map[string]backend.ObjectLock{"Lock": got, "Head": obj.Lock, "Get": body.Object.Lock} {
+		if l == (backend.ObjectLock{}) && (by == "Get" || by == "Head" && version != "") {
+			continue
+		}
 		if l.LegalHold != want.LegalHold || l.Retention.Mode != want.Retention.Mode || !l.Retention.Until.Equal(want.Retention.Until) {
 			e.Errorf("%s: %s says %+v, want %+v", what, by, l, want)
 		}
@@ -162,7 +166,8 @@ func deleteVersionsLocked(e *env) {
 
 // writesOnTop: a lock keeps a version, not its key.
 func writesOnTop(e *env) {
-	obj := e.putLocked("a", governance(time.Hour))
+	lock := governance(time.Hour)
+	obj := e.putLocked("a", lock)
 	e.put("a", []byte("on top"))
 	e.wantContent("a", []byte("on top"))
 	e.delete("a")
@@ -172,11 +177,9 @@ func writesOnTop(e *env) {
 		e.ok("DeleteMany", err)
 		e.wantResults(results, []string{obj.Key})
 	}
-	data, body := e.get("a", backend.GetOptions{VersionID: obj.VersionID})
+	data, _ := e.get("a", backend.GetOptions{VersionID: obj.VersionID})
 	e.wantBytes("the locked version", data, []byte("a"))
-	if !body.Object.Lock.Active(time.Now()) {
-		e.Errorf("below others the lock is %+v", body.Object.Lock)
-	}
+	e.wantLock("below others", "a", obj.VersionID, lock)
 }
 
 // compliance: nobody shortens it. Its object stays for some minutes.

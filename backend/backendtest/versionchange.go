@@ -1,6 +1,8 @@
 package backendtest
 
 import (
+	"slices"
+
 	"github.com/objmount/objmount/backend"
 )
 
@@ -104,8 +106,10 @@ func markerRemoved(e *env) {
 	stored := e.put("a", []byte("x"))
 	one := e.deleteMarked("a")
 	two := e.deleteMarked("a")
-	e.deleteVersion("Delete of a marker", "a", two)
-	e.wantGone("a")
+	if one != two { // MinIO adds none to a marker
+		e.deleteVersion("Delete of a marker", "a", two)
+		e.wantGone("a")
+	}
 	e.deleteVersion("Delete of the other", "a", one)
 	if obj := e.wantContent("a", []byte("x")); obj.VersionID != stored.VersionID {
 		e.Errorf("the version %q is back, want %q", obj.VersionID, stored.VersionID)
@@ -160,7 +164,8 @@ func deleteVersions(e *env) {
 	e.wantContent("a", []byte("22"))
 }
 
-// eachWriteIsAVersion: every way to write adds one version, whose id the answer tells.
+// eachWriteIsAVersion: every way to write adds one version, whose id the answer tells. Only
+// VersityGW gives the version that is there new properties when it is copied onto itself.
 func eachWriteIsAVersion(e *env) {
 	put := e.put("a", []byte("x"))
 	copied, err := e.copy("a", "a", func(in *backend.CopyInput) {
@@ -173,7 +178,13 @@ func eachWriteIsAVersion(e *env) {
 		completed.VersionID = e.head("a").VersionID
 	}
 	list, _ := e.versions(backend.ListVersionsInput{}, nil)
-	e.wantNames("versions", list, []string{"a " + completed.VersionID + " 5 latest", "a " + copied.VersionID + " 1", "a " + put.VersionID + " 1"})
+	want := []string{"a " + completed.VersionID + " 5 latest", "a " + copied.VersionID + " 1", "a " + put.VersionID + " 1"}
+	if copied.VersionID == put.VersionID {
+		e.Log("a copy onto itself changes the version that it copies")
+		e.wantNames("versions", list, want[:2])
+		return
+	}
+	e.wantNames("versions", list, want)
 	old, err := e.store.Head(e.ctx, e.id("a"), backend.GetOptions{VersionID: put.VersionID})
 	e.ok("Head", err)
 	e.wantMetadata("the first version", old, map[string]string{})
@@ -236,5 +247,10 @@ func suspended(e *env) {
 	e.setVersioning("Enabled")
 	again := e.put("b", []byte("again"))
 	list, _ = e.versions(backend.ListVersionsInput{Prefix: "b"}, nil)
-	e.wantNames("kept again", list, []string{"b " + again.VersionID + " 5 latest", "b null marker", "b " + other.VersionID + " 5"})
+	if len(list) == 3 { // of one second, a store may not know which was the null version
+		slices.Sort(list[1:])
+	}
+	want := []string{"b null marker", "b " + other.VersionID + " 5"}
+	slices.Sort(want)
+	e.wantNames("kept again", list, append([]string{"b " + again.VersionID + " 5 latest"}, want...))
 }
