@@ -79,8 +79,7 @@ func tagCharacters(e *env) {
 }
 
 // tagUnicode: S3 takes letters of every script and counts characters; VersityGW counts bytes,
-// and MinIO takes only ASCII. To refuse a tag is
-// better than to change it.
+// and MinIO takes only ASCII. To refuse a tag is better than to change it.
 func tagUnicode(e *env) {
 	e.put("a", nil)
 	for _, tags := range []map[string]string{

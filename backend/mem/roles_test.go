@@ -165,7 +165,10 @@ func TestURLs(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(signed, want) {
 		t.Errorf("%+v, %v", signed, err)
 	}
-	for _, in := range []backend.PresignInput{{Method: "GET", Object: id}, {Method: "POST", Object: id, Expires: 1}, {Method: "GET", Object: id, Expires: 8 * 24 * time.Hour}} {
+	if signed, err = s.Presign(ctx, backend.PresignInput{Method: "GET", Object: id, Expires: 8 * 24 * time.Hour}); err != nil || !signed.Expires.Equal(now.Add(7*24*time.Hour)) {
+		t.Errorf("%+v, %v", signed, err)
+	}
+	for _, in := range []backend.PresignInput{{Method: "GET", Object: id}, {Method: "POST", Object: id, Expires: time.Hour}, {Method: "GET", Object: id, Expires: time.Hour, Query: map[string]string{"tagging": ""}}} {
 		_, err := s.Presign(ctx, in)
 		wantKind(t, err, backend.KindInvalid)
 	}
