@@ -79,6 +79,15 @@ func (s *Store) placeOf(ctx context.Context, bucket string) (*place, error) {
 	return p, nil
 }
 
+// url is the address of an object, or with an empty key that of the bucket.
+func (p *place) url(key, query string) *url.URL {
+	to := &url.URL{Scheme: p.scheme, Host: p.host, Path: p.path, RawPath: p.raw, RawQuery: query}
+	if key != "" || p.path == "" {
+		to.Path, to.RawPath = p.path+"/"+key, p.raw+"/"+escapeKey(key)
+	}
+	return to
+}
+
 // unsignable says why a request cannot be signed.
 type unsignable struct{ reason string }
 
@@ -159,11 +168,7 @@ func pause(ctx context.Context, retryer aws.Retryer, attempt int, err error) boo
 
 // attempt signs and sends a request once.
 func (s *Store) attempt(ctx context.Context, c call, at *place, method, query string, header http.Header) (*http.Response, error) {
-	to := &url.URL{Scheme: at.scheme, Host: at.host, Path: at.path, RawPath: at.raw, RawQuery: query}
-	if c.key != "" || at.path == "" {
-		to.Path, to.RawPath = at.path+"/"+c.key, at.raw+"/"+escapeKey(c.key)
-	}
-	req := (&http.Request{Method: method, Header: header, Host: at.host, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, URL: to}).WithContext(ctx)
+	req := (&http.Request{Method: method, Header: header, Host: at.host, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, URL: at.url(c.key, query)}).WithContext(ctx)
 	hash := noBodySHA256
 	if c.payload != nil {
 		hash = unsignedBody

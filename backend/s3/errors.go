@@ -76,7 +76,7 @@ var codes = func() map[string]verdict {
 	add(verdict{backend.KindTransient, outcomeRefused}, "SlowDown", "SlowDownRead", "Throttling", "ThrottlingException", "ThrottledException",
 		"RequestThrottled", "RequestThrottledException", "TooManyRequests", "TooManyRequestsException", "RequestLimitExceeded",
 		"BandwidthLimitExceeded", "XMinioServerNotInitialized", "RequestTimeout", "RequestTimeoutException", "IncompleteBody",
-		"OperationAborted", "TemporaryRedirect")
+		"OperationAborted", "TemporaryRedirect", "GlacierExpeditedRetrievalNotAvailable", "Busy")
 	// SlowDownWrite is MinIO's word for a write that too few drives took.
 	add(verdict{backend.KindTransient, outcomeLost}, "InternalError", "InternalServerError", "InternalFailure", "ServiceUnavailable",
 		"SlowDownWrite", "UnknownError", "BadGateway", "GatewayTimeout")
@@ -244,6 +244,8 @@ func (a answer) errorOf(c call) *backend.Error {
 	v := a.verdict()
 	e.Kind = v.kind
 	switch {
+	case c.op == "RestoreObject" && v.kind == backend.KindArchived:
+		e.Kind = backend.KindInvalid // it is not archived
 	case c.deleted && a.code == "MethodNotAllowed":
 		e.Kind = backend.KindNotExist
 	case v.kind == backend.KindNotExist && c.key == "":

@@ -16,26 +16,43 @@ import (
 
 // Head implements backend.Reader.
 func (s *Store) Head(ctx context.Context, id backend.ObjectID, opt backend.GetOptions) (backend.Object, error) {
-	c := call{op: "HeadObject", bucket: id.Bucket, key: id.Key, repeat: repeatHarmless}
-	if err := named(c.op, id.Bucket, id.Key); err != nil {
+	known := s.vendor.Load()
+	resp, err := s.head(ctx, id, opt, "")
+	if err != nil {
 		return backend.Object{}, err
 	}
-	known := s.vendor.Load()
-	header := readHeader(opt)
-	if known.checksums {
-		header.Set(checksumMode, "ENABLED")
-	}
-	resp, err := s.direct(ctx, c, http.MethodHead, versionQuery(opt.VersionID), header)
-	if err != nil && s.unversioned(ctx, id.Bucket, opt.VersionID, err) {
-		resp, err = s.direct(ctx, c, http.MethodHead, "", header)
-	}
-	if err != nil {
-		return backend.Object{}, s.explainHead(ctx, id, opt, err)
-	}
-	resp.Body.Close()
 	obj := objectOf(id, known, resp.Header, max(resp.ContentLength, 0))
 	s.addDefault(&obj)
 	return obj, nil
+}
+
+// head makes a HEAD of an object; query is added to it.
+func (s *Store) head(ctx context.Context, id backend.ObjectID, opt backend.GetOptions, query string) (*http.Response, error) {
+	c := call{op: "HeadObject", bucket: id.Bucket, key: id.Key, repeat: repeatHarmless}
+	if err := named(c.op, id.Bucket, id.Key); err != nil {
+		return nil, err
+	}
+	header := readHeader(opt)
+	if s.vendor.Load().checksums {
+		header.Set(checksumMode, "ENABLED")
+	}
+	resp, err := s.direct(ctx, c, http.MethodHead, joined(versionQuery(opt.VersionID), query), header)
+	if err != nil && s.unversioned(ctx, id.Bucket, opt.VersionID, err) {
+		resp, err = s.direct(ctx, c, http.MethodHead, query, header)
+	}
+	if err != nil {
+		return nil, s.explainHead(ctx, id, opt, err)
+	}
+	_ = resp.Body.Close() // there is none
+	return resp, nil
+}
+
+// joined joins two queries, each of which may be empty.
+func joined(a, b string) string {
+	if a != "" && b != "" {
+		return a + "&" + b
+	}
+	return a + b
 }
 
 // explainHead asks again, by a GET, why a version is refused when a HEAD could not say it: a

@@ -155,7 +155,8 @@ func startVersityGW(t testing.TB) server {
 func startMinIO(t testing.TB) server {
 	addr, dir := freeAddress(t), t.TempDir()
 	start(t, "http://"+addr+"/minio/health/ready",
-		[]string{"MINIO_ROOT_USER=" + testKey, "MINIO_ROOT_PASSWORD=" + testSecret, "MINIO_BROWSER=off", "MINIO_UPDATE=off"},
+		[]string{"MINIO_ROOT_USER=" + testKey, "MINIO_ROOT_PASSWORD=" + testSecret, "MINIO_BROWSER=off", "MINIO_UPDATE=off",
+			"MINIO_API_SELECT_PARQUET=on", "MINIO_KMS_SECRET_KEY=objmount-key:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="},
 		tool(t, "minio"), "server", "--quiet", "--address", addr, "--certs-dir", filepath.Join(dir, "none"), filepath.Join(dir, "data"))
 	return server{vendorMinIO, "http://" + addr, testKey, testSecret}
 }

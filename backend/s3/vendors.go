@@ -36,8 +36,21 @@ type vendor struct {
 	objectLock bool // ?object-lock, ?retention, ?legal-hold and the headers of a lock are understood
 	checksums  bool // x-amz-checksum-mode gives the CRC64NVME of an object back
 	tags       bool // x-amz-tagging and ?tagging are understood, and answers have the number of tags
-	md5        bool // DeleteObjects needs, or does not mind, a Content-MD5
-	regions    bool // CreateBucket takes the client's region as a LocationConstraint
+	acls       bool // ?acl is understood and tells the owner of an object
+	partHeads  bool // a HEAD of a part tells its size, and how many there are
+	restores   bool // ?restore is understood
+	selects    bool // ?select is understood, be it to refuse it
+	// blamesItself: a query that cannot be answered for what it finds in a row is an InternalError.
+	blamesItself bool
+	annotates    bool // ?annotation, and ?encryption of an object, are understood
+	location     bool // ?location is understood
+	encryption   bool // ?encryption of a bucket is understood, be it to refuse it
+	policies     bool // ?policy is understood
+	status       bool // ?policyStatus is understood and tells the truth
+	bucketTags   bool // ?tagging of a bucket is understood
+	usage        bool // a HEAD of a bucket tells how much is in it
+	md5          bool // DeleteObjects needs, or does not mind, a Content-MD5
+	regions      bool // CreateBucket takes the client's region as a LocationConstraint
 
 	// cutsShort: the body of a PUT that breaks off is stored as if it had been whole, unless
 	// the request has a checksum.
@@ -104,6 +117,8 @@ var unknownVendor = &vendor{
 var vendors = map[string]*vendor{
 	vendorAWS: {
 		name: vendorAWS, versions: true, regions: true, objectLock: true, checksums: true, tags: true,
+		acls: true, partHeads: true, restores: true, selects: true, annotates: true,
+		location: true, encryption: true, policies: true, status: true, bucketTags: true,
 		caps: backend.Capabilities{
 			PutIfNoneMatch: true, PutIfMatch: true, CompleteIfNoneMatch: true, CompleteIfMatch: true,
 			CopySourceIfMatch: true, CopyPartIfMatch: true, DeleteIfMatch: true, GetIfMatch: true,
@@ -127,6 +142,8 @@ var vendors = map[string]*vendor{
 	vendorMinIO: {
 		name: vendorMinIO, versions: true, regions: true, objectLock: true, checksums: true, tags: true,
 		copyForgets: true, emptyPages: true,
+		// Its ?acl names nobody, and its ?policyStatus always says that nothing is public.
+		partHeads: true, restores: true, selects: true, blamesItself: true, location: true, encryption: true, policies: true, bucketTags: true,
 		caps: backend.Capabilities{
 			GetIfMatch: true, PartCopy: true, DeleteMany: true, Tagging: true, Classes: true,
 			Limits: limits(func(l *backend.Limits) { l.MaxPut = 5 * backend.TiB; l.MaxCopy = 5 * backend.GiB }),
@@ -138,6 +155,7 @@ var vendors = map[string]*vendor{
 		name: vendorVersityGW, versions: true, regions: true, objectLock: true, checksums: true, tags: true,
 		cutsShort: true, mixesReads: true, markersMatch: true, completeFakes: true,
 		keepsRetention: true, hidesDefault: true, wholeKeys: true, noNullIDs: true,
+		partHeads: true, restores: true, selects: true, location: true, encryption: true, policies: true, status: true, bucketTags: true,
 		caps: backend.Capabilities{GetIfMatch: true, PartCopy: true, DeleteMany: true, Tagging: true, Limits: limits(nil)},
 		// Keys become paths: "x//y" overwrites "x/y".
 		never: []string{"CopyDestination", "FileAndPrefix", "AnyKey"},
@@ -145,6 +163,8 @@ var vendors = map[string]*vendor{
 	vendorCeph: {
 		name: vendorCeph, versions: true, objectLock: true, tags: true, md5: true,
 		decodesTwice: true, dashes: true, copyForgetsTags: true, unclearCompletion: true,
+		// Not selects: release 18 ends itself over a query that it cannot read.
+		acls: true, location: true, policies: true, status: true, bucketTags: true, usage: true,
 		caps: backend.Capabilities{
 			GetIfMatch: true, PartCopy: true, DeleteMany: true, Tagging: true, Classes: true, FileAndPrefix: true, AnyKey: true,
 			Limits: limits(nil),
