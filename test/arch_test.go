@@ -17,6 +17,8 @@ var layers = []layer{
 		noStd: []string{"net", "net/http", "os"}},
 	{folder: "backend/mem", may: []string{"backend"}, why: "a store knows the vocabulary and nothing of the mount"},
 	{folder: "backend/backendtest", may: []string{"backend"}, why: "the suite must run on any store"},
+	{folder: "backend/past", may: []string{"backend"}, why: "another look at any store: it asks what the vocabulary can ask",
+		noStd: []string{"os", "net", "net/http"}},
 	{folder: "backend/s3", may: []string{"backend"}, why: "a store knows the vocabulary and nothing of the mount"},
 	{folder: "cache", why: "documentation only: how the four below divide the work"},
 	{folder: "cache/blocks", may: []string{"backend", "cache/blocks/disk"}, why: "what may be thrown away knows only the store's vocabulary"},
