@@ -139,7 +139,7 @@ func (f *FS) prepareCommit(ctx context.Context, n *node, o commitOptions) error 
 		return nil
 	}
 	err := f.markKeeping(ctx, f.parentOf(n))
-	if backend.IsKind(err, backend.KindPermission) { // the content must not wait for that
+	if backend.IsKind(err, backend.KindPermission) || backend.IsKind(err, backend.KindLocked) { // the content must not wait for that
 		f.log.Warn("attributes are stored, but no marker tells other mounts to look", slog.String("error", err.Error()))
 		return nil
 	}
@@ -299,7 +299,7 @@ func (f *FS) removeStaged(file *staging.File) {
 // failed is write-back's word that a snapshot will not be stored as things are.
 func (f *FS) failed(file *staging.File, snap *staging.Snapshot, cause error) {
 	n := f.staged.node(file)
-	conflict := writeback.Conflict(cause)
+	conflict := writeback.Final(cause)
 	f.log.Warn("upload failed", slog.String("bucket", snap.Spec.Target.Bucket), slog.String("key", snap.Spec.Target.Key),
 		slog.Bool("conflict", conflict), slog.String("error", cause.Error()))
 	if !conflict {

@@ -1,6 +1,7 @@
 package fs
 
 import (
+	"context"
 	"log/slog"
 	"time"
 
@@ -45,6 +46,7 @@ type Callbacks struct {
 	BeforeStream func(*staging.File)
 	OnCommit     func(*staging.File, *staging.Snapshot, backend.Object)
 	OnFail       func(*staging.File, *staging.Snapshot, error)
+	MayReplace   func(context.Context, backend.Object) error
 }
 
 // Config joins the parts of a mount. FS does not close them, except the queue that

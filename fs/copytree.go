@@ -220,5 +220,5 @@ func (f *FS) undoCopy(c copied) error {
 		}
 		c.to.ETag = obj.ETag
 	}
-	return f.deleteObject(f.ctx, c.to.ID(), c.to.ETag)
+	return f.deleteObject(f.ctx, c.to.ID(), c.to.ETag, look{})
 }

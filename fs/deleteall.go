@@ -143,16 +143,19 @@ func (f *FS) giveUp(d *deferredDelete) {
 	if d.over {
 		return
 	}
-	err := f.spare(d, false)
+	var err error
+	if d.all != nil {
+		err = f.spare(d, false)
+	}
 	if err == nil {
-		err = f.dropOf(d.all, d)
+		err = f.endPromise(d, false)
 	}
 	if err != nil {
 		f.log.Warn("journal", slog.String("error", err.Error()))
 	}
 	d.over = true
 	f.promises.drop(d)
-	f.log.Warn("an object of a renamed directory stays under its old name, too", slog.String("key", d.Key))
+	f.log.Warn("an object that was to be deleted stays: the store does not let it go", slog.String("bucket", d.Bucket), slog.String("key", d.Key))
 	f.cfg.Metadata.Invalidate(d.Bucket, prefixOf(d.Key))
 }
 

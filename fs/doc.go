@@ -19,7 +19,7 @@
 //	  node.mu                  two nodes: never at once
 //	    staging.File           (inside package staging)
 //	    tree.mu                names, parents, lookup counts
-//	    promises.mu, stagedNodes.mu, markerAnswers.mu, table.mu, moving.mu,
+//	    promises.mu, stagedNodes.mu, markerAnswers.mu, lockRules.mu, table.mu, moving.mu,
 //	    versionLists.mu, keyVersions.mu   leaves
 //
 // But for these two, no lock is held across a request to the store, a wait for write-back, or a

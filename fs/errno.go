@@ -60,6 +60,8 @@ func (f *FS) status(op string, err error) fuse.Status {
 	switch no {
 	case syscall.EIO, syscall.EACCES, syscall.ENOSPC, syscall.EFBIG, syscall.EINVAL, syscall.EOPNOTSUPP:
 		f.log.Warn("request failed", slog.String("op", op), slog.String("errno", no.Error()), slog.String("error", err.Error()))
+	case syscall.EPERM:
+		f.log.Info("locked", slog.String("op", op), slog.String("error", err.Error()))
 	case syscall.ESTALE:
 		f.log.Info("changed by another client", slog.String("op", op), slog.String("error", err.Error()))
 	}

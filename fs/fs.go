@@ -30,6 +30,7 @@ type FS struct {
 	staged   stagedNodes
 	markers  markerAnswers
 	versions versionLists
+	rules    lockRules
 
 	passthrough atomic.Bool
 
@@ -61,7 +62,7 @@ func New(cfg Config) (*FS, error) {
 	f.cfg.Store = noticing{cfg.Store, &f.versions}
 	root := f.tree.root()
 	root.attr = f.dirAttr()
-	f.queue = cfg.NewQueue(Callbacks{BeforeStream: f.describe, OnCommit: f.committed, OnFail: f.failed})
+	f.queue = cfg.NewQueue(Callbacks{BeforeStream: f.describe, OnCommit: f.committed, OnFail: f.failed, MayReplace: f.unlocked})
 	f.notices.Add(1)
 	go f.notifier()
 	if !cfg.ReadOnly {

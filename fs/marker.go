@@ -111,6 +111,11 @@ func (f *FS) storeMarker(ctx context.Context, id backend.ObjectID, old *backend.
 
 func (f *FS) putMarker(ctx context.Context, id backend.ObjectID, old *backend.Object, props backend.Properties, conditional bool) (backend.Object, error) {
 	caps := f.cfg.Capabilities(id.Bucket)
+	if old != nil || !conditional || !caps.PutIfNoneMatch { // it may replace one
+		if _, err := f.mayReplace(ctx, id); err != nil {
+			return backend.Object{}, err
+		}
+	}
 	if old != nil && old.Size > 0 {
 		in := backend.CopyInput{
 			Bucket: id.Bucket, Key: id.Key, Size: old.Size, Replace: &props,

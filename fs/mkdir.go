@@ -63,10 +63,15 @@ func (f *FS) makeDir(ctx context.Context, parent *node, name, component string, 
 	own := f.cfg.Posix != PosixOff && (f.ownLocked(n) || above.kept)
 	props := backend.Properties{Headers: backend.Headers{ContentType: markerType}, Metadata: map[string]string{}}
 	since := time.Now().Add(-24 * time.Hour)
-	if own {
+	if final := !own && f.cfg.Posix == PosixAuto && f.retains(ctx, at.bucket); final {
+		// The marker cannot be written again: it has attributes from the beginning, if those above it have.
+		own = f.markKeeping(ctx, parent) == nil
+	} else if own {
 		if err := f.markKeeping(ctx, parent); err != nil {
 			return nil, err
 		}
+	}
+	if own {
 		a.encode(props.Metadata)
 		props.Metadata[metaSince] = strconv.FormatInt(since.Unix(), 10)
 	}
@@ -139,6 +144,9 @@ func (f *FS) Rmdir(cancel <-chan struct{}, h *fuse.InHeader, name string) fuse.S
 	}
 	marker, err := f.emptyDir(r, n)
 	if err == nil {
+		err = f.mayRemoveMarker(r, marker)
+	}
+	if err == nil {
 		err = f.keepDirectory(r, parent)
 	}
 	if err == nil && marker != nil {
@@ -188,6 +196,9 @@ func (f *FS) emptyDir(ctx context.Context, n *node) (*backend.Object, error) {
 
 func (f *FS) removeBucket(ctx context.Context, n *node) fuse.Status {
 	marker, err := f.emptyDir(ctx, n)
+	if err == nil {
+		err = f.mayRemoveMarker(ctx, marker)
+	}
 	if err == nil && marker != nil {
 		err = f.cfg.Store.Delete(ctx, backend.DeleteInput{Bucket: marker.Bucket, Key: marker.Key})
 	}

@@ -47,6 +47,11 @@ type testOptions struct {
 	wrap     func(backend.Store) backend.Store
 	maxCopy  int64              // largest object of one CopyObject; 0: as S3
 	checksum func() hash.Hash64 // CRC64NVME; nil: content is not verified
+	settings func(*mem.BucketSettings)
+	// capabilities changes those that the mount believes in.
+	capabilities func(*backend.Capabilities)
+	consistency  Consistency
+	exclusive    bool // ExclusiveOpen
 }
 
 // newTestMount mounts; the test's end unmounts.
@@ -82,6 +87,15 @@ func newTestMount(t *testing.T, o testOptions) *testMount {
 		caps.Limits.MinPart = o.partSize
 		o.store.Configure(func(s *mem.Settings) { s.Capabilities.Limits.MinPart = o.partSize })
 	}
+	if o.settings != nil {
+		o.store.ConfigureBucket(testBucket, o.settings)
+	}
+	found, err := o.store.Capabilities(context.Background(), testBucket, "", false)
+	check(t, err)
+	caps.Versioned, caps.ObjectLock = found.Versioned, found.ObjectLock
+	if o.capabilities != nil {
+		o.capabilities(&caps)
+	}
 	blockCache, err := blocks.Open(blocks.Config{Reader: store, Memory: 64 << 20, Dir: o.cacheDir, DirSize: 1 << 30, Checksum: o.checksum, Log: log})
 	check(t, err)
 	names, err := metadata.Open(metadata.Config{Lister: store, Reader: store, Path: filepath.Join(o.state, "metadata"), TTL: o.ttl, NegativeTTL: time.Second, Log: log})
@@ -93,12 +107,12 @@ func newTestMount(t *testing.T, o testOptions) *testMount {
 		NewQueue: func(call Callbacks) *writeback.Queue {
 			return writeback.New(writeback.Config{
 				Store: store, Capabilities: func(string) backend.Capabilities { return caps }, PartSize: o.partSize,
-				BeforeStream: call.BeforeStream, OnCommit: call.OnCommit, OnFail: call.OnFail, RetryTimeout: 5 * time.Second, Log: log,
+				BeforeStream: call.BeforeStream, OnCommit: call.OnCommit, OnFail: call.OnFail, MayReplace: call.MayReplace, RetryTimeout: 5 * time.Second, Log: log,
 			})
 		},
 		Capabilities: func(string) backend.Capabilities { return caps },
 		Bucket:       bucket, UID: uint32(os.Getuid()), GID: uint32(os.Getgid()), FileMode: 0o644, DirMode: 0o755,
-		Commit: o.commit, Posix: o.posix, TTL: o.ttl, NegativeTTL: time.Second, Log: log,
+		Commit: o.commit, Posix: o.posix, Consistency: o.consistency, ExclusiveOpen: o.exclusive, TTL: o.ttl, NegativeTTL: time.Second, Log: log,
 	})
 	check(t, err)
 	m.mount, err = m.fs.Mount(m.dir, MountOptions{FSName: "test"})

@@ -26,7 +26,12 @@ func (f *FS) Open(cancel <-chan struct{}, in *fuse.OpenIn, out *fuse.OpenOut) fu
 	if writable && (f.cfg.ReadOnly || n.view != noView) {
 		return fuse.EROFS
 	}
-	if err := f.revalidate(r, n, in.Flags&syscall.O_TRUNC == 0); err != nil {
+	bytesToo := in.Flags&syscall.O_TRUNC == 0 && !(writable && f.locks(f.tree.locate(n).bucket))
+	seen, err := f.revalidate(r, n, bytesToo)
+	if err == nil && writable {
+		err = f.mayChange(r, n, seen)
+	}
+	if err != nil {
 		return f.status("open", err)
 	}
 	h := &handle{node: n, writable: writable}
@@ -114,85 +119,6 @@ func (f *FS) register(ctx context.Context, n *node, h *handle, out *fuse.OpenOut
 	return nil
 }
 
-// revalidate asks the store whether the version that a node pins is the current one. A small
-// file's bytes come with the answer, if they are wanted.
-func (f *FS) revalidate(ctx context.Context, n *node, bytesToo bool) error {
-	n.mu.RLock()
-	v, staged, doomed, lost := n.current, n.staged != nil, n.doomed, n.lost
-	recent := time.Since(n.checked) < f.cfg.TTL
-	n.mu.RUnlock()
-	switch {
-	case lost:
-		return syscall.ESTALE
-	case staged || doomed || v == nil, n.view != noView: // a version of a view is pinned by its id
-		return nil
-	case f.cfg.Consistency == Immutable, f.cfg.Consistency == TTLOnly && recent:
-		return nil
-	}
-	began := time.Now()
-	id := f.tree.locate(n).id()
-	obj, err := f.currentObject(ctx, id, v, bytesToo)
-	if err != nil {
-		if backend.IsKind(err, backend.KindNotExist) {
-			n.mu.RLock()
-			ours := n.staged != nil || n.current != v
-			n.mu.RUnlock()
-			if ours {
-				return nil
-			}
-			f.forgetVersion(n, id)
-			return syscall.ESTALE
-		}
-		return err
-	}
-	kept := f.showsKept(n)
-	n.mu.Lock()
-	if n.staged != nil || n.current != v { // ours is newer than the answer
-		n.mu.Unlock()
-		return nil
-	}
-	if obj.ETag != v.remote.ETag {
-		n.mu.Unlock()
-		f.cfg.Metadata.Stored(obj)
-		f.tree.detach(n)
-		return syscall.ESTALE
-	}
-	n.checked = began
-	if obj.HasMetadata {
-		v.sum, v.summed = obj.CRC64NVME, true
-		props := backend.PropertiesOf(obj)
-		n.props, n.propsAt, n.tagCount = &props, began, obj.TagCount
-		if kept {
-			f.refreshLocked(n, obj, obj.Metadata)
-		}
-	}
-	n.mu.Unlock()
-	return nil
-}
-
-// currentObject is one request: a GET of a small file (304 when its bytes are cached), a HEAD of a large one.
-func (f *FS) currentObject(ctx context.Context, id backend.ObjectID, v *version, bytesToo bool) (backend.Object, error) {
-	if v.remote.Size > smallFile || !bytesToo {
-		obj, err := f.cfg.Store.Head(ctx, id, backend.GetOptions{})
-		if err == nil {
-			f.cfg.Metadata.Remember(obj)
-		}
-		return obj, err
-	}
-	known := v.blocks()
-	obj, _, err := f.cfg.Blocks.Small(ctx, id, &known)
-	if err == nil && obj.HasMetadata {
-		f.cfg.Metadata.Remember(obj)
-	}
-	return obj, err
-}
-
-// forgetVersion drops a name that the store no longer has.
-func (f *FS) forgetVersion(n *node, id backend.ObjectID) {
-	f.cfg.Metadata.Removed(id.Bucket, id.Key)
-	f.tree.detach(n)
-}
-
 // truncateForOpen is O_TRUNC: the content is empty from now on, the object stays until the commit.
 func (f *FS) truncateForOpen(ctx context.Context, n *node) error {
 	if err := f.stage(ctx, n); err != nil {
@@ -236,7 +162,7 @@ func (f *FS) Create(cancel <-chan struct{}, in *fuse.CreateIn, name string, out 
 	}
 	a := f.newAttr(in.Uid, in.Gid, syscall.S_IFREG|in.Mode&0o7777)
 	n, err = f.newFile(r, parent, name, a)
-	if err == nil && f.cfg.ExclusiveOpen && in.Flags&syscall.O_EXCL != 0 {
+	if err == nil && f.cfg.ExclusiveOpen && in.Flags&syscall.O_EXCL != 0 && !f.retains(r, f.tree.locate(parent).bucket) {
 		err = f.claim(r, n)
 	}
 	if err != nil {

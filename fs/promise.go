@@ -27,6 +27,7 @@ type deferredDelete struct {
 	remote *staging.Remote // nil after a restart
 	node   *node           // that was unlinked while it is open; nil: none
 	all    *deleteAll      // that has the intent; nil: there is one for this alone
+	seen   look            // before it was promised
 
 	mu   sync.Mutex // held while it is carried out
 	over bool       // done, or taken back; guarded by mu
@@ -135,7 +136,7 @@ func (f *FS) fulfil(ctx context.Context, d *deferredDelete) error {
 	if d.over {
 		return nil
 	}
-	err := f.deleteObject(ctx, d.id(), d.ETag)
+	err := f.deleteObject(ctx, d.id(), d.ETag, d.seen)
 	switch {
 	case err == nil, backend.IsKind(err, backend.KindNotExist):
 		f.cfg.Metadata.Removed(d.Bucket, d.Key)
@@ -157,6 +158,10 @@ func (f *FS) fulfilLater(d *deferredDelete) {
 		for pause := 200 * time.Millisecond; ; pause = min(2*pause, time.Minute) {
 			err := f.fulfil(f.ctx, d)
 			if err == nil || errors.Is(f.ctx.Err(), context.Canceled) {
+				return
+			}
+			if backend.IsKind(err, backend.KindLocked) { // since it was promised
+				f.giveUp(d)
 				return
 			}
 			f.log.Warn("promised delete failed and is repeated", slog.String("key", d.Key), slog.String("error", err.Error()))

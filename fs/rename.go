@@ -51,6 +51,7 @@ type move struct {
 	target    *node           // what has the name now; nil: nothing
 	unlinked  *deferredDelete // of an object that is still there under the name; taken back
 	preserved *staging.File   // the target's bytes, for programs that have it open; nil: not needed
+	seen      looks           // of what goes
 }
 
 func (f *FS) rename(ctx context.Context, from *node, oldName string, m move) error {
@@ -91,6 +92,12 @@ func (f *FS) rename(ctx context.Context, from *node, oldName string, m move) err
 		return syscall.EISDIR
 	}
 	if err := f.awaitStreams(ctx, n); err != nil {
+		return err
+	}
+	if m.seen, err = f.mayTakeNames(ctx, n, m.target); err == nil && n.dir {
+		err = f.mayMove(ctx, n)
+	}
+	if err != nil {
 		return err
 	}
 	if from != m.to {
@@ -158,6 +165,7 @@ func (f *FS) renameFile(ctx context.Context, n *node, m move) error {
 func (f *FS) renameStored(ctx context.Context, n *node, v *version, m move, condition backend.Condition) error {
 	caps := f.cfg.Capabilities(m.place.bucket)
 	in := backend.CopyInput{Bucket: m.place.bucket, Key: m.place.key, Source: v.remote.Source, Size: v.remote.Size}
+	in.Source.VersionID = "" // it has to be current
 	if caps.CopyDestination {
 		in.Condition = condition
 	}
@@ -182,6 +190,7 @@ func (f *FS) renameStored(ctx context.Context, n *node, v *version, m move, cond
 	if err != nil {
 		return err
 	}
+	promise.seen = m.seen[v.remoteID()]
 	obj.Bucket, obj.Key, obj.Size = m.place.bucket, m.place.key, v.remote.Size
 	f.arrive(n, v, obj, m)
 	err = f.fulfil(ctx, promise)
@@ -236,6 +245,9 @@ func (f *FS) arrive(n *node, old *version, obj backend.Object, m move) {
 	if n.staged != nil {
 		if err := n.staged.Rebase(old.remote, v.remote); err != nil {
 			f.log.Warn("journal", "error", err.Error())
+		}
+		if now := n.current; now != nil && now != old && now.remote.ETag == old.remote.ETag { // its version id was learnt since
+			f.rebaseLocked(n, now.remote, v.remote)
 		}
 		if err := n.staged.SetTarget(obj.ID(), backend.Condition{IfMatch: v.remote.ETag}); err != nil {
 			f.log.Warn("journal", "error", err.Error())

@@ -33,10 +33,12 @@ func (f *FS) renameDir(ctx context.Context, n *node, m move) error {
 	}
 	if m.target != nil {
 		marker, err := f.emptyDir(ctx, m.target)
+		if err == nil { // the copy of our own marker takes its place
+			err = f.mayRemoveMarker(ctx, marker)
+		}
 		if err != nil {
 			return err
 		}
-		_ = marker // the copy of our own marker, or the one that is there, serves
 	}
 	if r, ok := ctx.(*request); !ok || !r.turn { // it was no directory when its turn was to be claimed
 		return syscall.ESTALE

@@ -41,7 +41,11 @@ func (f *FS) truncate(ctx context.Context, n *node, size int64, in *fuse.SetAttr
 	}
 	_, byHandle := in.GetFh()
 	if !byHandle {
-		if err := f.revalidate(ctx, n, size > 0); err != nil {
+		seen, err := f.revalidate(ctx, n, size > 0 && !f.locks(f.tree.locate(n).bucket))
+		if err == nil {
+			err = f.mayChange(ctx, n, seen)
+		}
+		if err != nil {
 			return err
 		}
 		if err := f.storeAttributes(ctx, n); err != nil {
@@ -104,6 +108,9 @@ func (f *FS) setAttributes(ctx context.Context, n *node, in *fuse.SetAttrIn) err
 	}
 	if n.dir {
 		return f.setDirAttributes(ctx, n, next)
+	}
+	if err := f.mayChange(ctx, n, nil); err != nil {
+		return err
 	}
 	if rights || times { // what nobody would see is refused; the content is another matter
 		if err := f.markParent(ctx, n); err != nil {

@@ -3,6 +3,7 @@ package fs
 import (
 	"context"
 	"syscall"
+	"time"
 
 	"github.com/hanwen/go-fuse/v2/fuse"
 
@@ -11,21 +12,29 @@ import (
 )
 
 // deleteObject is a DeleteObject on the condition that the object is the one we saw. Where the
-// store has no such condition, a HEAD goes before.
-func (f *FS) deleteObject(ctx context.Context, id backend.ObjectID, etag string) error {
+// store has no such condition, and where objects may be locked, a HEAD goes before, if none has lately: seen.
+func (f *FS) deleteObject(ctx context.Context, id backend.ObjectID, etag string, seen look) error {
 	in := backend.DeleteInput{Bucket: id.Bucket, Key: id.Key}
-	switch {
-	case etag == "":
-	case f.cfg.Capabilities(id.Bucket).DeleteIfMatch:
+	guarded := f.cfg.Capabilities(id.Bucket).DeleteIfMatch
+	if guarded {
 		in.IfMatch = etag
-	default:
+	}
+	if ask := f.locks(id.Bucket) || etag != "" && !guarded; ask && !seen.recent() {
 		obj, err := f.cfg.Store.Head(ctx, id, backend.GetOptions{})
+		if err == nil && (etag == "" || obj.ETag == etag) {
+			err = f.unlocked(ctx, obj)
+		}
 		if err != nil {
 			return err
 		}
-		if obj.ETag != etag {
-			return &backend.Error{Kind: backend.KindChanged, Op: "DeleteObject", Bucket: id.Bucket, Key: id.Key}
-		}
+		seen = look{obj.ETag, time.Now()}
+	}
+	switch {
+	case !seen.recent():
+	case seen.etag == "":
+		return &backend.Error{Kind: backend.KindNotExist, Op: "DeleteObject", Bucket: id.Bucket, Key: id.Key}
+	case etag != "" && seen.etag != etag:
+		return &backend.Error{Kind: backend.KindChanged, Op: "DeleteObject", Bucket: id.Bucket, Key: id.Key}
 	}
 	err := f.cfg.Store.Delete(ctx, in)
 	if backend.IsKind(err, backend.KindUnknown) { // a lost reply: look
@@ -71,10 +80,14 @@ func (f *FS) Unlink(cancel <-chan struct{}, h *fuse.InHeader, name string) fuse.
 	if f.isContent(n) {
 		return f.status("unlink", f.clearContent(r, parent, n))
 	}
-	if err := f.keepDirectory(r, parent); err != nil {
+	seen, err := f.mayTakeNames(r, n)
+	if err == nil {
+		err = f.keepDirectory(r, parent)
+	}
+	if err != nil {
 		return f.status("unlink", err)
 	}
-	if err := f.remove(r, n); err != nil {
+	if err := f.remove(r, n, seen); err != nil {
 		if backend.IsKind(err, backend.KindChanged) {
 			f.cfg.Metadata.Invalidate(f.tree.locate(parent).bucket, f.tree.locate(parent).key)
 			f.tree.detach(n)
@@ -87,8 +100,8 @@ func (f *FS) Unlink(cancel <-chan struct{}, h *fuse.InHeader, name string) fuse.
 }
 
 // remove takes a file's content away: what is staged is not committed any more, what is stored
-// is deleted, now or at the last close.
-func (f *FS) remove(ctx context.Context, n *node) error {
+// is deleted, now or at the last close. seen says of what it was asked whether it may be.
+func (f *FS) remove(ctx context.Context, n *node, seen looks) error {
 	f.hold(n)
 	defer f.letGo(n)
 	n.mu.RLock()
@@ -116,10 +129,10 @@ func (f *FS) remove(ctx context.Context, n *node) error {
 	n.mu.Unlock()
 	var err error
 	if v != nil && !f.promises.has(v.remoteID()) {
-		err = f.removeStored(ctx, n, v, opens)
+		err = f.removeStored(ctx, n, v, opens, seen[v.remoteID()])
 	}
 	if err == nil && replaces != nil {
-		err = f.removeReplaced(ctx, n, replaces)
+		err = f.removeReplaced(ctx, n, replaces, seen)
 	}
 	if err != nil {
 		f.revive(n)
@@ -130,7 +143,7 @@ func (f *FS) remove(ctx context.Context, n *node) error {
 }
 
 // removeReplaced deletes the object that staged content was to replace.
-func (f *FS) removeReplaced(ctx context.Context, n *node, r *staging.Remote) error {
+func (f *FS) removeReplaced(ctx context.Context, n *node, r *staging.Remote, seen looks) error {
 	id := backend.ObjectID{Bucket: r.Bucket, Key: r.Key}
 	if f.promises.has(id) {
 		return nil
@@ -138,24 +151,29 @@ func (f *FS) removeReplaced(ctx context.Context, n *node, r *staging.Remote) err
 	if err := f.commitReferences(ctx, n, id); err != nil {
 		return err
 	}
-	if err := f.deleteObject(ctx, id, r.ETag); err != nil && !backend.IsKind(err, backend.KindNotExist) {
+	if err := f.deleteObject(ctx, id, r.ETag, seen[id]); err != nil && !backend.IsKind(err, backend.KindNotExist) {
 		return err
 	}
 	f.cfg.Metadata.Removed(r.Bucket, r.Key)
 	return nil
 }
 
-func (f *FS) removeStored(ctx context.Context, n *node, v *version, opens int) error {
+func (f *FS) removeStored(ctx context.Context, n *node, v *version, opens int, seen look) error {
 	if err := f.commitReferences(ctx, n, v.remoteID()); err != nil {
 		return err
 	}
 	if opens == 0 {
-		if err := f.deleteObject(ctx, v.remoteID(), v.remote.ETag); err != nil && !backend.IsKind(err, backend.KindNotExist) {
+		if err := f.deleteObject(ctx, v.remoteID(), v.remote.ETag, seen); err != nil && !backend.IsKind(err, backend.KindNotExist) {
 			return err
 		}
 		f.cfg.Blocks.Drop(v.remote.Bucket, v.remote.Key)
 		f.cfg.Metadata.Removed(v.remote.Bucket, v.remote.Key)
 		return nil
+	}
+	if !seen.recent() {
+		if _, err := f.mayReplace(ctx, v.remoteID()); err != nil {
+			return err
+		}
 	}
 	d, err := f.promiseDelete(v.remote, n)
 	if err != nil {

@@ -87,7 +87,7 @@ func (f *FS) stage(ctx context.Context, n *node) error {
 		case lost:
 			return syscall.ESTALE
 		case staged:
-			return nil
+			return f.mayChangeAgain(ctx, n)
 		case v == nil:
 			return syscall.ESTALE
 		}

@@ -63,6 +63,8 @@ type Cache struct {
 	readers   map[*Reader]struct{}
 	reclaimed time.Time
 
+	nameless sync.Map // buckets whose versions may not be read by their ids
+
 	stats counters
 }
 

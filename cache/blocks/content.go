@@ -104,8 +104,12 @@ func (c *Cache) acquire(src Source) *content {
 		if src.Told && ct.sum == sumUnasked {
 			ct.sum = sumTold
 		}
+		ct.nameLocked(src.VersionID)
 		ct.mu.Unlock()
 		return ct
+	}
+	if _, refused := c.nameless.Load(src.Bucket); refused {
+		src.VersionID = ""
 	}
 	ct := &content{cache: c, hash: src.hash(), src: src, blocks: map[unit]*block{}, users: 1}
 	if src.Told {
@@ -113,6 +117,32 @@ func (c *Cache) acquire(src Source) *content {
 	}
 	c.contents.add(ct, src)
 	return ct
+}
+
+// nameLocked notes the version id that an answer told last: by it the bytes can be had when another version is current.
+// The same bytes may have been stored again, so it may change. The caller holds c.mu.
+func (c *content) nameLocked(id string) {
+	if _, refused := c.cache.nameless.Load(c.src.Bucket); id != "" && !refused {
+		c.src.VersionID = id
+	}
+}
+
+// without drops a version id by which the bytes could not be had, if they may be had without it: reading by version is
+// a permission of its own, and the version may have been removed while the same bytes are current under another. If-Match
+// says the same as long as the version is current.
+func (c *content) without(id string, err error) bool {
+	switch {
+	case backend.IsKind(err, backend.KindPermission):
+		c.cache.nameless.Store(c.source().Bucket, struct{}{})
+	case !backend.IsKind(err, backend.KindNotExist):
+		return false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.src.VersionID == id {
+		c.src.VersionID = ""
+	}
+	return true
 }
 
 // peek returns the content of src if there is one, else nil. The caller releases it.

@@ -207,12 +207,7 @@ func (f *fetch) get(pos int64) (*backend.Body, error) {
 		if f.content.movedSince(moved) && (backend.IsKind(err, backend.KindChanged) || backend.IsKind(err, backend.KindNotExist)) {
 			continue // the same bytes have another name now
 		}
-		if opt.VersionID != "" && backend.IsKind(err, backend.KindPermission) {
-			// Reading by version is a permission of its own; If-Match says the same as long
-			// as the version is current.
-			f.content.mu.Lock()
-			f.content.src.VersionID = ""
-			f.content.mu.Unlock()
+		if opt.VersionID != "" && f.content.without(opt.VersionID, err) {
 			continue
 		}
 		return nil, err
@@ -234,9 +229,12 @@ func (c *content) check(src Source, body *backend.Body, pos, end int64) error {
 			Message: "the store answered with another range than asked for",
 		}
 	}
-	if o.CRC64NVME != "" {
+	if o.CRC64NVME != "" || o.VersionID != "" {
 		c.mu.Lock()
-		c.src.CRC64NVME = o.CRC64NVME
+		if o.CRC64NVME != "" {
+			c.src.CRC64NVME = o.CRC64NVME
+		}
+		c.nameLocked(o.VersionID)
 		c.mu.Unlock()
 	}
 	return nil

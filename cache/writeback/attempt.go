@@ -38,7 +38,7 @@ func (q *Queue) attempt(j *job) (backend.Object, error) {
 		if Conflict(err) && !a.looked {
 			obj, err = a.recognise(err)
 		}
-		if j.stage != nil && err != nil && !errors.Is(err, errAgain) && !Conflict(err) && !q.temporary(j, err) {
+		if j.stage != nil && err != nil && !errors.Is(err, errAgain) && !Final(err) && !q.temporary(j, err) {
 			// The store does not copy the object onto itself: all of it goes up again.
 			j.base, j.stage, err = j.stage, nil, errAgain
 		}
@@ -248,8 +248,11 @@ func (a *attempt) put(plan Plan) (backend.Object, error) {
 
 // copy makes the object of another one, or of itself with other properties.
 func (a *attempt) copy(plan Plan) (backend.Object, error) {
-	src := plan.Source.Source
-	self := objectOf(plan.Source) == a.j.target && src.VersionID == ""
+	src := a.q.source(plan.Source)
+	self := objectOf(plan.Source) == a.j.target && (src.VersionID == "" || src.ETag == a.cond.IfMatch)
+	if self { // it has to be current
+		src.VersionID = ""
+	}
 	if !a.caps.CopySourceIfMatch {
 		src.ETag = ""
 	}
@@ -261,12 +264,18 @@ func (a *attempt) copy(plan Plan) (backend.Object, error) {
 		if !bySource {
 			in.Condition = cond
 		}
+		if !self && src.VersionID == "" && src.ETag == "" && plan.Source.VersionID != "" {
+			return backend.Object{}, unguarded(a.j.target)
+		}
 		return a.q.cfg.Store.Copy(ctx, in)
 	})
 	if err == nil {
 		a.q.counts.copies.Add(1)
 		a.q.counts.bytesCopied.Add(plan.Size)
 		return obj, nil
+	}
+	if a.q.refusedVersion(src, err) {
+		return obj, errAgain
 	}
 	if backend.IsKind(err, backend.KindUnsupported) && a.j.stage == nil && !a.j.noCopy {
 		a.j.noCopy = true // of this key: by parts, or fetched and sent

@@ -86,13 +86,15 @@ func fetchesOf(exts []staging.Extent) []fetch {
 // another one now.
 func (q *Queue) open(ctx context.Context, x fetch, off, end int64) (*backend.Body, error) {
 	id := objectOf(x.object)
-	opt := backend.GetOptions{Range: &backend.Range{Off: x.from + off - x.off, Len: end - off}, VersionID: x.object.VersionID}
+	opt := backend.GetOptions{Range: &backend.Range{Off: x.from + off - x.off, Len: end - off}, VersionID: q.source(x.object).VersionID}
 	if q.cfg.Capabilities(id.Bucket).GetIfMatch {
 		opt.IfMatch = x.object.ETag
 	}
 	changed := &backend.Error{Kind: backend.KindChanged, Op: "GetObject", Bucket: id.Bucket, Key: id.Key, Message: "not the version that was referred to"}
 	body, err := q.cfg.Store.Get(ctx, id, opt)
 	switch {
+	case q.refusedVersion(backend.Source{Bucket: id.Bucket, VersionID: opt.VersionID}, err):
+		return q.open(ctx, x, off, end)
 	case backend.IsKind(err, backend.KindRange): // that version was longer
 		return nil, changed
 	case err != nil:

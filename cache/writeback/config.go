@@ -1,6 +1,7 @@
 package writeback
 
 import (
+	"context"
 	"io"
 	"log/slog"
 	"time"
@@ -44,10 +45,14 @@ type Config struct {
 	// starts. It must call f.Committed, and must not call Cancel, Commit, Wait or Flush for f.
 	OnCommit func(f *staging.File, s *staging.Snapshot, obj backend.Object)
 	// OnFail is called, with no lock held and before those who wait are woken, when s cannot be
-	// stored as things are. After a conflict (see Conflict) the queue has given up s; after
+	// stored as things are. After a final failure (see Final) the queue has given up s; after
 	// any other failure it tries again, rarely, until it is cancelled, and OnFail is not called
 	// again for the same kind of error.
 	OnFail func(f *staging.File, s *staging.Snapshot, err error)
+
+	// MayReplace is asked in buckets with object lock, with no lock held, just before an upload takes the place of
+	// what a HEAD has shown there. KindLocked gives the upload up, other errors are treated like the store's.
+	MayReplace func(ctx context.Context, stored backend.Object) error
 
 	Log *slog.Logger // nil: slog.Default
 }
@@ -83,6 +88,9 @@ func (c Config) withDefaults() Config {
 	if c.OnFail == nil {
 		c.OnFail = func(*staging.File, *staging.Snapshot, error) {}
 	}
+	if c.MayReplace == nil {
+		c.MayReplace = func(context.Context, backend.Object) error { return nil }
+	}
 	if c.Log == nil {
 		c.Log = slog.Default()
 	}
@@ -102,6 +110,10 @@ func Conflict(err error) bool {
 		return false
 	}
 }
+
+// Final reports whether the queue gives a snapshot up that failed with err: a conflict, or what it would replace is
+// locked by retention or a legal hold.
+func Final(err error) bool { return Conflict(err) || backend.IsKind(err, backend.KindLocked) }
 
 // sources of a conflict: what was lost.
 func closedError(id backend.ObjectID) error {

@@ -198,10 +198,10 @@ func (q *Queue) endCanceled(j *job, err error) {
 	q.drop(j, canceledError(j.target))
 }
 
-// failed ends a job after a conflict, and parks it after any other failure that lasts.
+// failed ends a job after a conflict or a lock, and parks it after any other failure that lasts.
 func (q *Queue) failed(j *job, err error) {
 	q.counts.failures.Add(1)
-	if !Conflict(err) {
+	if !Final(err) {
 		q.park(j, err)
 		return
 	}

@@ -84,7 +84,7 @@ func (a *attempt) settled(obj backend.Object, made stamp) (backend.Object, error
 		}
 		right = a.hasProperties(obj)
 	}
-	if right || a.j.stage != nil {
+	if right || a.j.stage != nil || a.final(obj) {
 		return obj, nil
 	}
 	if err := a.j.file.ForgetUpload(); err != nil {
@@ -93,6 +93,19 @@ func (a *attempt) settled(obj backend.Object, made stamp) (backend.Object, error
 	a.q.counts.restamps.Add(1)
 	a.j.stage = remoteOf(obj, a.j.snap.Size)
 	return obj, errAgain
+}
+
+// final reports whether an object that was just stored is locked from now on: what it was begun with stays.
+func (a *attempt) final(obj backend.Object) bool {
+	if !a.caps.ObjectLock {
+		return false
+	}
+	now, err := a.look(a.q.ctx)
+	if err != nil || !now.exists || now.obj.ETag != obj.ETag || !backend.IsKind(a.q.cfg.MayReplace(a.q.ctx, now.obj), backend.KindLocked) {
+		return false
+	}
+	a.q.cfg.Log.Warn("stored with the properties of the beginning: it is locked from now on", "bucket", a.j.target.Bucket, "key", a.j.target.Key)
+	return true
 }
 
 // send makes the store have all parts: it sets their ETags.
@@ -188,14 +201,19 @@ func (q *Queue) sendPart(ctx context.Context, f *staging.File, caps backend.Capa
 }
 
 func (q *Queue) copyPart(ctx context.Context, caps backend.Capabilities, up *openUpload, part Part) (backend.Part, error) {
-	src := part.Source.Source
+	src := q.source(part.Source)
 	if !caps.CopyPartIfMatch {
-		src.ETag = "" // by version id
+		if src.ETag = ""; src.VersionID == "" {
+			return backend.Part{}, unguarded(up.target)
+		}
 	}
 	stored, err := q.cfg.Store.CopyPart(ctx, backend.CopyPartInput{
 		Bucket: up.target.Bucket, Key: up.target.Key, UploadID: up.id, Number: part.Number,
 		Source: src, Range: backend.Range{Off: part.From, Len: part.Len},
 	})
+	if q.refusedVersion(src, err) {
+		return q.copyPart(ctx, caps, up, part)
+	}
 	if backend.IsKind(err, backend.KindNotExist) { // the source, or the upload
 		_, headErr := q.cfg.Store.Head(ctx, objectOf(part.Source), backend.GetOptions{IfMatch: part.Source.ETag, VersionID: src.VersionID})
 		if headErr == nil {

@@ -15,7 +15,7 @@ func (a *attempt) enforced(ifNoneMatch, ifMatch bool) bool {
 }
 
 // publish sends the request that makes the object, once. Where the store does not honour the
-// condition it looks before and after instead. An answer that did not come, and a condition that
+// condition it looks before and after instead; where objects may be locked, before. An answer that did not come, and a condition that
 // failed, are checked by the generation id: the object may be the one that was just made.
 func (a *attempt) publish(guarded bool, send func(context.Context, backend.Condition) (backend.Object, error)) (backend.Object, error) {
 	ctx := a.q.ctx
@@ -23,8 +23,11 @@ func (a *attempt) publish(guarded bool, send func(context.Context, backend.Condi
 		return backend.Object{}, canceledError(a.j.target)
 	}
 	cond := a.cond
+	mayBeLocked := a.caps.ObjectLock && !cond.IfNoneMatch
 	if !guarded {
 		a.q.counts.unguarded.Add(1)
+	}
+	if !guarded || mayBeLocked {
 		switch now, err := a.look(ctx); {
 		case err != nil:
 			return backend.Object{}, err
@@ -32,7 +35,13 @@ func (a *attempt) publish(guarded bool, send func(context.Context, backend.Condi
 			return now.obj, nil
 		case !now.meets(cond):
 			return backend.Object{}, a.conflict(cond)
+		case now.exists && mayBeLocked:
+			if err := a.q.cfg.MayReplace(ctx, now.obj); err != nil {
+				return backend.Object{}, err
+			}
 		}
+	}
+	if !guarded {
 		cond = backend.Condition{}
 	}
 	obj, err := send(ctx, cond)

@@ -22,6 +22,8 @@ type Queue struct {
 	counts counters
 	pause  time.Duration // after the first failure
 
+	nameless sync.Map // buckets whose versions may not be read by their ids
+
 	mu       sync.Mutex
 	closed   bool
 	seq      uint64

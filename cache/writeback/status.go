@@ -78,7 +78,7 @@ type Stats struct {
 	Running int `json:"running"`
 
 	Commits    int64 `json:"commits"`   // snapshots stored
-	Conflicts  int64 `json:"conflicts"` // lost to other clients
+	Conflicts  int64 `json:"conflicts"` // lost to other clients, or to a lock of what they would replace
 	Failures   int64 `json:"failures"`  // conflicts, and others that last
 	Retries    int64 `json:"retries"`   // temporary failures
 	Unguarded  int64 `json:"unguarded"` // commits whose condition the store does not honour
@@ -207,7 +207,7 @@ func flushError(parked []error, conflicts int64) error {
 	case len(parked) > 0:
 		return fmt.Errorf("%d files could not be stored; the first: %w", int64(len(parked))+conflicts, parked[0])
 	case conflicts > 0:
-		return &backend.Error{Kind: backend.KindChanged, Op: "Flush", Message: fmt.Sprintf("%d files lost to other clients", conflicts)}
+		return &backend.Error{Kind: backend.KindChanged, Op: "Flush", Message: fmt.Sprintf("%d files lost to other clients, or to a lock", conflicts)}
 	default:
 		return nil
 	}

@@ -275,6 +275,6 @@ func (p *parts) newQueue(call fs.Callbacks) *writeback.Queue {
 		Store: p.store, Capabilities: p.capabilities.of, Checksum: s3.Checksum,
 		Parts: p.cfg.parallelParts.n, PartSize: int64(p.cfg.partSize), BufferLimit: divideMemory(int64(p.cfg.memoryLimit)).merge,
 		RetryTimeout: max(time.Duration(p.cfg.retryTimeout), time.Millisecond), // 0 means not to wait, there the default
-		BeforeStream: call.BeforeStream, OnCommit: call.OnCommit, OnFail: call.OnFail, Log: p.log,
+		BeforeStream: call.BeforeStream, OnCommit: call.OnCommit, OnFail: call.OnFail, MayReplace: call.MayReplace, Log: p.log,
 	})
 }
