@@ -24,6 +24,7 @@ type Info struct {
 	Mountpoint string    `json:"mountpoint"` // absolute, no symlinks
 	Endpoint   string    `json:"endpoint"`   // empty: Amazon's own
 	Started    time.Time `json:"started,omitzero"`
+	At         time.Time `json:"at,omitzero"` // the time that is shown; zero: now
 	Version    string    `json:"version"`
 	Socket     string    `json:"socket"`
 }

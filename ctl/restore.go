@@ -80,7 +80,7 @@ func (t *tally) end(single bool) error {
 		return err
 	}
 	if t.sum.Failed > 0 {
-		return &Error{Kind: KindPartial, Message: fmt.Sprintf("%s could not be done, %d were; the last failure: %v", things(t.sum.Failed, "thing", "things"), t.sum.Done, t.last)}
+		return &Error{Kind: KindPartial, Message: fmt.Sprintf("%d of %d could not be done", t.sum.Failed, t.sum.Failed+t.sum.Done)}
 	}
 	return nil
 }

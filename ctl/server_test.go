@@ -318,7 +318,8 @@ func TestDescriptionMatchesRoutes(t *testing.T) {
 	types := map[string]any{
 		"Status": Status{}, "Info": Info{}, "Pending": Pending{}, "Kept": Kept{}, "Staging": Staging{}, "Cache": Cache{},
 		"UnmountOptions": UnmountOptions{}, "FlushLine": line{}, "Error": Error{}, "Line": Line{}, "Step": Step{}, "Summary": Summary{},
-		"Version": Version{}, "Done": Done{},
+		"Version": Version{}, "Done": Done{}, "Selector": Selector{}, "FileDiff": FileDiff{}, "PropertyDiff": PropertyDiff{},
+		"TreeDiff": TreeDiff{}, "Lock": Lock{}, "Tags": Tags{}, "SelectResult": SelectResult{},
 	}
 	for name, v := range verbs { // the schema of a request has the name of its type
 		request := v.request()

@@ -164,7 +164,17 @@ var verbs = map[string]verb{
 	"versions/list":     verbOf(false, listVersions),
 	"versions/restore":  verbOf(true, restore),
 	"versions/undelete": verbOf(true, undelete),
+	"versions/diff":     verbOf(false, diff),
 	"versions/purge":    verbOf(true, purge),
+	"retention/show":    verbOf(false, showLock),
+	"retention/set":     verbOf(true, setRetention),
+	"retention/clear":   verbOf(true, clearRetention),
+	"legal-hold/show":   verbOf(false, showLock),
+	"legal-hold/set":    verbOf(true, setLegalHold),
+	"tags/get":          verbOf(false, getTags),
+	"tags/set":          verbOf(true, setTags),
+	"tags/delete":       verbOf(true, deleteTags),
+	"select":            verbOf(false, selectRows),
 }
 
 // Names returns the names of the verbs: "versions/list" and so on.

@@ -1,0 +1,180 @@
+package ctl
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"unicode/utf8"
+
+	"github.com/objmount/objmount/backend"
+)
+
+// SetTagsRequest sets tags of a version of a file, or of a bucket.
+type SetTagsRequest struct {
+	Target
+	VersionID string            `json:"version_id,omitempty"` // empty: the current one
+	Tags      map[string]string `json:"tags"`
+	Replace   bool              `json:"replace,omitempty"` // remove all others
+}
+
+// DeleteTagsRequest removes tags of a version of a file, or of a bucket.
+type DeleteTagsRequest struct {
+	Target
+	VersionID string   `json:"version_id,omitempty"` // empty: the current one
+	Keys      []string `json:"keys,omitempty"`       // none: all
+}
+
+// Tags are all tags of a version of a file, or of a bucket.
+type Tags struct {
+	Bucket    string            `json:"bucket"`
+	Key       Text              `json:"key"` // empty: of the bucket
+	VersionID string            `json:"version_id,omitempty"`
+	Tags      map[string]string `json:"tags"`
+}
+
+// The limits of Amazon S3 (user guide, "Categorizing your storage using tags", "Using cost allocation
+// S3 bucket tags"), in tags and characters.
+const (
+	maxObjectTags = 10
+	maxBucketTags = 50
+	maxTagKey     = 128
+	maxTagValue   = 256
+)
+
+// tagged is what has tags: a version of a file, or a bucket.
+type tagged struct {
+	*call
+	place   Place
+	version string
+	bucket  bool
+}
+
+func (c *call) tagged(ctx context.Context, p Place, version string) (tagged, error) {
+	t := tagged{call: c, place: p, version: version, bucket: p.Kind == Directory && p.Key == ""}
+	if t.bucket {
+		if version != "" {
+			return t, &Error{Kind: KindInvalid, Message: "a bucket has no versions"}
+		}
+		return t, nil
+	}
+	if err := p.one(); err != nil {
+		return t, err
+	}
+	caps, err := c.Capabilities(ctx, p.Bucket)
+	if err == nil && !caps.Tagging { // some stores take the request for a plain write
+		err = &Error{Kind: KindUnsupported, Message: fmt.Sprintf("the store %s is not known to have tags of objects", c.Endpoint)}
+	}
+	return t, err
+}
+
+func (t tagged) get(ctx context.Context) (map[string]string, error) {
+	if t.bucket {
+		return t.Store.BucketTags(ctx, t.place.Bucket)
+	}
+	return t.Store.Tags(ctx, t.place.id(), t.version)
+}
+
+func (t tagged) put(ctx context.Context, tags map[string]string) error {
+	if t.bucket {
+		return t.Store.PutBucketTags(ctx, t.place.Bucket, tags)
+	}
+	return t.Store.PutTags(ctx, t.place.id(), t.version, tags)
+}
+
+func (t tagged) show(tags map[string]string) error {
+	if tags == nil {
+		tags = map[string]string{}
+	}
+	return t.item(Tags{Bucket: t.place.Bucket, Key: Text(t.key()), VersionID: t.version, Tags: tags})
+}
+
+func (t tagged) key() string {
+	if t.bucket {
+		return ""
+	}
+	return t.place.Key
+}
+
+// check refuses what no store takes, before anything is changed.
+func (t tagged) check(tags map[string]string) error {
+	most := maxObjectTags
+	if t.bucket {
+		most = maxBucketTags
+	}
+	if len(tags) > most {
+		return &Error{Kind: KindInvalid, Message: fmt.Sprintf("that would be %d tags; S3 keeps %d", len(tags), most)}
+	}
+	for key, value := range tags {
+		switch n := utf8.RuneCountInString(key); {
+		case n == 0, n > maxTagKey:
+			return &Error{Kind: KindInvalid, Message: fmt.Sprintf("the tag key %.40q has %d characters; it may have 1 to %d", key, n, maxTagKey)}
+		case utf8.RuneCountInString(value) > maxTagValue:
+			return &Error{Kind: KindInvalid, Message: fmt.Sprintf("the value of tag %.40q has %d characters; it may have %d", key, utf8.RuneCountInString(value), maxTagValue)}
+		}
+	}
+	return nil
+}
+
+func getTags(ctx context.Context, c *call, p Place, r VersionRequest) error {
+	t, err := c.tagged(ctx, p, r.VersionID)
+	if err != nil {
+		return err
+	}
+	tags, err := t.get(ctx)
+	if err != nil {
+		return err
+	}
+	return t.show(tags)
+}
+
+// change stores other tags and shows them.
+func (t tagged) change(ctx context.Context, dry bool, edit func(tags map[string]string) map[string]string) error {
+	tags, err := t.get(ctx)
+	if err != nil && !backend.IsKind(err, backend.KindNotExist) || err != nil && !t.bucket {
+		return err
+	}
+	if tags == nil {
+		tags = map[string]string{}
+	}
+	tags = edit(tags)
+	if err := t.check(tags); err != nil {
+		return err
+	}
+	if !dry {
+		if err := t.put(ctx, tags); err != nil {
+			return err
+		}
+		t.Tree.Changed(t.place.Bucket, t.key())
+	}
+	return t.show(tags)
+}
+
+func setTags(ctx context.Context, c *call, p Place, r SetTagsRequest) error {
+	t, err := c.tagged(ctx, p, r.VersionID)
+	if err != nil {
+		return err
+	}
+	return t.change(ctx, r.DryRun, func(tags map[string]string) map[string]string {
+		if r.Replace {
+			return r.Tags
+		}
+		maps.Copy(tags, r.Tags)
+		return tags
+	})
+}
+
+func deleteTags(ctx context.Context, c *call, p Place, r DeleteTagsRequest) error {
+	t, err := c.tagged(ctx, p, r.VersionID)
+	if err != nil {
+		return err
+	}
+	return t.change(ctx, r.DryRun, func(tags map[string]string) map[string]string {
+		if len(r.Keys) == 0 {
+			return nil
+		}
+		for _, key := range r.Keys {
+			delete(tags, key)
+		}
+		return tags
+	})
+}
