@@ -108,7 +108,7 @@ func purgeSome(ctx context.Context, store backend.Store, bucket string, ids []ba
 		return err
 	}
 	for i, r := range results {
-		if backend.IsKind(r.Err, backend.KindLocked) {
+		if backend.IsKind(r.Err, backend.KindLocked) || backend.IsKind(r.Err, backend.KindPermission) {
 			id := backend.ObjectID{Bucket: bucket, Key: ids[i].Key}
 			if err := store.SetLegalHold(ctx, id, ids[i].VersionID, false); err != nil {
 				return err

@@ -118,6 +118,14 @@ var liars = map[string]struct {
 		},
 		[]string{"Object/RoundTrip", "Object/Large", "Read/Ranges", "Multipart/OutOfOrderAndAgain", "CopyPart/Ranges"},
 	},
+	"tags":       {func() backend.Store { return tagMerger{honest()} }, []string{"Tags/WriteReadRemove"}},
+	"tags of":    {func() backend.Store { return tagForgetter{lockable()} }, []string{"Tags/ByVersion"}},
+	"locks":      {func() backend.Store { return unlocker{lockable()} }, []string{"Lock/Delete", "Lock/DeleteVersions", "Lock/LegalHold", "Lock/Retention"}},
+	"lock of":    {func() backend.Store { return lockDropper{lockable()} }, []string{"Lock/OfWrites", "Lock/Compliance"}},
+	"pages":      {func() backend.Store { return keyPager{lockable()} }, []string{"Versions/EveryPageSize", "Versions/Markers"}},
+	"order":      {func() backend.Store { return oldestFirst{lockable()} }, []string{"Versions/Order", "Version/EachWriteIsOne"}},
+	"markers":    {func() backend.Store { return markerHider{lockable()} }, []string{"Versions/Order", "Version/MarkerRemoved", "Versions/Delimiter"}},
+	"versioning": {func() backend.Store { return neverSuspended{honest()} }, []string{"Version/Suspended", "Bucket/Versioning"}},
 }
 
 func honest() liar {
