@@ -177,6 +177,15 @@ func TestRefusalsChangeNothing(t *testing.T) {
 	}
 }
 
+func TestModeOfARetentionThatIsOver(t *testing.T) {
+	t.Parallel()
+	p := until(backend.Governance, -1)
+	_, err := mustParse(t, "user.s3.retention.mode", File).Set(&p, []byte("COMPLIANCE"), able())
+	if !errors.Is(err, ErrValue) || !strings.Contains(err.Error(), "retention.until first") {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestReadOnly(t *testing.T) {
 	t.Parallel()
 	writable := map[string]bool{"tag.": true, "meta.": true, "annotation.": true, "storage-class": true, "encryption": true, "retention": true, "retention.mode": true,

@@ -12,13 +12,20 @@ import (
 
 // headerRows are the headers that clients set on objects.
 var headerRows = []row{
-	header("content-type", func(h *backend.Headers) *string { return &h.ContentType }, nil, func(f *Facts) bool { return f.Object.Headers.ContentType != f.GuessedType }),
+	header("content-type", func(h *backend.Headers) *string { return &h.ContentType }, nil, typeListed),
 	header("cache-control", func(h *backend.Headers) *string { return &h.CacheControl }, nil, nil),
 	header("content-disposition", func(h *backend.Headers) *string { return &h.ContentDisposition }, nil, nil),
 	header("content-encoding", func(h *backend.Headers) *string { return &h.ContentEncoding }, nil, nil),
 	header("content-language", func(h *backend.Headers) *string { return &h.ContentLanguage }, nil, nil),
 	header("expires", func(h *backend.Headers) *string { return &h.Expires }, httpDate, nil),
 	header("website-redirect", func(h *backend.Headers) *string { return &h.WebsiteRedirect }, redirect, nil),
+}
+
+// typeListed reports whether somebody chose the content type: not the name, and not the store, which
+// gives this one to what was uploaded without any (S3 API, "PutObject").
+func typeListed(f *Facts) bool {
+	given := f.Object.Headers.ContentType
+	return given != f.GuessedType && given != "binary/octet-stream"
 }
 
 // header is the row of one header. check (nil: any text) returns what is sent, or why not; notable, whether a

@@ -1,6 +1,7 @@
 package xattr
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -166,6 +167,28 @@ func TestOtherWords(t *testing.T) {
 	}
 }
 
+func TestAsManyVersionsAsFit(t *testing.T) {
+	t.Parallel()
+	f := full()
+	f.Versions = slices.Repeat(f.Versions, 1000)
+	got, present := mustParse(t, "user.s3.versions", File).Value(f)
+	if lines := strings.Count(string(got), "\n"); !present || len(got) > MaxValue || len(got) < MaxValue-200 || lines < 500 || got[len(got)-1] != '\n' {
+		t.Errorf("%d bytes, %d lines", len(got), lines)
+	}
+}
+
+func TestWithoutAHeadThereIsNoObject(t *testing.T) {
+	t.Parallel()
+	f := full()
+	f.Object.HasMetadata = false
+	for name := range objectValues {
+		a := mustParse(t, name, File)
+		if got, present := a.Value(f); present && a.Needs().Has(NeedObject) {
+			t.Errorf("%s is %q", name, got)
+		}
+	}
+}
+
 func TestAnnotationsThatMustBeFetched(t *testing.T) {
 	t.Parallel()
 	f := full()
@@ -214,6 +237,10 @@ func TestListIsSilentAboutWhatNobodySet(t *testing.T) {
 	}}
 	if got := List(f); len(got) != 0 {
 		t.Errorf("listed: %q", got)
+	}
+	f.GuessedType, f.Object.Headers.ContentType = "application/pdf", "binary/octet-stream"
+	if got := List(f); len(got) != 0 {
+		t.Errorf("listed of what was uploaded without a type: %q", got)
 	}
 	if got := List(&Facts{}); len(got) != 0 {
 		t.Errorf("listed where nothing is known: %q", got)

@@ -85,8 +85,6 @@ const (
 	NeedCreated                      // Facts.Bucket.Created
 	NeedPublic                       // Facts.Bucket.Public
 	NeedUsage                        // Facts.Bucket.Usage
-
-	needEnd // keep last
 )
 
 // Has reports whether n holds all of m.
