@@ -6,12 +6,18 @@ import (
 	"os"
 	"testing"
 	"time"
+
+	"github.com/objmount/objmount/backend/mem"
 )
 
 // throughMount is a mount with a disk tier that has all of an object, which the kernel then reads by itself.
-func throughMount(t *testing.T, key string, data []byte) *testMount {
+func throughMount(t *testing.T, key string, data []byte, settings ...func(*mem.BucketSettings)) *testMount {
 	t.Helper()
-	m := newTestMount(t, testOptions{cacheDir: t.TempDir()})
+	m := newTestMount(t, testOptions{cacheDir: t.TempDir(), settings: func(b *mem.BucketSettings) {
+		for _, set := range settings {
+			set(b)
+		}
+	}})
 	if !m.fs.passthrough.Load() {
 		t.Skip("the kernel offers no passthrough here (Linux 6.9 and root)")
 	}
