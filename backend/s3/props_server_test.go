@@ -102,33 +102,7 @@ func TestDescribeOnServers(t *testing.T) {
 			t.Errorf("whole: %+v, %v", d, err)
 		}
 		const size = 5 << 20
-		create := &awss3.CreateMultipartUploadInput{Bucket: &bucket, Key: &parts.Key}
-		if known.checksums {
-			create.ChecksumAlgorithm = types.ChecksumAlgorithmSha256
-		}
-		up, err := store.client.CreateMultipartUpload(ctx, create)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var done types.CompletedMultipartUpload
-		for n, part := range [][]byte{bytes.Repeat([]byte{1}, size), {2}} {
-			sum := sha256.Sum256(part)
-			text, number := base64.StdEncoding.EncodeToString(sum[:]), int32(n+1)
-			in := &awss3.UploadPartInput{Bucket: &bucket, Key: &parts.Key, UploadId: up.UploadId, PartNumber: &number, Body: bytes.NewReader(part)}
-			one := types.CompletedPart{PartNumber: &number}
-			if known.checksums {
-				in.ChecksumSHA256, one.ChecksumSHA256 = &text, &text
-			}
-			out, err := store.client.UploadPart(ctx, in)
-			if err != nil {
-				t.Fatal(err)
-			}
-			one.ETag = out.ETag
-			done.Parts = append(done.Parts, one)
-		}
-		if _, err := store.client.CompleteMultipartUpload(ctx, &awss3.CompleteMultipartUploadInput{Bucket: &bucket, Key: &parts.Key, UploadId: up.UploadId, MultipartUpload: &done}); err != nil {
-			t.Fatal(err)
-		}
+		putParts(t, store, parts, known.checksums, bytes.Repeat([]byte{1}, size), []byte{2})
 		d, err = store.Describe(ctx, parts, "")
 		if err != nil || d.Parts != 2 || known.partHeads && d.PartSize != size ||
 			known.checksums && (!strings.HasSuffix(d.Checksums["sha256"], "-2") || d.ChecksumType != "COMPOSITE") {
@@ -153,24 +127,46 @@ func TestDescribeOnServers(t *testing.T) {
 		if err := store.Restore(ctx, whole, "", 1, "Bulk"); !backend.IsKind(err, backend.KindInvalid) && !backend.IsKind(err, backend.KindUnsupported) {
 			t.Errorf("restoring what is not archived: %v", err)
 		}
-		for what, err := range map[string]error{
-			"UpdateEncryption": store.UpdateEncryption(ctx, whole, "", backend.Encryption{Algorithm: "aws:kms", KMSKeyID: "arn:aws:kms:x"}),
-			"PutAnnotation":    store.PutAnnotation(ctx, whole, "", "note", []byte("x")), "DeleteAnnotation": store.DeleteAnnotation(ctx, whole, "", "note"),
-			"Annotation": errOf(store.Annotation(ctx, whole, "", "note")), "Annotations": errOf(store.Annotations(ctx, whole, "")),
-		} {
-			if !known.annotates && !backend.IsKind(err, backend.KindUnsupported) {
-				t.Errorf("%s: %v", what, err)
-			}
-		}
-		if d, err := store.Head(ctx, whole, backend.GetOptions{}); err != nil || d.Size != int64(len(content)) {
-			t.Errorf("the object itself: %+v, %v", d, err)
-		}
 		for _, id := range []backend.ObjectID{whole, parts} {
 			if err := store.Delete(ctx, backend.DeleteInput{Bucket: bucket, Key: id.Key}); err != nil {
 				t.Error(err)
 			}
 		}
 	})
+}
+
+// putParts uploads an object in parts, with checksums or without.
+func putParts(t *testing.T, store *Store, id backend.ObjectID, checksums bool, parts ...[]byte) {
+	t.Helper()
+	create := &awss3.CreateMultipartUploadInput{Bucket: &id.Bucket, Key: &id.Key}
+	if checksums {
+		create.ChecksumAlgorithm = types.ChecksumAlgorithmSha256
+	}
+	up, err := store.client.CreateMultipartUpload(t.Context(), create)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var done types.CompletedMultipartUpload
+	for n, part := range parts {
+		sum := sha256.Sum256(part)
+		text, number := base64.StdEncoding.EncodeToString(sum[:]), int32(n+1)
+		in := &awss3.UploadPartInput{Bucket: &id.Bucket, Key: &id.Key, UploadId: up.UploadId, PartNumber: &number, Body: bytes.NewReader(part)}
+		one := types.CompletedPart{PartNumber: &number}
+		if checksums {
+			in.ChecksumSHA256, one.ChecksumSHA256 = &text, &text
+		}
+		out, err := store.client.UploadPart(t.Context(), in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		one.ETag = out.ETag
+		done.Parts = append(done.Parts, one)
+	}
+	if _, err := store.client.CompleteMultipartUpload(t.Context(), &awss3.CompleteMultipartUploadInput{
+		Bucket: &id.Bucket, Key: &id.Key, UploadId: up.UploadId, MultipartUpload: &done,
+	}); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // TestPresignOnServers: whoever has the URL needs nothing else.
@@ -242,23 +238,25 @@ func TestPresignOnServers(t *testing.T) {
 	})
 }
 
+// supported holds an operation to what is known of a store, and reports whether it has answered.
+func supported(t *testing.T, what string, has bool, err error) bool {
+	t.Helper()
+	if !has && !backend.IsKind(err, backend.KindUnsupported) || has && err != nil {
+		t.Errorf("%s: %v", what, err)
+	}
+	return err == nil
+}
+
 // TestBucketPropertiesOnServers: what was set is there, and what cannot be asked is KindUnsupported.
 func TestBucketPropertiesOnServers(t *testing.T) {
 	eachServer(t, func(t *testing.T, srv server, store *Store, bucket string) {
 		ctx, known := t.Context(), vendors[srv.name]
-		supported := func(what string, has bool, err error) bool {
-			t.Helper()
-			if !has && !backend.IsKind(err, backend.KindUnsupported) || has && err != nil {
-				t.Errorf("%s: %v", what, err)
-			}
-			return err == nil
-		}
 		status, err := store.BucketVersioning(ctx, bucket)
-		if supported("versioning", known.versions, err) && status != "" {
+		if supported(t, "versioning", known.versions, err) && status != "" {
 			t.Errorf("versioning: %q", status)
 		}
 		for _, want := range []string{"Enabled", "Suspended"} {
-			if !supported("set versioning", known.versions, store.SetBucketVersioning(ctx, bucket, want)) {
+			if !supported(t, "set versioning", known.versions, store.SetBucketVersioning(ctx, bucket, want)) {
 				continue
 			}
 			if status, err := store.BucketVersioning(ctx, bucket); err != nil || status != want {
@@ -269,16 +267,49 @@ func TestBucketPropertiesOnServers(t *testing.T) {
 			t.Errorf("no status: %v", err)
 		}
 		region, err := store.BucketRegion(ctx, bucket)
-		if err == nil && region == "" || err != nil && !backend.IsKind(err, backend.KindUnsupported) || known.name != vendorSwift && known.name != vendorCeph && region != "us-east-1" {
-			t.Errorf("region: %q, %v", region, err)
+		if supported(t, "region", known.location, err) && region != map[string]string{vendorCeph: "default"}[known.name] && region != "us-east-1" {
+			t.Errorf("region: %q", region)
 		}
 		lock, err := store.BucketLock(ctx, bucket)
-		if supported("lock", known.objectLock, err) && lock != (backend.BucketLock{}) {
+		if supported(t, "lock", known.objectLock, err) && lock != (backend.BucketLock{}) {
 			t.Errorf("lock: %+v", lock)
 		}
+		for _, want := range []map[string]string{{}, {"key one": "a + = b", "two": ""}, {"three": "3"}, {}} {
+			if !supported(t, "set tags", known.bucketTags, store.PutBucketTags(ctx, bucket, want)) {
+				break
+			}
+			if tags, err := store.BucketTags(ctx, bucket); err != nil || fmt.Sprint(tags) != fmt.Sprint(want) {
+				t.Errorf("tags: %v, %v; want %v", tags, err, want)
+			}
+		}
+		putBytes(t, store, bucket, "k", []byte("content"))
+		bytes, objects, err := store.BucketUsage(ctx, bucket)
+		if supported(t, "usage", known.usage, err) && (objects != 1 || bytes < 7) {
+			t.Errorf("usage: %d bytes, %d objects", bytes, objects)
+		}
+		for what, err := range map[string]error{
+			"region": errOf(store.BucketRegion(ctx, bucket+"-none")), "versioning": errOf(store.BucketVersioning(ctx, bucket+"-none")),
+			"public": errOf(store.BucketPublic(ctx, bucket+"-none")),
+		} {
+			if !backend.IsKind(err, backend.KindNoBucket) && !backend.IsKind(err, backend.KindUnsupported) {
+				t.Errorf("%s of no bucket: %v", what, err)
+			}
+		}
+		if known.versions {
+			purge(t, store, bucket, false)
+		} else {
+			store.Delete(context.WithoutCancel(ctx), backend.DeleteInput{Bucket: bucket, Key: "k"})
+		}
+	})
+}
+
+// TestBucketRulesOnServers: encryption by default, and policies that open a bucket.
+func TestBucketRulesOnServers(t *testing.T) {
+	eachServer(t, func(t *testing.T, srv server, store *Store, bucket string) {
+		ctx, known := t.Context(), vendors[srv.name]
 		hasEncryption := known.encryption && known.name != vendorVersityGW
 		encryption, err := store.BucketEncryption(ctx, bucket)
-		if supported("encryption", hasEncryption, err) && encryption != (backend.Encryption{}) {
+		if supported(t, "encryption", hasEncryption, err) && encryption != (backend.Encryption{}) {
 			t.Errorf("encryption: %+v", encryption)
 		}
 		if hasEncryption {
@@ -291,43 +322,19 @@ func TestBucketPropertiesOnServers(t *testing.T) {
 				t.Errorf("encryption: %+v, %v", encryption, err)
 			}
 		}
-		for _, want := range []map[string]string{{}, {"key one": "a + = b", "two": ""}, {"three": "3"}, {}} {
-			if !supported("set tags", known.bucketTags, store.PutBucketTags(ctx, bucket, want)) {
-				break
-			}
-			if tags, err := store.BucketTags(ctx, bucket); err != nil || fmt.Sprint(tags) != fmt.Sprint(want) {
-				t.Errorf("tags: %v, %v; want %v", tags, err, want)
-			}
+		public, err := store.BucketPublic(ctx, bucket)
+		if !supported(t, "public", known.policies, err) {
+			return
 		}
-		if public, err := store.BucketPublic(ctx, bucket); supported("public", known.policies, err) && public {
+		if public {
 			t.Error("a new bucket is public")
 		}
-		if known.policies {
-			policy := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":["s3:GetObject"],"Resource":["arn:aws:s3:::` + bucket + `/*"]}]}`
-			if _, err := store.client.PutBucketPolicy(ctx, &awss3.PutBucketPolicyInput{Bucket: &bucket, Policy: &policy}); err != nil {
-				t.Fatal(err)
-			}
-			if public, err := store.BucketPublic(ctx, bucket); err != nil || !public {
-				t.Errorf("public: %v, %v", public, err)
-			}
+		policy := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":["s3:GetObject"],"Resource":["arn:aws:s3:::` + bucket + `/*"]}]}`
+		if _, err := store.client.PutBucketPolicy(ctx, &awss3.PutBucketPolicyInput{Bucket: &bucket, Policy: &policy}); err != nil {
+			t.Fatal(err)
 		}
-		putBytes(t, store, bucket, "k", []byte("content"))
-		bytes, objects, err := store.BucketUsage(ctx, bucket)
-		if supported("usage", known.usage, err) && (objects != 1 || bytes < 7) {
-			t.Errorf("usage: %d bytes, %d objects", bytes, objects)
-		}
-		for what, err := range map[string]error{
-			"region": errOf(store.BucketRegion(ctx, bucket+"-none")), "lock": errOf(store.BucketVersioning(ctx, bucket+"-none")),
-			"public": errOf(store.BucketPublic(ctx, bucket+"-none")),
-		} {
-			if !backend.IsKind(err, backend.KindNoBucket) && !backend.IsKind(err, backend.KindUnsupported) {
-				t.Errorf("%s of no bucket: %v", what, err)
-			}
-		}
-		if known.versions {
-			purge(t, store, bucket, false)
-		} else {
-			store.Delete(context.WithoutCancel(ctx), backend.DeleteInput{Bucket: bucket, Key: "k"})
+		if public, err := store.BucketPublic(ctx, bucket); err != nil || !public {
+			t.Errorf("public: %v, %v", public, err)
 		}
 	})
 }

@@ -55,8 +55,8 @@ func joined(a, b string) string {
 	return a + b
 }
 
-// explainHead asks again, by a GET, why a version is refused when a HEAD could not say it: a
-// version id that cannot be means that there is no such version.
+// explainHead asks again, by a GET, why a version is refused: a HEAD cannot tell an id that
+// nothing can have from credentials that have expired.
 func (s *Store) explainHead(ctx context.Context, id backend.ObjectID, opt backend.GetOptions, err error) error {
 	var e *backend.Error
 	if opt.VersionID == "" || !errors.As(err, &e) || e.Status != http.StatusBadRequest || e.Kind == backend.KindNotExist {
@@ -66,8 +66,9 @@ func (s *Store) explainHead(ctx context.Context, id backend.ObjectID, opt backen
 	if got == nil {
 		body.Close()
 	}
-	if backend.IsKind(got, backend.KindNotExist) {
-		e.Kind, e.Code, e.Message = backend.KindNotExist, codeOf(got), "no such version"
+	var said *backend.Error
+	if errors.As(got, &said) && said.Status == e.Status {
+		e.Kind, e.Code, e.Message = said.Kind, said.Code, said.Message
 	}
 	return e
 }

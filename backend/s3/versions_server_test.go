@@ -196,6 +196,39 @@ func TestVersionsOnServers(t *testing.T) {
 	})
 }
 
+// TestVersionsBehindPurgedOnServers: a page goes on behind a key that was removed for good, with
+// nothing left out.
+func TestVersionsBehindPurgedOnServers(t *testing.T) {
+	eachServer(t, func(t *testing.T, srv server, store *Store, bucket string) {
+		if !vendors[srv.name].versions {
+			t.Skip("a store without versions")
+		}
+		enableVersions(t, store, bucket)
+		for _, key := range []string{"a/photos.zip", "a/photos/", "a/photos/1", "a/z", "photos.zip", "photos/", "z"} {
+			putBytes(t, store, bucket, key, nil)
+		}
+		var got []string
+		in := backend.ListVersionsInput{Bucket: bucket, MaxKeys: 1}
+		for more := true; more; {
+			page, err := store.ListVersions(t.Context(), in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, v := range page.Versions {
+				got = append(got, v.Key)
+				if err := store.Delete(t.Context(), backend.DeleteInput{Bucket: bucket, Key: v.Key, VersionID: v.VersionID}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			more, in.KeyMarker, in.VersionMarker = page.More, page.NextKey, page.NextVersion
+		}
+		if want := []string{"a/photos.zip", "a/photos/", "a/photos/1", "a/z", "photos.zip", "photos/", "z"}; !slices.Equal(got, want) {
+			t.Errorf("%q, want %q", got, want)
+		}
+		purge(t, store, bucket, false)
+	})
+}
+
 // TestManyVersionsOnServers: a key with more versions than a page.
 func TestManyVersionsOnServers(t *testing.T) {
 	eachServer(t, func(t *testing.T, srv server, store *Store, bucket string) {

@@ -88,6 +88,9 @@ func (s *Store) listWholeKeys(ctx context.Context, c call, in backend.ListVersio
 		}
 		found = true
 		all := inOneOrder(page.Versions)
+		for i := range all {
+			dateByID(&all[i])
+		}
 		for _, v := range all {
 			if !at.has(v) {
 				versions, at = append(versions, v), at.after(v)
@@ -129,6 +132,27 @@ func mayHide(key string) bool {
 func mentions(page backend.VersionPage, key string) bool {
 	return slices.ContainsFunc(page.Versions, func(v backend.Version) bool { return v.Key == key || strings.HasPrefix(v.Key, key+"/") }) ||
 		slices.ContainsFunc(page.Prefixes, func(p string) bool { return strings.HasPrefix(p, key+"/") })
+}
+
+// dateByID gives a version the time in its id. VersityGW 1.8.0 makes a copy of a version when it is
+// replaced, and then lists the time of the copy: what was stored on Monday and replaced on Friday
+// is of Friday. "null" has no time in its id, so it keeps the wrong one.
+func dateByID(v *backend.Version) {
+	const stamp, whole = 10, 26 // characters of a ULID: the first are milliseconds since 1970
+	if len(v.VersionID) != whole {
+		return
+	}
+	var ms int64
+	for _, c := range []byte(v.VersionID[:stamp]) {
+		digit := strings.IndexByte("0123456789ABCDEFGHJKMNPQRSTVWXYZ", c)
+		if digit < 0 {
+			return
+		}
+		ms = ms<<5 | int64(digit)
+	}
+	if t := time.UnixMilli(ms).UTC(); !v.Latest && t.Before(v.LastModified) || t.Truncate(time.Second).Equal(v.LastModified) {
+		v.LastModified = t
+	}
 }
 
 // oldest returns the last id of a key in a page that can be gone on from.
