@@ -109,7 +109,7 @@ func TestCachedFileKeepsItsVersion(t *testing.T) {
 }
 
 // Where the version cannot be had by its id, readers get ESTALE, never bytes of another one.
-func TestVersionThatCannotBeRead(t *testing.T) {
+func TestPinnedVersionThatCannotBeRead(t *testing.T) {
 	t.Parallel()
 	old, now := randomBytes(1, 9<<20), randomBytes(2, 9<<20)
 	suspended := func(b *mem.BucketSettings) { b.Versioning = "Suspended" }
