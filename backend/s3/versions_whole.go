@@ -136,7 +136,8 @@ func mentions(page backend.VersionPage, key string) bool {
 
 // dateByID gives a version the time in its id. VersityGW 1.8.0 makes a copy of a version when it is
 // replaced, and then lists the time of the copy: what was stored on Monday and replaced on Friday
-// is of Friday. "null" has no time in its id, so it keeps the wrong one.
+// is of Friday. A delete marker has the time of what it hides. "null" has no time in its id, so it
+// keeps the wrong one.
 func dateByID(v *backend.Version) {
 	const stamp, whole = 10, 26 // characters of a ULID: the first are milliseconds since 1970
 	if len(v.VersionID) != whole {
@@ -150,7 +151,7 @@ func dateByID(v *backend.Version) {
 		}
 		ms = ms<<5 | int64(digit)
 	}
-	if t := time.UnixMilli(ms).UTC(); !v.Latest && t.Before(v.LastModified) || t.Truncate(time.Second).Equal(v.LastModified) {
+	if t := time.UnixMilli(ms).UTC(); v.DeleteMarker || !v.Latest || t.Truncate(time.Second).Equal(v.LastModified) {
 		v.LastModified = t
 	}
 }
