@@ -72,12 +72,8 @@ func (s *Store) ObjectURL(ctx context.Context, id backend.ObjectID) (*url.URL, e
 	})
 }
 
-// The properties of a bucket are those of today: buckets have no versions.
-
-// BucketVersioning implements backend.BucketProperties.
-func (s *Store) BucketVersioning(ctx context.Context, bucket string) (string, error) {
-	return s.store.BucketVersioning(ctx, bucket)
-}
+// The properties of a bucket are those of today: buckets have no versions. BucketVersioning is
+// KindUnsupported, as what it stands for: versions are not seen in the past.
 
 // BucketRegion implements backend.BucketProperties.
 func (s *Store) BucketRegion(ctx context.Context, bucket string) (string, error) {

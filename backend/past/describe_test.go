@@ -40,6 +40,7 @@ func TestNothingCanBeChanged(t *testing.T) {
 		"CreateBucket":     s.CreateBucket(ctx, "b"),
 		"DeleteBucket":     s.DeleteBucket(ctx, bucket),
 		"SetVersioning":    s.SetBucketVersioning(ctx, bucket, "Suspended"),
+		"BucketVersioning": second(s.BucketVersioning(ctx, bucket)),
 		"PutBucketTags":    s.PutBucketTags(ctx, bucket, nil),
 		"Presign PUT":      second(s.Presign(ctx, backend.PresignInput{Method: "PUT", Object: id("a")})),
 		"ListVersions":     second(s.ListVersions(ctx, backend.ListVersionsInput{Bucket: bucket})),
