@@ -1,6 +1,8 @@
 package fs
 
 import (
+	"time"
+
 	"github.com/hanwen/go-fuse/v2/fuse"
 
 	"github.com/objmount/objmount/cache/staging"
@@ -51,6 +53,7 @@ func (f *FS) interruptedReplace(h *handle, pid uint32) bool {
 	kept := f.showsKept(n)
 	n.mu.Lock()
 	file := f.detachStagedLocked(n)
+	n.propsAt = time.Time{} // it may have been given others
 	if n.current != nil {
 		n.attr.size = n.current.remote.Size
 		mtime := n.current.modified
@@ -89,7 +92,11 @@ func (f *FS) Fsync(cancel <-chan struct{}, in *fuse.FsyncIn) fuse.Status {
 	if f.cfg.LocalFsync {
 		o = commitOptions{fsync: true}
 	}
-	return f.status("fsync", f.commit(r, h.node, o))
+	err := f.commit(r, h.node, o)
+	if tagErr := f.flushNodeTags(r, h.node); err == nil {
+		err = tagErr
+	}
+	return f.status("fsync", err)
 }
 
 // Release is the last close of an open file; nobody waits for its answer.

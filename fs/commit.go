@@ -163,7 +163,7 @@ func (f *FS) propertiesLocked(n *node) backend.Properties {
 	case attributes.Decode(props.Metadata).Has.Has(attributes.Mtime): // the others are not shown here, and stay
 		attributes.Encode(props.Metadata, attributes.Attr{Mtime: n.attr.mtime, Has: attributes.Mtime})
 	}
-	if props.Headers.ContentType == "" && n.attr.mode&syscall.S_IFMT == syscall.S_IFREG && n.props == nil {
+	if n.attr.mode&syscall.S_IFMT == syscall.S_IFREG && n.untypedLocked() {
 		props.Headers.ContentType = contentType(n.staged, n.inherited)
 	}
 	return props
@@ -201,7 +201,8 @@ func (f *FS) committed(file *staging.File, snap *staging.Snapshot, obj backend.O
 	old := n.current
 	n.current, n.failure = v, nil
 	props := spec.Properties.Clone()
-	n.props, n.propsAt = &props, time.Now()
+	props.Lock = backend.ObjectLock{} // of this one version
+	n.props, n.propsAt, n.tagCount = &props, time.Now(), len(props.Tags)
 	n.checked = time.Now()
 	var after, later []*deferredDelete
 	for _, d := range n.after { // what newer content still refers to is deleted after its commit
@@ -220,6 +221,8 @@ func (f *FS) committed(file *staging.File, snap *staging.Snapshot, obj backend.O
 	n.mu.Unlock()
 
 	shown.Metadata, shown.HasMetadata, shown.Headers = props.Metadata, true, props.Headers
+	f.facts.drop(obj.ID())
+	f.carriedTags(obj.ID(), props.Tags)
 	f.cfg.Metadata.Stored(shown)
 	remembered := shown
 	remembered.LastModified = time.Time{}

@@ -2,19 +2,19 @@ package fs
 
 import (
 	"context"
-	"mime"
 	"net/http"
-	"path"
+	"strings"
 
 	"github.com/objmount/objmount/backend"
 	"github.com/objmount/objmount/cache/staging"
+	"github.com/objmount/objmount/xattr"
 )
 
 const unknownType = "application/octet-stream"
 
 // contentType guesses from the name, else from the first local bytes; a copy has its source's type.
 func contentType(file *staging.File, inherited string) string {
-	if byName := mime.TypeByExtension(path.Ext(file.Spec().Target.Key)); byName != "" {
+	if byName := typeByName(file.Spec().Target.Key); byName != "" {
 		return byName
 	}
 	head := file.Extents(0, 512)
@@ -32,6 +32,9 @@ func contentType(file *staging.File, inherited string) string {
 	if err != nil {
 		return unknownType
 	}
+	if isTransportStream(buf[:count]) {
+		return transportStream
+	}
 	return http.DetectContentType(buf[:count])
 }
 
@@ -39,7 +42,7 @@ func contentType(file *staging.File, inherited string) string {
 func (f *FS) inheritType(ctx context.Context, n *node) {
 	n.mu.RLock()
 	var source *staging.Remote
-	if n.staged != nil && n.props == nil && n.inherited == "" && mime.TypeByExtension(path.Ext(n.staged.Spec().Target.Key)) == "" {
+	if n.staged != nil && n.untypedLocked() && n.inherited == "" && typeByName(n.staged.Spec().Target.Key) == "" {
 		if head := n.staged.Extents(0, 1); len(head) > 0 {
 			source = head[0].Object
 		}
@@ -48,11 +51,53 @@ func (f *FS) inheritType(ctx context.Context, n *node) {
 	if source == nil {
 		return
 	}
-	obj, err := f.cfg.Store.Head(ctx, backend.ObjectID{Bucket: source.Bucket, Key: source.Key}, backend.GetOptions{IfMatch: source.ETag})
+	obj, err := f.cfg.Store.Head(ctx, backend.ObjectID{Bucket: source.Bucket, Key: source.Key}, backend.GetOptions{IfMatch: source.ETag, VersionID: source.VersionID})
 	if err != nil {
 		return // the commit itself meets what is wrong
 	}
 	n.mu.Lock()
 	n.inherited = obj.Headers.ContentType
 	n.mu.Unlock()
+}
+
+// untypedLocked tells whether a file is new, and nobody has given it a content type.
+func (n *node) untypedLocked() bool {
+	return n.current == nil && (n.props == nil || n.props.Headers.ContentType == "")
+}
+
+// plainType makes a list silent about a content type that a file of this name and content would get by itself: where
+// the name says nothing, any that the first bytes may have told.
+func (f *FS) plainType(facts *xattr.Facts) {
+	if facts.GuessedType == "" && guessedTypes[facts.Object.Headers.ContentType] {
+		facts.GuessedType = facts.Object.Headers.ContentType
+	}
+}
+
+// typeByName is the content type that the web expects of a name; empty: the name says nothing. It is the same on
+// every machine: package mime reads tables of the system that differ.
+func typeByName(key string) string {
+	name := strings.ToLower(key[strings.LastIndexByte(key, '/')+1:])
+	if final, ok := rsyncName(name); ok {
+		name = final
+	}
+	dot := strings.LastIndexByte(name, '.')
+	if dot < 0 {
+		return ""
+	}
+	return typesByExtension[name[dot+1:]]
+}
+
+// rsyncName returns the final name of a file that rsync(1) writes as .NAME.XXXXXX and renames when it is whole.
+func rsyncName(name string) (final string, ok bool) {
+	rest, ok := strings.CutPrefix(name, ".")
+	dot := strings.LastIndexByte(rest, '.')
+	if !ok || dot <= 0 || len(rest)-dot-1 != 6 {
+		return "", false
+	}
+	for _, c := range []byte(rest[dot+1:]) {
+		if (c < 'a' || c > 'z') && (c < '0' || c > '9') {
+			return "", false
+		}
+	}
+	return rest[:dot], true
 }

@@ -36,6 +36,11 @@ type FS struct {
 
 	moving moving // the directory that is being renamed
 
+	facts       *facts   // of objects, for extended attributes
+	tags        tagging  // changes that are not sent yet
+	turns       turns    // of those who change attributes
+	unannotated sync.Map // buckets without annotations; the values say nothing
+
 	ctx     context.Context
 	stop    context.CancelFunc
 	closing chan struct{}  // closed when the mount ends: no repeats any more
@@ -56,7 +61,7 @@ func New(cfg Config) (*FS, error) {
 	ctx, stop := context.WithCancel(context.Background())
 	f := &FS{
 		RawFileSystem: fuse.NewDefaultRawFileSystem(), cfg: cfg, log: cfg.Log, started: time.Now(),
-		tree: newTree(cfg.Bucket, cfg.Prefix), ctx: ctx, stop: stop, closing: make(chan struct{}),
+		tree: newTree(cfg.Bucket, cfg.Prefix), ctx: ctx, stop: stop, closing: make(chan struct{}), facts: newFacts(),
 		notify: make(chan func(*fuse.Server), 1024),
 	}
 	f.cfg.Store = noticing{cfg.Store, &f.versions}
@@ -126,13 +131,15 @@ func (f *FS) Drain(ctx context.Context, progress func(done, total int64, files i
 	if progress == nil {
 		progress = func(int64, int64, int) {}
 	}
-	return f.queue.Flush(ctx, progress)
+	err := f.flushTagsBelow(ctx, "", "")
+	return errors.Join(f.queue.Flush(ctx, progress), err)
 }
 
 // Close waits for deletes under way, until ctx ends, and ends the queue and the background work. What is
 // not in the store stays in staging. It is called once.
 func (f *FS) Close(ctx context.Context) error {
 	close(f.closing)
+	f.stopTags()
 	idle := make(chan struct{})
 	go func() {
 		f.work.Wait()

@@ -73,6 +73,7 @@ type node struct {
 	keeps     keepState             // directories: are attributes kept here
 	unread    noted[backend.Object] // directories: listed, attributes not read yet
 	unasked   noted[string]         // directories: listed below, marker not known yet
+	following noted[string]         // directories: listed, extended attributes not asked for yet
 	checked   time.Time             // when attr and current were last known to be true
 }
 

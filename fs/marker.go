@@ -66,6 +66,9 @@ func (f *FS) tryMarker(ctx context.Context, dir *node, withAttributes, condition
 		}
 	}
 	dir.mu.RUnlock()
+	if err := f.keepTags(ctx, old, &props); err != nil {
+		return err
+	}
 	obj, err := f.storeMarker(ctx, f.markerOf(dir), old, props, conditional)
 	if err != nil {
 		return err
@@ -95,6 +98,7 @@ func (f *FS) askMarker(ctx context.Context, dir *node) error {
 // has put into one stay: it is copied onto itself.
 func (f *FS) storeMarker(ctx context.Context, id backend.ObjectID, old *backend.Object, props backend.Properties, conditional bool) (backend.Object, error) {
 	f.markers.drop(id)
+	defer f.facts.drop(id)
 	promised, err := f.takeBack(id)
 	if err != nil {
 		return backend.Object{}, err
@@ -148,6 +152,7 @@ func named(o backend.Object, id backend.ObjectID) backend.Object {
 
 // marked takes over that a directory's marker was stored.
 func (f *FS) marked(dir *node, obj backend.Object, props backend.Properties, s keepState) {
+	obj.TagCount = len(props.Tags)
 	dir.mu.Lock()
 	dir.props = &props
 	dir.mu.Unlock()
@@ -206,6 +211,9 @@ func (f *FS) storeEmpty(ctx context.Context, dir, n *node) error {
 	empty := *old
 	empty.Size = 0
 	carried := props.Clone()
+	if err := f.keepTags(ctx, old, &carried); err != nil {
+		return err
+	}
 	obj, err := f.storeMarker(ctx, old.ID(), &empty, carried, true)
 	if err != nil {
 		return err

@@ -79,6 +79,7 @@ func (f *FS) makeDir(ctx context.Context, parent *node, name, component string, 
 	if err != nil {
 		return nil, err
 	}
+	obj.TagCount = 0
 	n.props = &props
 	n.keeps = keepState{known: true, kept: own, since: since, exists: true, checked: time.Now(), asked: true, marker: &obj}
 	f.tree.add(parent, name, n, false)
@@ -157,6 +158,7 @@ func (f *FS) Rmdir(cancel <-chan struct{}, h *fuse.InHeader, name string) fuse.S
 	}
 	at := f.tree.locate(n)
 	f.markers.drop(at.id())
+	f.facts.drop(at.id())
 	f.cfg.Metadata.PrefixRemoved(at.bucket, at.key)
 	f.tree.detach(n)
 	f.touchDir(parent)

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hanwen/go-fuse/v2/fuse"
+
 	"github.com/objmount/objmount/backend"
 	"github.com/objmount/objmount/backend/mem"
 	"github.com/objmount/objmount/cache/blocks"
@@ -45,8 +47,9 @@ type testOptions struct {
 	limit    int64 // of staging; 0: none
 	partSize int64 // of multipart uploads, also the store's smallest; 0: the defaults
 	wrap     func(backend.Store) backend.Store
-	maxCopy  int64              // largest object of one CopyObject; 0: as S3
-	checksum func() hash.Hash64 // CRC64NVME; nil: content is not verified
+	caps     *backend.Capabilities // nil: all
+	maxCopy  int64                 // largest object of one CopyObject; 0: as S3
+	checksum func() hash.Hash64    // CRC64NVME; nil: content is not verified
 	settings func(*mem.BucketSettings)
 	// capabilities changes those that the mount believes in.
 	capabilities func(*backend.Capabilities)
@@ -80,6 +83,10 @@ func newTestMount(t *testing.T, o testOptions) *testMount {
 	}
 	log := slog.New(slog.NewTextHandler(testWriter{t}, &slog.HandlerOptions{Level: slog.LevelInfo}))
 	caps := mem.AllCapabilities()
+	if o.caps != nil {
+		caps = *o.caps
+		o.store.Configure(func(s *mem.Settings) { s.Capabilities = caps })
+	}
 	if o.maxCopy > 0 {
 		caps.Limits.MaxCopy = o.maxCopy
 	}
@@ -255,3 +262,21 @@ func (m *testMount) requests(fn func(), limit any) {
 }
 
 var listAll = backend.ListInput{Bucket: testBucket}
+
+// nodeOf returns the node of a name in the root.
+func (m *testMount) nodeOf(name string) *node {
+	m.t.Helper()
+	_, err := os.Lstat(m.path(name))
+	check(m.t, err)
+	n := m.fs.tree.child(m.fs.tree.root(), name)
+	if n == nil {
+		m.t.Fatalf("no node of %s", name)
+	}
+	return n
+}
+
+// rawSet is setxattr without the kernel, which lets one at a time do it to a file.
+func (m *testMount) rawSet(n *node, name, value string, flags uint32) fuse.Status {
+	in := &fuse.SetXAttrIn{InHeader: fuse.InHeader{NodeId: n.id}, Flags: flags}
+	return m.fs.SetXAttr(nil, in, name, []byte(value))
+}

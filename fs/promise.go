@@ -139,6 +139,7 @@ func (f *FS) fulfil(ctx context.Context, d *deferredDelete) error {
 	err := f.deleteObject(ctx, d.id(), d.ETag, d.seen)
 	switch {
 	case err == nil, backend.IsKind(err, backend.KindNotExist):
+		f.facts.drop(d.id())
 		f.cfg.Metadata.Removed(d.Bucket, d.Key)
 	case backend.IsKind(err, backend.KindChanged):
 		f.log.Info("promised delete dropped: another client wrote the object", slog.String("key", d.Key))

@@ -104,7 +104,7 @@ func (f *FS) restartLocked(d *dirHandle) {
 	d.entries, d.first, d.passed, d.ended, d.shown, d.rest = nil, 0, nil, false, nil, nil
 	d.began, d.listed = time.Now(), false
 	d.node.mu.Lock()
-	d.node.unread, d.node.unasked = noted[backend.Object]{}, noted[string]{} // noted anew
+	d.node.unread, d.node.unasked, d.node.following = noted[backend.Object]{}, noted[string]{}, noted[string]{} // noted anew
 	d.node.mu.Unlock()
 	d.local = make(map[string]*node)
 	for _, n := range f.staged.in(f.tree, d.node) {
@@ -330,6 +330,7 @@ func (f *FS) readDir(cancel <-chan struct{}, in *fuse.ReadIn, out *fuse.DirEntry
 		if !add(d, e, raw) {
 			return fuse.OK
 		}
+		f.noteFollowing(d, e)
 	}
 }
 

@@ -87,6 +87,8 @@ func (f *FS) recoverIntent(intent staging.Intent) {
 		f.recoverDeletes(intent)
 	case intentSpared:
 		f.recoverSpared(intent)
+	case intentTags:
+		f.recoverTags(intent)
 	case intentRenameDir:
 		f.background(func() {
 			if err := f.resumeRename(f.ctx, intent.ID, intent.Payload); err != nil {

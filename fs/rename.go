@@ -111,7 +111,7 @@ func (f *FS) rename(ctx context.Context, from *node, oldName string, m move) err
 	if n.dir {
 		err = f.renameDir(ctx, n, m)
 	} else {
-		err = f.renameFile(ctx, n, m)
+		err = f.renameWithTags(ctx, n, m)
 	}
 	if err == nil {
 		f.touchDir(from)

@@ -54,6 +54,11 @@ func (f *FS) renameDir(ctx context.Context, n *node, m move) error {
 	if err != nil {
 		return err
 	}
+	if err := f.flushTagsBelow(ctx, d.Bucket, d.From); backend.Temporary(err) || backend.IsKind(err, backend.KindCanceled) {
+		f.moving.end() // the copies would be without them
+		f.resume(waiting)
+		return err
+	}
 	intent, err := f.addIntent(intentRenameDir, d)
 	if err != nil {
 		f.moving.end()
@@ -81,6 +86,7 @@ func (f *FS) renameDir(ctx context.Context, n *node, m move) error {
 	f.followCopies(n, d, copies)
 	sources := f.promiseSources(intent, copies)
 	f.markers.clear()
+	f.facts.clear()
 	f.cfg.Metadata.PrefixRemoved(d.Bucket, d.From)
 	f.cfg.Metadata.PrefixAdded(d.ToBucket, d.To)
 	f.cfg.Metadata.Invalidate(d.ToBucket, d.To)

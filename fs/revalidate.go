@@ -76,6 +76,7 @@ func (f *FS) learnLocked(n *node, obj backend.Object, asked time.Time, kept bool
 	v.sum, v.summed = obj.CRC64NVME, true
 	props := backend.PropertiesOf(obj)
 	n.props, n.propsAt, n.tagCount = &props, asked, obj.TagCount
+	f.facts.told(obj, asked)
 	if kept {
 		f.refreshLocked(n, obj, obj.Metadata)
 	}

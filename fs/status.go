@@ -11,7 +11,7 @@ func (f *FS) Status() Status {
 	usage := f.cfg.Staging.Usage()
 	s := Status{
 		Inodes: f.tree.count(), OpenFiles: f.handles.len(), OpenDirs: f.dirs.len(), Passthrough: f.passthrough.Load(),
-		Pending: f.queue.Pending(), Kept: []KeptFile{},
+		Pending: append(f.queue.Pending(), f.tags.status()...), Kept: []KeptFile{},
 		Staging: StagingStatus{Bytes: usage.Bytes, Limit: usage.Limit, Files: usage.Files, Quarantined: usage.Quarantined},
 	}
 	for _, file := range f.cfg.Staging.Files() {

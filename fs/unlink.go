@@ -102,13 +102,18 @@ func (f *FS) Unlink(cancel <-chan struct{}, h *fuse.InHeader, name string) fuse.
 // remove takes a file's content away: what is staged is not committed any more, what is stored
 // is deleted, now or at the last close. seen says of what it was asked whether it may be.
 func (f *FS) remove(ctx context.Context, n *node, seen looks) error {
+	release, err := f.holdNodeTags(ctx, n)
+	if err != nil {
+		return err
+	}
+	defer func() { release(err == nil) }()
 	f.hold(n)
 	defer f.letGo(n)
 	n.mu.RLock()
 	file := n.staged
 	n.mu.RUnlock()
 	if file != nil {
-		if _, err := f.queue.Cancel(ctx, file); err != nil {
+		if _, err = f.queue.Cancel(ctx, file); err != nil {
 			f.revive(n)
 			return err
 		}
@@ -127,7 +132,6 @@ func (f *FS) remove(ctx context.Context, n *node, seen looks) error {
 	}
 	f.unsealLocked(n)
 	n.mu.Unlock()
-	var err error
 	if v != nil && !f.promises.has(v.remoteID()) {
 		err = f.removeStored(ctx, n, v, opens, seen[v.remoteID()])
 	}

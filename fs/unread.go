@@ -105,7 +105,8 @@ func (f *FS) noteEntry(d *dirHandle, e *dirEntry) {
 // noted are entries of one kind that a listing showed and nobody looked at, in their order.
 type noted[T any] struct {
 	all  []T
-	step int // how many are fetched next
+	step int  // how many are fetched next
+	seen bool // one was looked at, see next
 }
 
 // firstStep is how many neighbours are fetched when the first of them is looked at; who goes on gets more.

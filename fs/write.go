@@ -3,6 +3,7 @@ package fs
 import (
 	"context"
 	"errors"
+	"maps"
 	"syscall"
 	"time"
 
@@ -137,8 +138,10 @@ func (f *FS) fullProperties(ctx context.Context, n *node, v *version, props *bac
 			}
 			return nil, err
 		}
-		own := backend.PropertiesOf(obj)
-		props, tagCount = &own, obj.TagCount
+		obj.Bucket, obj.Key = v.remote.Bucket, v.remote.Key
+		f.facts.told(obj, asked)
+		told := backend.PropertiesOf(obj)
+		props, tagCount = &told, obj.TagCount
 		kept := f.showsKept(n)
 		n.mu.Lock()
 		if kept && n.current == v && n.staged == nil {
@@ -146,17 +149,18 @@ func (f *FS) fullProperties(ctx context.Context, n *node, v *version, props *bac
 		}
 		n.mu.Unlock()
 	}
-	if props.Tags == nil && tagCount > 0 && f.cfg.Capabilities(v.remote.Bucket).Tagging {
-		tags, err := f.cfg.Store.Tags(ctx, v.remoteID(), "")
+	own := props.Clone()
+	if own.Tags == nil && tagCount != 0 && f.cfg.Capabilities(v.remote.Bucket).Tagging {
+		known, err := f.ask(ctx, factQuestion{factKey{ObjectID: v.remoteID()}, true})
 		if err != nil {
 			return nil, err
 		}
-		own := props.Clone()
-		own.Tags = tags
-		props = &own
+		own.Tags = maps.Clone(known.tags)
 	}
+	own.Tags = f.tags.over(v.remoteID(), own.Tags)
+	props = &own
 	n.mu.Lock()
-	if n.current == v {
+	if n.current == v && n.staged == nil { // else they may have been changed since
 		n.props, n.propsAt, n.tagCount = props, asked, tagCount
 	}
 	n.mu.Unlock()

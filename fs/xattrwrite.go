@@ -1,0 +1,242 @@
+package fs
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"syscall"
+	"time"
+
+	"github.com/objmount/objmount/backend"
+	"github.com/objmount/objmount/cache/staging"
+	"github.com/objmount/objmount/xattr"
+)
+
+// errStored: what was staged is in the store by now.
+var errStored = errors.New("stored meanwhile")
+
+// changeFileXattr changes an attribute of a file: of what is staged, it travels with the upload; of a stored object,
+// by the cheapest request there is.
+func (f *FS) changeFileXattr(ctx context.Context, n *node, a xattr.Attribute, decide xattrDecision) error {
+	if n.view != noView {
+		return syscall.EROFS
+	}
+	for {
+		n.mu.RLock()
+		local := !n.storedLocked()
+		n.mu.RUnlock()
+		var err error
+		if local {
+			err = f.changeStaged(ctx, n, a, decide)
+		} else {
+			err = f.changeStored(ctx, n, a, decide)
+		}
+		if !errors.Is(err, errStored) {
+			return err
+		}
+	}
+}
+
+// changeStaged changes the properties of content that is not stored yet.
+func (f *FS) changeStaged(ctx context.Context, n *node, a xattr.Attribute, decide xattrDecision) error {
+	if err := f.flushNodeTags(ctx, n); err != nil && !untold(err) { // what was set before must not come after
+		return err
+	}
+	n.mu.Lock()
+	if n.lost {
+		n.mu.Unlock()
+		return syscall.ESTALE
+	}
+	if n.storedLocked() {
+		n.mu.Unlock()
+		return errStored
+	}
+	facts := &xattr.Facts{Scope: xattr.File, Capabilities: f.cfg.Capabilities(n.staged.Spec().Target.Bucket), Now: time.Now()}
+	facts.Object, facts.Tags = f.stagedObjectLocked(n)
+	rules := xattr.Rules{Capabilities: facts.Capabilities, Now: facts.Now, Staged: true}
+	change, err := decide(a, facts)
+	active := false
+	if err == nil {
+		active, err = f.stageChangeLocked(n, change, rules)
+	}
+	n.mu.Unlock()
+	if err != nil || active {
+		return err
+	}
+	return f.commit(ctx, n, commitOptions{delay: attributeDelay})
+}
+
+// stageChangeLocked makes a change part of the properties that a node's content is stored with. active: they travel
+// with the commit of a program that writes.
+func (f *FS) stageChangeLocked(n *node, change xattrChange, rules xattr.Rules) (active bool, err error) {
+	var props backend.Properties // without what is made of the node itself
+	if n.props != nil {
+		props = n.props.Clone()
+	}
+	request, err := change(&props, rules)
+	if err != nil || request.Change == 0 {
+		return true, err
+	}
+	before := n.props
+	n.props = &props
+	if err := n.staged.SetProperties(f.propertiesLocked(n)); err != nil {
+		n.props = before
+		return false, err
+	}
+	n.written = true
+	return n.active > 0, nil
+}
+
+// changeStored changes an attribute of an object that is stored.
+func (f *FS) changeStored(ctx context.Context, n *node, a xattr.Attribute, decide xattrDecision) error {
+	facts, err := f.gather(ctx, n, a.Needs()|xattr.NeedObject|xattr.NeedTags)
+	if err != nil {
+		return err
+	}
+	if facts.UploadState != "stored" || !facts.Object.HasMetadata {
+		n.mu.RLock()
+		defer n.mu.RUnlock()
+		if n.storedLocked() {
+			return syscall.ESTALE // nothing is there
+		}
+		return errStored // no: staged meanwhile
+	}
+	if err := f.fetchAnnotation(ctx, n, a, facts); err != nil {
+		return err
+	}
+	change, err := decide(a, facts)
+	if err != nil {
+		return err
+	}
+	props := backend.PropertiesOf(facts.Object)
+	props.Tags, props.Lock = maps.Clone(facts.Tags), facts.Object.Lock
+	rules := xattr.Rules{Capabilities: facts.Capabilities, Now: facts.Now, Annotations: facts.Annotations}
+	request, err := change(&props, rules)
+	if err != nil || request.Change == 0 {
+		return err
+	}
+	n.mu.RLock()
+	doomed := n.doomed
+	n.mu.RUnlock()
+	if doomed && has(request, xattr.ChangeTags) { // for programs that have it open
+		request.Change = request.Change&^xattr.ChangeTags | xattr.ChangeProperties
+	}
+	return f.apply(ctx, n, facts, &props, request, func() error {
+		return f.changeProperties(ctx, n, change, rules)
+	})
+}
+
+// has tells whether a request is to make a change.
+func has(r xattr.Request, c xattr.Change) bool { return r.Change&c != 0 }
+
+// apply makes the requests of a change of a stored object; rewrite is the copy onto itself.
+func (f *FS) apply(ctx context.Context, n *node, facts *xattr.Facts, props *backend.Properties, r xattr.Request, rewrite func() error) error {
+	id, store := facts.Object.ID(), f.cfg.Store
+	if has(r, xattr.ChangeAnnotation) {
+		if err := store.PutAnnotation(ctx, id, "", r.Annotation, r.Value); err != nil {
+			return err
+		}
+	}
+	if has(r, xattr.ChangeRetention) {
+		if err := f.locking(id, store.SetRetention(ctx, id, "", props.Lock.Retention, false)); err != nil {
+			return err
+		}
+	}
+	if has(r, xattr.ChangeLegalHold) {
+		if err := f.locking(id, store.SetLegalHold(ctx, id, "", props.Lock.LegalHold)); err != nil {
+			return err
+		}
+	}
+	if has(r, xattr.ChangeRestore) {
+		if err := f.locking(id, store.Restore(ctx, id, "", r.Days, r.Tier)); err != nil {
+			return err
+		}
+	}
+	if has(r, xattr.ChangeEncryption) {
+		err := store.UpdateEncryption(ctx, id, "", props.Encryption)
+		switch {
+		case err == nil:
+			f.reencrypted(n, id)
+		case !backend.IsKind(err, backend.KindUnsupported):
+			return err
+		default:
+			r.Change |= xattr.ChangeProperties
+		}
+	}
+	if has(r, xattr.ChangeTags) {
+		if err := f.changeTags(ctx, n, tagsDiffer(facts.Tags, props.Tags)); err != nil {
+			return err
+		}
+	}
+	if has(r, xattr.ChangeProperties) {
+		if err := rewrite(); err != nil {
+			return err
+		}
+	}
+	if has(r, xattr.ChangeNoAnnotation) {
+		return store.DeleteAnnotation(ctx, id, "", r.Annotation)
+	}
+	return nil
+}
+
+// locking forgets what was known of an object that a request has changed, or may have.
+func (f *FS) locking(id backend.ObjectID, err error) error {
+	f.facts.dropHead(id)
+	return err
+}
+
+// reencrypted forgets what was known of an object: the store may have given it another ETag.
+func (f *FS) reencrypted(n *node, id backend.ObjectID) {
+	f.facts.dropHead(id)
+	f.cfg.Metadata.Invalidate(id.Bucket, prefixOf(id.Key))
+	n.mu.Lock()
+	n.propsAt = time.Time{}
+	n.mu.Unlock()
+}
+
+// tagsDiffer says what makes the one of the other.
+func tagsDiffer(before, after map[string]string) map[string]*string {
+	change := make(map[string]*string)
+	for key, value := range after {
+		if old, there := before[key]; !there || old != value {
+			change[key] = &value
+		}
+	}
+	for key := range before {
+		if _, there := after[key]; !there {
+			change[key] = nil
+		}
+	}
+	return change
+}
+
+// changeProperties rewrites a stored object with other properties, as chmod does: several changes in a row are one
+// copy onto itself.
+func (f *FS) changeProperties(ctx context.Context, n *node, change xattrChange, rules xattr.Rules) error {
+	if err := f.mayChange(ctx, n, nil); err != nil {
+		return err
+	}
+	for staged := false; !staged; {
+		if err := f.stage(ctx, n); err != nil {
+			return err
+		}
+		n.mu.Lock()
+		if staged = n.staged != nil; !staged { // committed and let go since
+			n.mu.Unlock()
+		}
+	}
+	active, err := f.stageChangeLocked(n, change, rules)
+	idle := err != nil && n.staged.State() == staging.StateOpen && !n.written && n.writers == 0 // staged for nothing
+	var file *staging.File
+	if idle {
+		file = f.detachStagedLocked(n)
+	}
+	n.mu.Unlock()
+	if file != nil {
+		f.removeStaged(file)
+	}
+	if err != nil || active {
+		return err
+	}
+	return f.commit(ctx, n, commitOptions{delay: attributeDelay})
+}
