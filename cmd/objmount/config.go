@@ -51,6 +51,7 @@ func (o *options) check(flags *pflag.FlagSet, args []string) (*config, error) {
 			return nil, err
 		}
 	}
+	o.applyAt(flags)
 	c.stagingShare = !flags.Changed("staging-limit")
 	c.shownFileMode = shownMode(flags, "file-mode", o.fileMode, o.umask)
 	c.shownDirMode = shownMode(flags, "dir-mode", o.dirMode, o.umask)

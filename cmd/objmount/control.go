@@ -35,7 +35,7 @@ func (c *control) Status(context.Context) (ctl.Status, error) {
 		out.State = "draining"
 	}
 	if cfg.src.bucket != "" {
-		out.Capabilities = c.p.capabilities.of(cfg.src.bucket)
+		out.Capabilities = c.p.capabilitiesOf(cfg.src.bucket)
 		if !cfg.readOnly {
 			out.Unguarded = unguarded(out.Capabilities)
 		}

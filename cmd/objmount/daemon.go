@@ -57,9 +57,9 @@ func (d *mountDaemon) serve() error {
 		d.log.Error("who started the mount is gone; ending it", slog.String("error", err.Error()))
 		d.signals <- unix.SIGTERM
 	}
-	d.notify.ready(fmt.Sprintf("%s is mounted at %s", d.cfg.src, d.cfg.mountpoint))
+	d.notify.ready(fmt.Sprintf("%s is mounted at %s", shownSource(d.cfg.src.String(), d.cfg.at.Time), d.cfg.mountpoint))
 	d.notify.watch(context.Background(), d.cfg.mountpoint)
-	d.log.Info("mounted", slog.String("source", d.cfg.src.String()), slog.String("mountpoint", d.cfg.mountpoint),
+	d.log.Info("mounted", slog.String("source", d.cfg.src.String()), d.cfg.atAttr(), slog.String("mountpoint", d.cfg.mountpoint),
 		slog.String("endpoint", d.parts.endpoint), slog.String("commit", d.cfg.commit.value), slog.String("version", version))
 	return d.untilEnd()
 }
@@ -121,7 +121,7 @@ func (d *mountDaemon) openControl() error {
 	dir, err := makeRuntimeDir()
 	if err == nil {
 		d.server, err = ctl.Serve(dir, ctl.Info{
-			Source: d.cfg.src.String(), Mountpoint: d.cfg.mountpoint, Endpoint: d.parts.endpoint, Started: time.Now().UTC().Truncate(time.Millisecond), Version: version,
+			Source: d.cfg.src.String(), Mountpoint: d.cfg.mountpoint, Endpoint: d.parts.endpoint, Started: time.Now().UTC().Truncate(time.Millisecond), At: d.cfg.at.Time, Version: version,
 		}, d.control, d.log)
 	}
 	if err != nil {

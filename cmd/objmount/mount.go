@@ -19,6 +19,10 @@ SOURCE is one of
   s3://BUCKET/PREFIX    what begins with PREFIX/
   s3://                 every bucket, each a directory
 
+With --at TIME everything is shown as it was then, read-only, from the versions that a bucket keeps.
+A day alone begins at midnight, a time without a zone is local time, and "ago" counts from now; what
+was understood, the log and objmount status say. Any number of times can be mounted beside each other.
+
 The command returns when the mount answers, or says in one line why it cannot. Credentials come
 from where the AWS SDK looks for them: environment, ~/.aws, SSO, instance or web identity. They
 are never given on a command line.`
@@ -38,6 +42,9 @@ const mountExample = `  # a bucket of Amazon S3, or a prefix of it
 
   # close returns when the data is journalled on the local disk; uploads follow
   objmount mount --commit=background s3://my-bucket /mnt
+
+  # as everything was three days ago, deleted directories included, beside the live mount
+  objmount mount --at "3 days ago" s3://my-bucket /mnt.then
 
   # in /etc/fstab, after make install
   s3://my-bucket  /mnt  objmount  _netdev,nofail,x-systemd.automount,allow-other  0  0`

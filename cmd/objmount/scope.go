@@ -62,6 +62,7 @@ type slotNote struct {
 
 const (
 	readOnlyName = "-ro" // in the names of slots that never hold anything
+	pastName     = "-ro-at"
 	maxSlots     = 64
 	slotPatience = 5 * time.Second // for the end of the mount that was at the same place
 	noteName     = "scope"
@@ -69,16 +70,13 @@ const (
 )
 
 // takeSlot finds or makes a slot that no process holds and locks it: the one that this
-// mountpoint had last, else the first.
-func takeSlot(state string, sc scope, src source, mountpoint string, readOnly bool) (*slot, error) {
+// mountpoint had last, else the first. kind is that of config.slotKind.
+func takeSlot(state string, sc scope, src source, mountpoint, kind string) (*slot, error) {
 	base := filepath.Join(state, "mounts")
 	if err := os.MkdirAll(base, 0o700); err != nil {
 		return nil, fail(exitLocal, "no place for files that are not uploaded yet: %v; choose another with --state-dir", err)
 	}
-	id := sc.id()
-	if readOnly {
-		id += readOnlyName // has nothing to take up
-	}
+	id := sc.id() + kind
 	var names []string
 	notes := map[string]slotNote{}
 	for n := 1; n <= maxSlots; n++ {

@@ -16,12 +16,16 @@ import (
 
 func mustTake(t *testing.T, state, mountpoint string, readOnly bool) *slot {
 	t.Helper()
-	s, err := takeSlot(state, scope{"host", "b", "p/"}, source{"b", "p/"}, mountpoint, readOnly)
+	s, err := takeSlot(state, scope{"host", "b", "p/"}, source{"b", "p/"}, mountpoint, kindOf(readOnly))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.release() }) // again is harmless
 	return s
+}
+
+func kindOf(readOnly bool) string {
+	return (&config{options: &options{mountOptions: mountOptions{readOnly: readOnly}}}).slotKind()
 }
 
 func TestScopesAreApart(t *testing.T) {
@@ -94,7 +98,7 @@ func TestOrphans(t *testing.T) {
 	}
 	take := func(sc scope, mountpoint string, readOnly bool) *slot {
 		t.Helper()
-		s, err := takeSlot(state, sc, source{sc.Bucket, sc.Prefix}, mountpoint, readOnly)
+		s, err := takeSlot(state, sc, source{sc.Bucket, sc.Prefix}, mountpoint, kindOf(readOnly))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -215,7 +219,7 @@ func TestStateThatCannotBeWritten(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	_, err := takeSlot(filepath.Join(file, "below"), scope{}, source{}, "/mnt", false)
+	_, err := takeSlot(filepath.Join(file, "below"), scope{}, source{}, "/mnt", "")
 	if codeOf(err) != exitLocal || !strings.Contains(err.Error(), "--state-dir") {
 		t.Errorf("%v", err)
 	}

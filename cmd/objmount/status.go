@@ -129,7 +129,7 @@ func listMounts(ctx context.Context, w io.Writer, asJSON bool) error {
 		if l.State != "mounted" && l.State != "draining" {
 			upload, kept = "unknown", "-"
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", l.Source, l.Mountpoint, l.State, upload, kept, pidText(l.PID))
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", shownSource(l.Source, l.At), l.Mountpoint, l.State, upload, kept, pidText(l.PID))
 	}
 	return t.Flush()
 }
@@ -188,7 +188,7 @@ func writeIndented(w io.Writer, v any) error {
 func writeStatus(w io.Writer, s ctl.Status) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	row := func(name, format string, args ...any) { fmt.Fprintf(t, "%s\t%s\n", name, fmt.Sprintf(format, args...)) }
-	row("source", "%s", s.Mount.Source)
+	row("source", "%s", shownSource(s.Mount.Source, s.Mount.At))
 	row("mountpoint", "%s", s.Mount.Mountpoint)
 	row("endpoint", "%s (%s)", s.Mount.Endpoint, orDash(s.Capabilities.Vendor))
 	row("process", "%d, since %s", s.Mount.PID, s.Mount.Started.Local().Format(time.DateTime))

@@ -27,7 +27,8 @@ type parts struct {
 	cfg          *config
 	log          *slog.Logger
 	store        *s3.Store
-	patient      *patient // the same store, for everything but uploads
+	patient      *patient      // the same store, for everything but uploads
+	view         backend.Store // what is shown of it: now, or as it was
 	endpoint     string
 	slot         *slot
 	capabilities *capabilities
@@ -77,7 +78,7 @@ func (p *parts) openStore(ctx context.Context) error {
 
 // open joins everything up to the filesystem. What was opened before an error is closed by close.
 func (p *parts) open(ctx context.Context) error {
-	steps := []func(context.Context) error{p.openStore, p.openSlot, p.openCapabilities, p.openBlocks, p.openMetadata, p.openStaging, p.openFS}
+	steps := []func(context.Context) error{p.openStore, p.openPast, p.openSlot, p.openCapabilities, p.openBlocks, p.openMetadata, p.openStaging, p.openFS}
 	for _, step := range steps {
 		if err := step(ctx); err != nil {
 			return err
@@ -89,7 +90,7 @@ func (p *parts) open(ctx context.Context) error {
 func (p *parts) openSlot(context.Context) error {
 	c := p.cfg
 	var err error
-	p.slot, err = takeSlot(c.places.state, scope{p.endpoint, c.src.bucket, c.src.prefix}, c.src, c.mountpoint, c.readOnly)
+	p.slot, err = takeSlot(c.places.state, scope{p.endpoint, c.src.bucket, c.src.prefix}, c.src, c.mountpoint, c.slotKind())
 	if err != nil {
 		return err
 	}
@@ -109,7 +110,7 @@ func (p *parts) openCapabilities(ctx context.Context) error {
 func (p *parts) openBlocks(context.Context) error {
 	m := divideMemory(int64(p.cfg.memoryLimit))
 	debug.SetMemoryLimit(m.goHeap)
-	conf := blocks.Config{Reader: p.patient, Memory: m.blocks, Checksum: s3.NewCRC64NVME, Log: p.log, Requests: min(64, p.cfg.maxConnections.n)}
+	conf := blocks.Config{Reader: p.view, Memory: m.blocks, Checksum: s3.NewCRC64NVME, Log: p.log, Requests: min(64, p.cfg.maxConnections.n)}
 	if p.cfg.cacheSize > 0 {
 		// Objects of one name in two stores may have one ETag and different bytes.
 		dir := filepath.Join(p.cfg.places.cache, "blocks", scope{Endpoint: p.endpoint}.id())
@@ -174,14 +175,21 @@ func usedBy(dir string) int64 {
 func (p *parts) openMetadata(context.Context) error {
 	c := p.cfg
 	conf := metadata.Config{
-		Lister: p.patient, Reader: p.patient, TTL: time.Duration(c.metadataTTL), NegativeTTL: time.Duration(c.negativeTTL),
+		Lister: p.view, Reader: p.view, TTL: time.Duration(c.metadataTTL), NegativeTTL: time.Duration(c.negativeTTL),
 		MaxEntries: divideMemory(int64(c.memoryLimit)).entries, Log: p.log,
+	}
+	if !c.at.IsZero() {
+		return p.openMetadataWith(conf) // in memory: the file would be of one time only
 	}
 	dir := filepath.Join(c.places.cache, "attributes")
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fail(exitLocal, "the cache directory cannot be used: %v; choose another with --cache-dir", err)
 	}
 	conf.Path = filepath.Join(dir, p.slot.name+".db")
+	return p.openMetadataWith(conf)
+}
+
+func (p *parts) openMetadataWith(conf metadata.Config) error {
 	var err error
 	if p.metadata, err = metadata.Open(conf); err != nil {
 		return fail(exitLocal, "the metadata cache cannot be opened: %v", err)
@@ -256,7 +264,7 @@ func (p *parts) openFS(context.Context) error {
 	c := p.cfg
 	var err error
 	p.fs, err = fs.New(fs.Config{
-		Store: p.patient, Blocks: p.blocks, Metadata: p.metadata, Staging: p.staging, NewQueue: p.newQueue, Capabilities: p.capabilities.of,
+		Store: p.view, Blocks: p.blocks, Metadata: p.metadata, Staging: p.staging, NewQueue: p.newQueue, Capabilities: p.capabilitiesOf,
 		Bucket: c.src.bucket, Prefix: c.src.prefix, ReadOnly: c.readOnly,
 		UID: c.uid.id, GID: c.gid.id, FileMode: c.shownFileMode, DirMode: c.shownDirMode,
 		Posix: posixModes[c.posix.value], Commit: commitModes[c.commit.value], LocalFsync: c.fsync.value == "local",
