@@ -1,0 +1,83 @@
+package fs
+
+import (
+	"bytes"
+	"os"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/objmount/objmount/backend"
+)
+
+func TestTypeByName(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]string{
+		"index.html": "text/html; charset=utf-8", "a/b.CSS": "text/css; charset=utf-8", "x.js": "text/javascript; charset=utf-8",
+		"x.mjs": "text/javascript; charset=utf-8", "x.json": "application/json", "README.md": "text/markdown; charset=utf-8",
+		"x.wasm": "application/wasm", "x.svg": "image/svg+xml", "x.webp": "image/webp", "x.avif": "image/avif", "x.woff2": "font/woff2",
+		"x.csv": "text/csv; charset=utf-8", "x.parquet": "application/vnd.apache.parquet", "x.yaml": "application/yaml",
+		"x.tar.gz": "application/gzip", "x.tgz": "application/gzip", "x.tar": "application/x-tar", "x.txt": "text/plain; charset=utf-8",
+		"x.xml": "text/xml; charset=utf-8", "x.pdf": "application/pdf", "x.jpg": "image/jpeg", "x.png": "image/png", "x.mp4": "video/mp4",
+		".index.html.a1B2c3": "text/html; charset=utf-8", ".html": "text/html; charset=utf-8",
+		"x.ts": "", "Makefile": "", "x.unknown": "", "html": "", "x.html/y": "", ".a.backup": "", "": "",
+	} {
+		if got := typeByName(name); got != want {
+			t.Errorf("%q: %q, want %q", name, got, want)
+		}
+	}
+}
+
+func TestContentTypes(t *testing.T) {
+	bothModes(t, func(t *testing.T, commit CommitMode) {
+		m := newTestMount(t, testOptions{posix: PosixOff, commit: commit})
+		write := func(name, data string) { check(t, os.WriteFile(m.path(name), []byte(data), 0o644)) }
+		packets := string(bytes.Repeat(append([]byte("G"), make([]byte, 187)...), 3))
+		write("page.html", "<p>")
+		write("picture", "\x89PNG\r\n\x1a\n")
+		write("segment.ts", packets)
+		write("source.ts", "const a: number = 1\n")
+		write("words", "some text")
+		write("mine.html", "x")
+		setXattr(t, m.path("mine.html"), "user.s3.content-type", "application/x-mine")
+		file, err := os.Create(m.path("before.html"))
+		check(t, err)
+		check(t, unix.Fsetxattr(int(file.Fd()), "user.s3.content-type", []byte("application/x-before"), 0))
+		_, err = file.WriteString("x")
+		check(t, err)
+		check(t, file.Close())
+		file, err = os.Create(m.path("marked.html")) // another attribute says nothing about the type
+		check(t, err)
+		check(t, unix.Fsetxattr(int(file.Fd()), "user.s3.tag.a", []byte("1"), 0))
+		check(t, file.Close())
+		m.putWith("theirs.css", "x", backend.Properties{Headers: backend.Headers{ContentType: "text/x-theirs"}})
+		m.putWith("renamed.txt", "x", backend.Properties{Headers: backend.Headers{ContentType: "text/x-kept"}})
+		check(t, m.fs.Drain(t.Context(), nil))
+		m.fs.cfg.Metadata.Invalidate(testBucket, "")
+		// An edit, a rename and a chmod keep what is stored.
+		appendTo(t, m.path("theirs.css"), "y")
+		appendTo(t, m.path("picture"), "not a picture any more")
+		check(t, os.Rename(m.path("renamed.txt"), m.path("renamed.jpg")))
+		check(t, os.Rename(m.path("mine.html"), m.path("mine.txt")))
+		appendTo(t, m.path("mine.txt"), "y")
+		check(t, m.fs.Drain(t.Context(), nil))
+		for key, want := range map[string]string{
+			"page.html": "text/html; charset=utf-8", "picture": "image/png", "segment.ts": transportStream, "source.ts": "text/plain; charset=utf-8",
+			"words": "text/plain; charset=utf-8", "mine.txt": "application/x-mine", "before.html": "application/x-before",
+			"marked.html": "text/html; charset=utf-8", "theirs.css": "text/x-theirs", "renamed.jpg": "text/x-kept",
+		} {
+			eventually(t, func() bool { _, err := m.stored(key); return err == nil })
+			if _, obj := m.object(key); obj.Headers.ContentType != want {
+				t.Errorf("%s has %q, want %q", key, obj.Headers.ContentType, want)
+			}
+		}
+		for _, name := range []string{"page.html", "picture", "segment.ts", "source.ts", "words"} {
+			if got := xattrsOf(t, m.path(name)); len(got) != 0 {
+				t.Errorf("%s lists %v", name, got)
+			}
+		}
+		if got := xattrsOf(t, m.path("renamed.jpg")); got["user.s3.content-type"] != "text/x-kept" {
+			t.Errorf("renamed.jpg lists %v", got)
+		}
+	})
+}
