@@ -116,10 +116,13 @@ func (c *call) versionsOf(ctx context.Context, p Place) ([]backend.Version, erro
 }
 
 // at returns the version that was current at a time, nil when there was none. What a store gives in
-// whole seconds counts from the beginning of its second.
+// whole seconds counts from the beginning of its second. An object without versions that only keeps a directory
+// is taken to have been there always: VersityGW dates it by the last change of a name in the directory.
 func at(versions []backend.Version, when time.Time) *backend.Version {
 	for i := range versions {
-		if !versions[i].LastModified.After(when) {
+		v := &versions[i]
+		timeless := v.VersionID == backend.NullVersion && !v.DeleteMarker && isDirectoryObject(v.Key)
+		if timeless || !v.LastModified.After(when) {
 			if versions[i].DeleteMarker {
 				return nil
 			}

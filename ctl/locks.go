@@ -60,6 +60,10 @@ func (c *call) showLock(ctx context.Context, p Place, versionID string) error {
 	if err != nil {
 		return err
 	}
+	return c.tellLock(p, versionID, l)
+}
+
+func (c *call) tellLock(p Place, versionID string, l backend.ObjectLock) error {
 	out := Lock{Bucket: p.Bucket, Key: Text(p.Key), VersionID: versionID, Mode: string(l.Retention.Mode), LegalHold: l.LegalHold}
 	if l.Retention.Mode != backend.NoRetention {
 		out.Until = l.Retention.Until.UTC()
@@ -103,7 +107,14 @@ func (c *call) retain(ctx context.Context, p Place, r RetentionRequest, to backe
 		return err
 	}
 	c.Tree.Changed(p.Bucket, p.Key)
-	return c.showLock(ctx, p, r.VersionID)
+	l, err := c.Store.Lock(ctx, p.id(), r.VersionID)
+	if err != nil {
+		return err
+	}
+	if to.Mode == backend.NoRetention && l.Retention.Active(c.Now()) {
+		return &Error{Kind: KindLocked, Message: fmt.Sprintf("the store has kept the retention of %s (%s until %s)", p, l.Retention.Mode, l.Retention.Until.UTC().Format(time.RFC3339))}
+	}
+	return c.tellLock(p, r.VersionID, l)
 }
 
 func setLegalHold(ctx context.Context, c *call, p Place, r LegalHoldRequest) error {

@@ -68,13 +68,27 @@ func TestRetentionAndLegalHold(t *testing.T) {
 	if got := item[Lock](t, w.run("retention/clear", RetentionRequest{Target: target("f"), VersionID: old, Bypass: true})); got != want {
 		t.Errorf("cleared: %+v", got)
 	}
-	if diff := cmp.Diff([]string{"f", "f", "f"}, w.tree.changed); diff != "" {
+	w.verbs.Store = keepsRetention{w.store}
+	r.Mode, r.Until = "GOVERNANCE", hour(100)
+	item[Lock](t, w.run("retention/set", r))
+	w.run("retention/clear", RetentionRequest{Target: target("f"), VersionID: old, Bypass: true}).wants(t, KindLocked, "the store has kept the retention of s3://b/f (GOVERNANCE until ")
+	if diff := cmp.Diff([]string{"f", "f", "f", "f", "f"}, w.tree.changed); diff != "" {
 		t.Errorf("the mount was told:\n%s", diff)
 	}
 	r.Until = hour(1)
 	w.run("retention/set", r).wants(t, KindInvalid, "not in the future")
 	w.run("retention/set", RetentionRequest{Target: target("f"), Mode: "never"}).wants(t, KindInvalid, "neither GOVERNANCE nor COMPLIANCE")
 	w.run("legal-hold/set", LegalHoldRequest{Target: target("")}).wants(t, KindInvalid, "is a directory; name a file")
+}
+
+// keepsRetention is a store that says yes to the end of a retention, and keeps it.
+type keepsRetention struct{ Store }
+
+func (s keepsRetention) SetRetention(ctx context.Context, id backend.ObjectID, version string, r backend.Retention, bypass bool) error {
+	if r.Mode == backend.NoRetention {
+		return nil
+	}
+	return s.Store.SetRetention(ctx, id, version, r, bypass)
 }
 
 func TestTagsOfVersionsAndBuckets(t *testing.T) {

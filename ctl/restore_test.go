@@ -154,6 +154,22 @@ func TestRestoreOfATree(t *testing.T) {
 	w.is(now)
 }
 
+// TestDirectoriesWithoutVersionsAreTimeless: VersityGW dates them by what happens in them.
+func TestDirectoriesWithoutVersionsAreTimeless(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.store.ConfigureBucket("b", func(s *mem.BucketSettings) { s.Versioning = "" })
+	w.put(5, "d/", "")
+	w.put(5, "d/f", "x")
+	w.store.ConfigureBucket("b", func(s *mem.BucketSettings) { s.Versioning = "Enabled" })
+	when := hour(1)
+	w.at(6)
+	a := w.run("versions/restore", RestoreRequest{Target: target("d"), At: &when, Recursive: true, Delete: true})
+	if diff := cmp.Diff([]string{"deleted d/f", "unchanged d/"}, a.done(t, nil)); diff != "" || a.err != nil {
+		t.Errorf("%v\n%s", a.err, diff)
+	}
+}
+
 func TestRestoreOfWhatIsTooLargeForOneCopy(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

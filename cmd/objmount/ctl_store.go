@@ -46,13 +46,18 @@ type bareTree struct {
 	store interface {
 		backend.Reader
 		backend.Lister
+		HeadBucket(ctx context.Context, bucket string) error // of backend.Buckets
 	}
 }
 
-// Locate asks for the object first: a key without a slash at its end is one, as in every S3 client.
+// Locate asks for the bucket, whose answer also tells what kind of store it is, and then for the object: a key without a
+// slash at its end is one, as in every S3 client. Who may not ask for the bucket may still have rights to the object.
 func (t bareTree) Locate(ctx context.Context, path string) (ctl.Place, error) {
 	bucket, key, _ := strings.Cut(path, "/")
 	p := ctl.Place{Bucket: bucket, Key: key}
+	if err := t.store.HeadBucket(ctx, bucket); err != nil && (key == "" || !backend.IsKind(err, backend.KindPermission)) {
+		return p, err
+	}
 	if key == "" || strings.HasSuffix(key, "/") {
 		p.Kind = ctl.Directory
 		return p, nil
@@ -62,7 +67,7 @@ func (t bareTree) Locate(ctx context.Context, path string) (ctl.Place, error) {
 		p.Kind = ctl.File
 		return p, nil
 	}
-	if k := backend.KindOf(err); k != backend.KindNotExist && k != backend.KindNoBucket {
+	if !backend.IsKind(err, backend.KindNotExist) {
 		return p, err
 	}
 	page, err := t.store.List(ctx, backend.ListInput{Bucket: bucket, Prefix: key + "/", MaxKeys: 1})

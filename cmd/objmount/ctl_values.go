@@ -1,24 +1,84 @@
 package main
 
-import "time"
+import (
+	"errors"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
 
-// moment is a point in time of the past, as a flag.
-type moment struct {
-	text string
-	at   *time.Time // nil: not given
+	"github.com/objmount/objmount/ctl"
+)
+
+// newMoment is a flag that takes a time of the past.
+func newMoment() moment { return moment{now: time.Now} }
+
+// orNil is the time of a request; nil: none was given.
+func (m *moment) orNil() *time.Time {
+	if m.IsZero() {
+		return nil
+	}
+	t := m.UTC()
+	return &t
 }
 
-func (m *moment) Set(text string) error {
-	at, err := parseMoment(text, time.Now())
-	if err != nil {
-		return err
+// selector is a version id or a time, as a flag takes it. Which it is, the versions of the file tell.
+type selector struct {
+	ctl.Selector
+	text string
+}
+
+func (s *selector) Set(text string) error {
+	if text == "" {
+		return errors.New("want the id of a version, or a time")
 	}
-	m.text, m.at = text, &at
+	s.text, s.Selector = text, ctl.Selector{VersionID: text}
+	if t, ok := parseMoment(text, time.Now()); ok {
+		t = t.UTC()
+		s.At = &t
+	}
 	return nil
 }
 
-func (m *moment) String() string { return m.text }
+func (s *selector) String() string { return s.text }
 
-func (*moment) Type() string { return "time" }
+func (*selector) Type() string { return "id-or-time" }
 
-func parseMoment(text string, _ time.Time) (time.Time, error) { return time.Parse(time.RFC3339, text) }
+// deadline is a time to come, as a flag takes it: 30d and the like count from when it is used.
+type deadline struct {
+	text string
+	at   time.Time
+	span span
+}
+
+// span is a time in the units of the calendar.
+type span struct{ years, months, days int }
+
+var spanText = regexp.MustCompile(`^(\d{1,5})(d|w|m|y)$`)
+
+func (d *deadline) Set(text string) error {
+	d.text = text
+	if part := spanText.FindStringSubmatch(strings.ToLower(text)); part != nil {
+		n, err := strconv.Atoi(part[1])
+		d.span = map[string]span{"d": {days: n}, "w": {days: 7 * n}, "m": {months: n}, "y": {years: n}}[part[2]]
+		return err
+	}
+	t, ok := parseMoment(text, time.Now())
+	if !ok || !t.After(time.Now()) {
+		return errors.New(`want a time to come, such as 30d, 6m, 1y, 2030-01-01 or 2030-01-01T12:00:00Z`)
+	}
+	d.at = t
+	return nil
+}
+
+// from returns the time meant.
+func (d *deadline) from(now time.Time) time.Time {
+	if !d.at.IsZero() {
+		return d.at
+	}
+	return now.AddDate(d.span.years, d.span.months, d.span.days)
+}
+
+func (d *deadline) String() string { return d.text }
+
+func (*deadline) Type() string { return "when" }

@@ -19,7 +19,7 @@ func newVersionsCommand() *cobra.Command {
   objmount ctl versions restore /mnt/report.txt
   objmount ctl versions undelete --recursive /mnt/photos
   objmount ctl versions purge --older-than 90d --recursive --dry-run /mnt`,
-		versionsList(), versionsRestore(), versionsUndelete(), versionsPurge(), versionsDelete())
+		versionsList(), versionsRestore(), versionsUndelete(), versionsDiff(), versionsPurge(), versionsDelete())
 }
 
 func versionsList() *cobra.Command {
@@ -82,7 +82,7 @@ func stateOf(v ctl.Version) string {
 
 func versionsRestore() *cobra.Command {
 	var r ctl.RestoreRequest
-	var when moment
+	when := newMoment()
 	return ctlCommand{
 		use: "restore [flags] PATH...", short: "put an old version on top again",
 		long: `Make an old version the current one again: a copy inside the store, with all properties and tags,
@@ -94,7 +94,7 @@ what it was then; files that did not exist then are left alone, unless --delete 
   objmount ctl versions restore --recursive --at "2026-11-01 12:00" --dry-run /mnt/photos`,
 		flags: func(f *pflag.FlagSet) {
 			f.StringVar(&r.VersionID, "version-id", "", "the version `id` to restore")
-			f.Var(&when, "at", "what was current at that `time`: RFC 3339, 2026-11-01, \"2026-11-01 12:00\", \"3 days ago\", yesterday")
+			f.Var(&when, "at", "what was current then: RFC 3339, 2026-11-01, \"2026-11-01 12:00\", \"3 days ago\", yesterday")
 			f.BoolVar(&r.Recursive, "recursive", false, "everything below a directory")
 			f.BoolVar(&r.Delete, "delete", false, "with --recursive: also delete what did not exist then")
 			f.BoolVar(&r.DryRun, "dry-run", false, "only show what would be done")
@@ -102,7 +102,7 @@ what it was then; files that did not exist then are left alone, unless --delete 
 		},
 		do: func(ctx context.Context, s *ctlSession, t ctlTarget, _ []string) error {
 			r := r
-			r.Target, r.At = t.target(r.DryRun), when.at
+			r.Target, r.At = t.target(r.DryRun), when.orNil()
 			return s.showDone(ctx, t, "versions/restore", r)
 		},
 	}.command()

@@ -31,7 +31,7 @@ var exitMeanings = []struct {
 	code    exitCode
 	meaning string
 }{
-	{exitOK, "success: the mount answers, or everything is stored and unmounted"},
+	{exitOK, "success: the mount answers, or everything that was asked for is done"},
 	{exitFailed, "any other failure"},
 	{exitUsage, "wrong flags, options or arguments"},
 	{exitNoBucket, "no such bucket"},
