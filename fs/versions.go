@@ -230,6 +230,7 @@ func viewIno(parent *node, name string) uint64 {
 	return inoOf(strconv.FormatUint(parent.ino, 16), name, "%versions")
 }
 
+// noWriting are the permission bits that the view shows.
 const noWriting = 0o555
 
 // viewAttr is what a directory of the view shows: the rights to read of the directory that it lies in.

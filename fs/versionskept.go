@@ -16,29 +16,30 @@ import (
 // versionsAhead is how many versions are asked for their attributes at once.
 const versionsAhead = 64
 
-// viewHome returns the directory that has the view which a node belongs to.
-func (t *tree) viewHome(n *node) *node {
+// viewTop returns the root of the mount, or of the bucket, that a node of the view lies in.
+func (t *tree) viewTop(n *node) *node {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	for n.view != noView {
+	for n.bucket == "" {
 		n = n.parent
 	}
 	return n
 }
 
-// viewKept tells, without a request, whether attributes are kept where a node of the view lies.
+// viewKept tells, without a request, whether attributes may be kept where a node of the view lies: anywhere in
+// the bucket, because the directory of a version may be gone, or another one by now.
 func (f *FS) viewKept(n *node) bool {
 	if f.cfg.Posix == PosixOff {
 		return false
 	}
-	state := f.keepState(f.tree.viewHome(n))
+	state := f.keepState(f.tree.viewTop(n))
 	return state.kept || !state.known
 }
 
 // subView returns the node of a prefix in the view.
 func (f *FS) subView(ctx context.Context, parent *node, name, suffix string, asked time.Time) (*node, error) {
 	a := f.viewAttr(parent)
-	state, err := f.keeping(ctx, f.tree.viewHome(parent))
+	state, err := f.keeping(ctx, f.tree.viewTop(parent))
 	if err != nil {
 		return nil, err
 	}
@@ -62,64 +63,45 @@ func (f *FS) restrictByMarker(ctx context.Context, a *attr, marker backend.Objec
 	if at < 0 {
 		return nil
 	}
-	obj, err := f.headVersion(ctx, list.all[at])
-	if err != nil {
-		return err
-	}
-	a.restrict(obj.Metadata)
-	return nil
+	meta, err := f.versionMeta(ctx, list.all[at])
+	a.restrict(meta)
+	return err
 }
 
-// headVersion asks for a version's metadata. What may not be read, or was removed meanwhile, has none.
-func (f *FS) headVersion(ctx context.Context, v backend.Version) (backend.Object, error) {
-	obj, err := f.cfg.Store.Head(ctx, v.ID(), backend.GetOptions{VersionID: v.VersionID})
-	if backend.IsKind(err, backend.KindPermission) || backend.IsKind(err, backend.KindNotExist) {
-		return backend.Object{}, nil
+// versionMeta is a version's metadata: one HEAD, remembered as for its extended attributes. What may not be read,
+// or was removed meanwhile, has none.
+func (f *FS) versionMeta(ctx context.Context, v backend.Version) (map[string]string, error) {
+	known, err := f.factOf(ctx, factKey{v.ID(), v.VersionID}, false)
+	if backend.IsKind(err, backend.KindPermission) {
+		return nil, nil
 	}
-	return obj, err
+	return known.obj.Metadata, err
 }
 
 // versionAttr is what the version at i shows: its own rights and owner where attributes are kept. Then those of
 // the versions that a listing shows after it are asked for, too.
 func (f *FS) versionAttr(ctx context.Context, parent *node, list *keyVersions, i int) (attr, error) {
-	v := list.all[i]
-	a := f.plainAttr(v)
-	state, err := f.keeping(ctx, f.tree.viewHome(parent))
-	if err != nil || !state.kept || v.DeleteMarker || v.LastModified.Before(state.since) {
+	a := f.plainAttr(list.all[i])
+	state, err := f.keeping(ctx, f.tree.viewTop(parent))
+	if err != nil || !state.kept || list.all[i].DeleteMarker {
 		return a, err
 	}
-	list.mu.Lock()
-	known, ok := list.attrs[v.VersionID]
-	list.mu.Unlock()
-	if ok {
-		return known, nil
-	}
+	var own map[string]string
 	var group errgroup.Group
-	for _, other := range list.all[max(0, i+1-versionsAhead) : i+1] {
-		if other.DeleteMarker {
+	for at := max(0, i+1-versionsAhead); at <= i; at++ {
+		if list.all[at].DeleteMarker {
 			continue
 		}
 		group.Go(func() error {
-			obj, err := f.headVersion(ctx, other)
-			if err != nil {
+			meta, err := f.versionMeta(ctx, list.all[at])
+			if at == i {
+				own = meta
 				return err
 			}
-			shown := f.plainAttr(other)
-			shown.restrict(obj.Metadata)
-			list.mu.Lock()
-			defer list.mu.Unlock()
-			if list.attrs == nil {
-				list.attrs = make(map[string]attr)
-			}
-			list.attrs[other.VersionID] = shown
 			return nil
 		})
 	}
 	err = group.Wait()
-	list.mu.Lock()
-	defer list.mu.Unlock()
-	if known, ok = list.attrs[v.VersionID]; ok {
-		return known, nil
-	}
+	a.restrict(own)
 	return a, err
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -19,7 +20,7 @@ const (
 	versioningFor = time.Minute
 )
 
-// keyVersions is what a listing told about one key. Immutable, but for what mu guards.
+// keyVersions is what a listing told about one key. Immutable once it is remembered.
 type keyVersions struct {
 	id    backend.ObjectID
 	asked time.Time
@@ -27,9 +28,6 @@ type keyVersions struct {
 	next  backend.ListVersionsInput // what comes after all of them
 	more  bool                      // there may be some
 	below answer                    // whether keys begin with this one and a slash
-
-	mu    sync.Mutex
-	attrs map[string]attr // by version id, where attributes are kept
 }
 
 // answer is yes, no, or not known.
@@ -176,13 +174,23 @@ func (f *FS) versionsOf(ctx context.Context, id backend.ObjectID) (*keyVersions,
 
 func (f *FS) listKey(ctx context.Context, k *keyVersions) error {
 	for k.more && len(k.all) < keptVersions {
-		page, err := f.cfg.Store.ListVersions(ctx, k.next)
+		page, err := f.versionPage(ctx, k.next)
 		if err != nil {
 			return err
 		}
 		k.take(page)
 	}
 	return nil
+}
+
+// versionPage is one request. A page that leads to itself is an error: it would be read for ever.
+func (f *FS) versionPage(ctx context.Context, in backend.ListVersionsInput) (backend.VersionPage, error) {
+	page, err := f.cfg.Store.ListVersions(ctx, in)
+	if err == nil && page.More && page.NextKey == in.KeyMarker && page.NextVersion == in.VersionMarker {
+		err = &backend.Error{Kind: backend.KindOther, Op: "ListObjectVersions", Bucket: in.Bucket, Key: in.Prefix,
+			Message: "the page after " + strconv.Quote(in.KeyMarker) + " is the same page"}
+	}
+	return page, err
 }
 
 // take adds a page. The key itself comes before all others that begin with it.
@@ -220,7 +228,7 @@ func (f *FS) nextVersion(ctx context.Context, id backend.ObjectID, k *keyVersion
 		if !k.more {
 			return backend.Version{}, io.EOF
 		}
-		page, err := f.cfg.Store.ListVersions(ctx, k.next)
+		page, err := f.versionPage(ctx, k.next)
 		if err != nil {
 			return backend.Version{}, err
 		}

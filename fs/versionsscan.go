@@ -57,7 +57,7 @@ func (s *versionScan) next(ctx context.Context) (versionItem, error) {
 			return versionItem{}, io.EOF
 		}
 		asked := time.Now()
-		page, err := s.f.cfg.Store.ListVersions(ctx, s.in)
+		page, err := s.f.versionPage(ctx, s.in)
 		if err != nil {
 			return versionItem{}, err
 		}
