@@ -2,6 +2,7 @@ package fs
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,6 +32,17 @@ func (l Located) holds(at place) bool {
 // are only translated, the last is asked for afresh. A path that leads through a file is KindNotExist.
 func (f *FS) Locate(ctx context.Context, path string) (Located, error) {
 	parts := strings.FieldsFunc(path, func(c rune) bool { return c == '/' })
+	l, err := f.locatePath(ctx, parts)
+	if err == nil && !l.Exists && slices.ContainsFunc(parts, func(name string) bool { return name == versionsName || name == versionsOther }) {
+		err = &backend.Error{
+			Kind: backend.KindInvalid, Op: "Locate", Bucket: l.Bucket, Key: l.Key,
+			Message: "in the view of versions; name the file itself, and the version by its id",
+		}
+	}
+	return l, err
+}
+
+func (f *FS) locatePath(ctx context.Context, parts []string) (Located, error) {
 	at := place{f.cfg.Bucket, f.cfg.Prefix}
 	if f.cfg.Bucket == "" && len(parts) > 0 {
 		at.bucket, parts = parts[0], parts[1:]
@@ -60,14 +72,15 @@ func (f *FS) Locate(ctx context.Context, path string) (Located, error) {
 func (f *FS) locateLast(ctx context.Context, at place, component string) (Located, error) {
 	file := Located{Bucket: at.bucket, Key: at.key + component}
 	dir := Located{Bucket: at.bucket, Key: file.Key + "/", Dir: true, Exists: true}
+	stagedFile, stagedDir := len(f.unsent(file)) > 0, len(f.unsent(dir)) > 0 // before the store is asked: it may be stored meanwhile
 	e, err := f.cfg.Metadata.Refresh(ctx, at.bucket, at.key, component)
 	switch {
 	case err != nil && !backend.IsKind(err, backend.KindNotExist):
 		return file, err
-	case err == nil && e.Dir, err != nil && len(f.unsent(dir)) > 0:
+	case err == nil && e.Dir, err != nil && stagedDir:
 		return dir, nil
 	}
-	file.Exists = err == nil || len(f.unsent(file)) > 0
+	file.Exists = err == nil || stagedFile
 	return file, nil
 }
 
@@ -85,9 +98,16 @@ func (f *FS) unsent(l Located) []*node {
 	return found
 }
 
-// Unsent counts the files at a place, or below it, whose content or removal is not in the store yet.
+// Unsent counts the files at a place, or below it, whose content, tags or removal are not in the store yet.
 func (f *FS) Unsent(l Located) int {
 	count := len(f.unsent(l))
+	f.tags.mu.Lock()
+	for id := range f.tags.byID {
+		if l.holds(place{id.Bucket, id.Key}) {
+			count++
+		}
+	}
+	f.tags.mu.Unlock()
 	f.promises.mu.Lock()
 	defer f.promises.mu.Unlock()
 	for id := range f.promises.byKey {
@@ -111,13 +131,19 @@ func (f *FS) Settle(ctx context.Context, l Located) error {
 			return err
 		}
 	}
-	return nil
+	if l.Dir {
+		return f.flushTagsBelow(ctx, l.Bucket, l.Key)
+	}
+	return f.flushTags(ctx, backend.ObjectID{Bucket: l.Bucket, Key: l.Key})
 }
 
 // Changed forgets what is known of an object that was changed behind the inode layer's back, and makes the
 // kernel ask again. Programs that have the file open keep the version that they opened; content that is staged
 // for it stays.
 func (f *FS) Changed(bucket, key string) {
+	id := backend.ObjectID{Bucket: bucket, Key: key}
+	f.facts.drop(id)
+	f.versions.changed(id)
 	f.cfg.Metadata.Removed(bucket, key) // attributes, too
 	for prefix := prefixOf(key); ; prefix = prefixOf(strings.TrimSuffix(prefix, "/")) {
 		f.cfg.Metadata.Invalidate(bucket, prefix)
@@ -140,7 +166,15 @@ func (f *FS) Changed(bucket, key string) {
 
 // forgetBelow walks from a directory towards what a key is shown as, as far as it is known.
 func (f *FS) forgetBelow(dir *node, key string) {
-	for key != "" {
+	for {
+		for _, view := range []string{versionsName, versionsOther} {
+			if f.tree.child(dir, view) != nil { // and what is below
+				f.notifyEntry(dir, view)
+			}
+		}
+		if key == "" {
+			break
+		}
 		component, rest, more := strings.Cut(key, "/")
 		piece, tail, long := names.Split(component)
 		name, next := names.Encode(piece, names.Natural), rest

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 
 	"github.com/objmount/objmount/backend"
 	"github.com/objmount/objmount/backend/mem"
@@ -47,6 +48,9 @@ func TestPathsAreLocated(t *testing.T) {
 		if got, err := m.fs.Locate(t.Context(), path); !backend.IsKind(err, backend.KindNotExist) {
 			t.Errorf("%q is %+v, %v", path, got, err)
 		}
+	}
+	if got, err := m.fs.Locate(t.Context(), "d/.versions/f"); !backend.IsKind(err, backend.KindInvalid) {
+		t.Errorf("in the view of versions: %+v, %v", got, err)
 	}
 }
 
@@ -87,9 +91,7 @@ func TestSettle(t *testing.T) {
 	m.gone("d/open")
 	check(t, open.Close())
 	check(t, m.fs.Drain(t.Context(), nil))
-	if n := m.fs.Unsent(dir); n != 0 {
-		t.Errorf("%d files are not stored", n)
-	}
+	eventually(t, func() bool { return m.fs.Unsent(dir) == 0 })
 	// An object that was unlinked while a program reads it is still to be deleted.
 	reader, err := os.Open(m.path("d/done"))
 	check(t, err)
@@ -99,6 +101,45 @@ func TestSettle(t *testing.T) {
 	}
 	check(t, reader.Close())
 	eventually(t, func() bool { return m.fs.Unsent(dir) == 0 })
+
+	m.put("d/tagged", []byte("x"))
+	m.fs.Changed(testBucket, "d/tagged")
+	check(t, unix.Setxattr(m.path("d/tagged"), "user.s3.tag.k", []byte("v"), 0))
+	check(t, m.fs.Settle(t.Context(), Located{Bucket: testBucket, Key: "d/tagged", Exists: true}))
+	tags, err := m.raw.Tags(t.Context(), backend.ObjectID{Bucket: testBucket, Key: "d/tagged"}, "")
+	if n := m.fs.Unsent(dir); n != 0 || err != nil || tags["k"] != "v" {
+		t.Errorf("%d changes of tags are not sent; stored %v, %v", n, tags, err)
+	}
+}
+
+// TestChangedAttributes asks for attributes and versions that only Changed tells of.
+func TestChangedAttributes(t *testing.T) {
+	t.Parallel()
+	m := newTestMount(t, testOptions{ttl: time.Hour, settings: func(s *mem.BucketSettings) { s.Versioning = "Enabled" }})
+	m.put("d/f", []byte("x"))
+	get := func() string {
+		buffer := make([]byte, 100)
+		n, err := unix.Getxattr(m.path("d/f"), "user.s3.tag.k", buffer)
+		if err != nil {
+			return err.Error()
+		}
+		return string(buffer[:n])
+	}
+	versions := func() int {
+		entries, err := os.ReadDir(m.path(".versions/d/f"))
+		check(t, err)
+		return len(entries)
+	}
+	if got, n := get(), versions(); got != unix.ENODATA.Error() || n != 1 {
+		t.Fatalf("%q, %d versions", got, n)
+	}
+	id := backend.ObjectID{Bucket: testBucket, Key: "d/f"}
+	check(t, m.raw.PutTags(t.Context(), id, "", map[string]string{"k": "v"}))
+	m.fs.Changed(id.Bucket, id.Key)
+	eventually(t, func() bool { return get() == "v" })
+	m.put("d/f", []byte("y"))
+	m.fs.Changed(id.Bucket, id.Key)
+	eventually(t, func() bool { return versions() == 2 })
 }
 
 // TestChanged makes changes in the store that only Changed tells of: caches live for an hour here.
