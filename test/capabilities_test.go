@@ -20,7 +20,11 @@ const capabilitiesDoc = "../docs/capabilities.md"
 
 // recorded are the rows whose ability no server at hand has. A test in another package shows
 // that the right requests are made, to a server that only records them.
-var recorded = map[string]recordedTest{}
+var recorded = map[string]recordedTest{
+	"xattr.annotations": {"backend/s3", "TestRolesOnTheWire", "Amazon alone has annotations"},
+	"xattr.restore":     {"backend/s3", "TestRolesOnTheWire", "no server here has archive classes"},
+	"xattr.replication": {"backend/s3", "TestHeadTellsRoles", "no server here replicates by itself"},
+}
 
 type recordedTest struct {
 	folder, name string
