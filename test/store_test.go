@@ -73,7 +73,7 @@ func startMinIO(w *world) (*store, error) {
 	}
 	return startServer(w, "minio", dir, "/minio/health/ready",
 		[]string{"MINIO_ROOT_USER=" + accessKey, "MINIO_ROOT_PASSWORD=" + secretKey,
-			"MINIO_BROWSER=off", "MINIO_UPDATE=off", "HOME=" + dir},
+			"MINIO_BROWSER=off", "MINIO_UPDATE=off", "MINIO_API_SELECT_PARQUET=on", "HOME=" + dir},
 		func(address string) []string {
 			return []string{"server", "--quiet", "--address", address, "--certs-dir", filepath.Join(dir, "certs"), filepath.Join(dir, "data")}
 		})
