@@ -51,6 +51,12 @@ func TestAt(t *testing.T) {
 			if _, err := os.Stat(past.in(".versions")); errno(err) != syscall.ENOENT {
 				t.Errorf("versions of the past: %v", err)
 			}
+			for name, want := range map[string]string{"user.s3.meta.who": "first", "user.s3.tag.tag": "1"} {
+				value := make([]byte, 100)
+				if n, err := unix.Getxattr(past.in("others/a"), name, value); err != nil || string(value[:n]) != want {
+					t.Errorf("%s: %q, %v; want %q", name, value[:max(n, 0)], err, want)
+				}
+			}
 			wantNothingChanges(t, past)
 			wantStatus(t, past, then)
 			past.unmount()
@@ -102,7 +108,7 @@ func writeFirst(t *testing.T, s *store, bucket string, live *mount) {
 	must(t, os.Chmod(live.in("own/file"), 0o600))
 	must(t, os.Chtimes(live.in("own/file"), time.Now(), time.Date(2020, 2, 29, 12, 0, 0, 123456789, time.UTC)))
 	must(t, os.Symlink("file", live.in("own/link")))
-	s.put(t, bucket, "others/a", []byte("another client"))
+	s.putVersion(t, bucket, "others/a", "another client", map[string]any{"Metadata": map[string]string{"who": "first"}, "Tagging": "tag=1"})
 	s.put(t, bucket, "others/x/b", []byte("another client"))
 	s.put(t, bucket, "others/x y/é%20/ü", []byte("names"))
 }
@@ -121,7 +127,7 @@ func changeAll(t *testing.T, s *store, bucket string, live *mount) {
 	must(t, os.RemoveAll(live.in("own/removed")))
 	must(t, os.MkdirAll(live.in("own/later/than"), 0o755))
 	must(t, os.WriteFile(live.in("own/later/than/that"), nil, 0o644))
-	s.put(t, bucket, "others/a", []byte("changed"))
+	s.putVersion(t, bucket, "others/a", "changed", map[string]any{"Metadata": map[string]string{"who": "second"}, "Tagging": "tag=2"})
 	s.put(t, bucket, "others/later/c", []byte("new"))
 	s.put(t, bucket, "later/d", []byte("new"))
 	for _, key := range []string{"others/x/b", "others/x y/é%20/ü", "later/d"} {
