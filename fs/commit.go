@@ -202,7 +202,7 @@ func (f *FS) committed(file *staging.File, snap *staging.Snapshot, obj backend.O
 	n.current, n.failure = v, nil
 	props := spec.Properties.Clone()
 	props.Lock = backend.ObjectLock{} // of this one version
-	n.props, n.propsAt, n.tagCount = &props, time.Now(), len(props.Tags)
+	n.storedWithLocked(props, clean)
 	n.checked = time.Now()
 	var after, later []*deferredDelete
 	for _, d := range n.after { // what newer content still refers to is deleted after its commit
@@ -234,6 +234,19 @@ func (f *FS) committed(file *staging.File, snap *staging.Snapshot, obj backend.O
 	if settled {
 		f.settle(n, file)
 	}
+}
+
+// storedWithLocked takes over the properties that a commit had. Those that were changed since stay: the next commit has
+// them, and with them the content type that this one was given.
+func (n *node) storedWithLocked(props backend.Properties, clean bool) {
+	if !clean && n.props != nil {
+		newer := n.props.Clone()
+		if newer.Headers.ContentType == "" {
+			newer.Headers.ContentType = props.Headers.ContentType
+		}
+		props = newer
+	}
+	n.props, n.propsAt, n.tagCount = &props, time.Now(), len(props.Tags)
 }
 
 // committedOrphan ends an upload that no node belongs to: recovered data whose name was taken since.
