@@ -6,6 +6,16 @@
 // openapi.json, which every mount serves at /v1/openapi.json, describes it; a test compares it
 // with the routes.
 //
+// # Verbs
+//
+// What is asked for by path (list the versions of a file, restore a directory as it was) is a row of one
+// table, written over roles of package backend (Store) and a Tree, which knows what a path stands for. Verbs.Run
+// does it, in the process of a mount behind POST /v1/NOUN/VERB, or in a command of its own without any mount. docs/ctl.md
+// describes each. Items, notes and the result come as lines, in both cases the same.
+//
+// A verb that changes something first has the tree store what is finished, and tells it of every object that it
+// changed, also when the outcome is not known.
+//
 // # Who may
 //
 // The socket has mode 0600, and every request is checked again by the peer's uid
@@ -21,11 +31,12 @@
 // # Limits
 //
 // Headers 16 KiB, bodies 64 KiB, answers 16 MiB, five seconds to send a request, ten to take a
-// line of an answer. A request ends when its client goes away: a flush that was interrupted
-// leaves everything mounted and pending.
+// line of an answer. A verb's answer is a stream without a limit, with a line at least every 15 seconds. A request
+// ends when its client goes away: a flush that was interrupted leaves everything mounted and pending, a verb
+// stops at what it has done.
 //
 // # Goroutines
 //
-// Server starts one that accepts; net/http starts one per connection. Server.Close ends all
-// and waits for them.
+// Server starts one that accepts; net/http starts one per connection, and a verb one that sends lines when there is
+// nothing to say, and up to 16 for copies. Server.Close ends all and waits for them.
 package ctl

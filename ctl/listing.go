@@ -98,6 +98,10 @@ func (c *call) eachKey(ctx context.Context, p Place, do func(key string, version
 		if !page.More {
 			return flush()
 		}
+		looked := int64(len(page.Versions))
+		if err := c.progress(func(s *Step) { s.Looked += looked }); err != nil {
+			return err
+		}
 		in.KeyMarker, in.VersionMarker = page.NextKey, page.NextVersion
 	}
 }

@@ -63,12 +63,12 @@ func (t *tally) done(d Done, failure error) error {
 		t.sum.Done++
 		t.sum.Bytes += d.Size
 	}
-	step := Step{Done: t.sum.Done + t.sum.Failed, Bytes: t.sum.Bytes}
+	sum := t.sum
 	t.mu.Unlock()
 	if err := t.call.item(d); err != nil {
 		return err
 	}
-	return t.call.progress(step)
+	return t.call.progress(func(s *Step) { s.Done, s.Bytes = sum.Done+sum.Failed, sum.Bytes })
 }
 
 // end reports the sum. Things that failed are one error.

@@ -131,7 +131,7 @@ func selectRows(ctx context.Context, c *call, p Place, r SelectRequest) error {
 		return c.result(SelectResult{})
 	}
 	in.Progress = func(s backend.SelectStats) {
-		_ = c.progress(Step{Done: s.Processed, Bytes: s.Returned}) // rows will meet the same error
+		_ = c.progress(func(step *Step) { step.Bytes = s.Processed }) // rows will meet the same error
 	}
 	stats, err := c.Store.Select(ctx, in, rowWriter{c})
 	if backend.IsKind(err, backend.KindUnsupported) {

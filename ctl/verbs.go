@@ -106,11 +106,11 @@ type Line struct {
 	Error    *Error          `json:"error,omitempty"`
 }
 
-// Step is how far a verb is.
+// Step is how far a verb is. How much there is in all nobody knows before the end.
 type Step struct {
-	Done  int64 `json:"done"`            // things done
-	Total int64 `json:"total,omitempty"` // of how many; 0: not known
-	Bytes int64 `json:"bytes,omitempty"` // how many bytes that was
+	Looked int64 `json:"looked,omitempty"` // versions looked at
+	Done   int64 `json:"done,omitempty"`   // things done
+	Bytes  int64 `json:"bytes,omitempty"`  // how many bytes that was; of a query: that were read
 }
 
 // Summary is the result of verbs that do many things.
@@ -221,8 +221,11 @@ func decodeStrictly(body []byte, v any) error {
 // call is one run of a verb.
 type call struct {
 	*Verbs
-	mu   sync.Mutex // one line at a time
 	each func(Line) error
+
+	mu   sync.Mutex // one line at a time; held while it is sent
+	step Step
+	told time.Time // when step was sent
 }
 
 func (c *call) send(l Line) error {
@@ -249,7 +252,19 @@ func (c *call) result(v any) error {
 
 func (c *call) note(text string) error { return c.send(Line{Note: text}) }
 
-func (c *call) progress(s Step) error { return c.send(Line{Progress: &s}) }
+// progress changes the step and sends it, unless that was done a moment ago.
+func (c *call) progress(change func(*Step)) error {
+	const pause = 200 * time.Millisecond
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	change(&c.step)
+	if time.Since(c.told) < pause {
+		return nil
+	}
+	c.told = time.Now()
+	step := c.step
+	return c.each(Line{Progress: &step})
+}
 
 // place locates a target. What is not there now is looked for among the versions.
 func (c *call) place(ctx context.Context, t Target) (Place, error) {

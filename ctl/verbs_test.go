@@ -222,7 +222,7 @@ func (w *world) is(want map[string]string) {
 func (w *world) count() int {
 	w.t.Helper()
 	n := 0
-	c := &call{Verbs: w.verbs}
+	c := &call{Verbs: w.verbs, each: func(Line) error { return nil }}
 	err := c.eachKey(w.t.Context(), Place{"b", "", Directory}, func(_ string, v []backend.Version) error {
 		n += len(v)
 		return nil

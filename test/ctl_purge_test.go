@@ -2,6 +2,7 @@ package test
 
 import (
 	"os"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -65,6 +66,35 @@ func TestCtlPurges(t *testing.T) {
 			t.Errorf("left: %v", got)
 		}
 	})
+}
+
+// TestCtlAsksOnATerminal answers the question by way of script(1), which gives a program a terminal.
+func TestCtlAsksOnATerminal(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, "versitygw")
+	bucket := s.newVersionedBucket(t)
+	s.putVersion(t, bucket, "f", "old", nil)
+	s.putVersion(t, bucket, "f", "new", nil)
+	m := newMount(t, mountOptions{store: s, source: "s3://" + bucket})
+	for _, test := range []struct {
+		answer, says string
+		left         int
+	}{
+		{"n", "nothing was removed", 2},
+		{"", "nothing was removed", 2},
+		{"y", "purged: f version ", 1},
+		{"y", "nothing to do", 1},
+	} {
+		cmd := exec.Command("script", "-qec", m.cmd.Path+" ctl versions purge --all-but 1 f", "/dev/null")
+		cmd.Dir, cmd.Env, cmd.Stdin = m.dir, m.environment(), strings.NewReader(test.answer+"\n")
+		out, err := cmd.CombinedOutput()
+		if err != nil || !strings.Contains(string(out), test.says) || test.says != "nothing to do" && !strings.Contains(string(out), "Remove 1 version (3 B) of f for good? [y/N]") {
+			t.Errorf("%q: %v\n%s", test.answer, err, out)
+		}
+		if n := len(s.versions(t, bucket, "f")); n != test.left {
+			t.Errorf("%q: %d versions are left, want %d", test.answer, n, test.left)
+		}
+	}
 }
 
 func TestCtlLocks(t *testing.T) {

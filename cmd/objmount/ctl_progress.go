@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
+	"github.com/dustin/go-humanize"
 	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
 
@@ -32,19 +34,12 @@ func (c *counter) update(s ctl.Step) {
 	}
 	c.drawn = time.Now()
 	if c.bar == nil {
-		total := s.Total
-		if total == 0 {
-			total = -1 // a spinner
-		}
-		c.bar = progressbar.NewOptions64(total, progressbar.OptionSetWriter(c.out), progressbar.OptionSetWidth(30),
+		const unknown = -1 // how much there is: a spinner
+		c.bar = progressbar.NewOptions64(unknown, progressbar.OptionSetWriter(c.out), progressbar.OptionSetWidth(10),
 			progressbar.OptionSetPredictTime(false), progressbar.OptionSetElapsedTime(false), progressbar.OptionClearOnFinish())
 	}
-	text := fmt.Sprintf("%d done", s.Done)
-	if s.Bytes > 0 {
-		text += ", " + bytesText(s.Bytes)
-	}
-	c.bar.Describe(text)
-	_ = c.bar.Set64(s.Done) // a bar that cannot be drawn stops nothing
+	c.bar.Describe(stepText(s))
+	_ = c.bar.Add(1) // a bar that cannot be drawn stops nothing
 }
 
 // note prints a line between.
@@ -59,4 +54,18 @@ func (c *counter) finish() {
 		_ = c.bar.Clear()
 		c.bar = nil
 	}
+}
+
+func stepText(s ctl.Step) string {
+	var parts []string
+	if s.Looked > 0 {
+		parts = append(parts, humanize.Comma(s.Looked)+" versions seen")
+	}
+	if s.Done > 0 {
+		parts = append(parts, humanize.Comma(s.Done)+" done")
+	}
+	if s.Bytes > 0 {
+		parts = append(parts, bytesText(s.Bytes))
+	}
+	return strings.Join(parts, ", ")
 }
