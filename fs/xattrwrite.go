@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"reflect"
 	"syscall"
 	"time"
 
@@ -115,6 +116,9 @@ func (f *FS) changeStored(ctx context.Context, n *node, a xattr.Attribute, decid
 	if err != nil || request.Change == 0 {
 		return err
 	}
+	if headersStay(facts.Capabilities) && dropsHeader(facts.Object.Headers, props.Headers) {
+		return &xattr.Error{Name: a.Name(), Kind: xattr.ErrUnsupported, Reason: "the store keeps headers that a copy does not name"}
+	}
 	n.mu.RLock()
 	doomed := n.doomed
 	n.mu.RUnlock()
@@ -124,6 +128,21 @@ func (f *FS) changeStored(ctx context.Context, n *node, a xattr.Attribute, decid
 	return f.apply(ctx, n, facts, &props, request, func() error {
 		return f.changeProperties(ctx, n, change, rules)
 	})
+}
+
+// headersStay tells of stores that do not remove a content header when an object is copied onto itself without it.
+// VersityGW 1.8 keeps them, with an empty header as well; it does replace metadata.
+func headersStay(caps backend.Capabilities) bool { return caps.Vendor == "versitygw" }
+
+// dropsHeader tells whether a header is gone that was there.
+func dropsHeader(before, after backend.Headers) bool {
+	was, is := reflect.ValueOf(before), reflect.ValueOf(after)
+	for i := range was.NumField() {
+		if was.Field(i).String() != "" && is.Field(i).String() == "" {
+			return true
+		}
+	}
+	return false
 }
 
 // has tells whether a request is to make a change.

@@ -73,7 +73,8 @@ func startMinIO(w *world) (*store, error) {
 	}
 	return startServer(w, "minio", dir, "/minio/health/ready",
 		[]string{"MINIO_ROOT_USER=" + accessKey, "MINIO_ROOT_PASSWORD=" + secretKey,
-			"MINIO_BROWSER=off", "MINIO_UPDATE=off", "MINIO_API_SELECT_PARQUET=on", "HOME=" + dir},
+			"MINIO_BROWSER=off", "MINIO_UPDATE=off", "MINIO_API_SELECT_PARQUET=on", "HOME=" + dir,
+			"MINIO_KMS_SECRET_KEY=objmount-key:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="},
 		func(address string) []string {
 			return []string{"server", "--quiet", "--address", address, "--certs-dir", filepath.Join(dir, "certs"), filepath.Join(dir, "data")}
 		})
