@@ -43,7 +43,7 @@ func (s *Store) sweep(ctx context.Context, bucket, parent string, prefixes []str
 	first := prefixes[0]
 	page, err := s.page(ctx, backend.ListVersionsInput{
 		Bucket: bucket, Prefix: parent, MaxKeys: largestPage,
-		KeyMarker: first[:len(first)-1] + "." + maxRune, // "." is the byte before "/"
+		KeyMarker: first[:len(first)-1], // a key that may be there: what follows it is found at once by every store
 	})
 	if err != nil {
 		return 0, err
