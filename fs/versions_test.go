@@ -32,6 +32,9 @@ func newVersioned(t *testing.T, o testOptions) *versioned {
 	if o.store == nil {
 		o.store = mem.New(testBucket)
 	}
+	if o.ttl == 0 {
+		o.ttl = time.Hour // also on a slow machine
+	}
 	o.store.Configure(func(s *mem.Settings) { s.Clock = func() time.Time { return time.Unix(clock.Load(), 0) } })
 	o.store.ConfigureBucket(testBucket, func(b *mem.BucketSettings) { b.Versioning = "Enabled" })
 	return &versioned{newTestMount(t, o), clock}

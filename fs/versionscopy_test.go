@@ -150,7 +150,7 @@ func TestVersionCopyAfterCrash(t *testing.T) {
 // A version that is removed for good, and one in an archive.
 func TestVersionThatCannotBeRead(t *testing.T) {
 	t.Parallel()
-	m := newVersioned(t, testOptions{posix: PosixOff, ttl: time.Hour})
+	m := newVersioned(t, testOptions{posix: PosixOff})
 	first := m.put("file", "the first")
 	m.put("file", "the second")
 	m.wantNames(".versions/file", m.names(".versions/file")...)

@@ -93,7 +93,7 @@ func TestVersionBudget(t *testing.T) {
 // A list is as old as the time to live says, but for what this mount does.
 func TestVersionsFreshness(t *testing.T) {
 	t.Parallel()
-	m := newVersioned(t, testOptions{posix: PosixOff, ttl: time.Hour})
+	m := newVersioned(t, testOptions{posix: PosixOff})
 	m.put("d/file", "one")
 	count := func(want int) {
 		t.Helper()
@@ -226,7 +226,7 @@ func TestVersionsWithoutEnd(t *testing.T) {
 // What was private stays so in the view, also when it is deleted.
 func TestVersionsKeepRights(t *testing.T) {
 	t.Parallel()
-	m := newVersioned(t, testOptions{ttl: time.Hour})
+	m := newVersioned(t, testOptions{})
 	m.clock.Store(time.Now().Unix())
 	check(t, os.Mkdir(m.path("private"), 0o700))
 	check(t, os.WriteFile(m.path("private/file"), []byte("x"), 0o600))

@@ -21,8 +21,9 @@ type Source struct {
 	Told bool
 }
 
-// same reports whether s and o are the same bytes under the same name.
-func (s Source) same(o Source) bool {
+// same reports whether s and o are the same bytes under the same name. It reads no more of s than that: the rest of
+// a content's source changes under content.mu alone.
+func (s *Source) same(o Source) bool {
 	return s.ETag == o.ETag && s.Size == o.Size && s.Key == o.Key && s.Bucket == o.Bucket
 }
 
@@ -74,7 +75,7 @@ type content struct {
 	hash  uint64 // of the identity at birth; seeds the policy's keys
 
 	mu     sync.Mutex // after Cache.mu; before block.mu and the budget's
-	src    Source     // changed by Move, which holds Cache.mu too (CRC64NVME: mu alone)
+	src    Source     // changed by Move, which holds Cache.mu too (CRC64NVME and VersionID: mu alone)
 	moved  int        // how often Move changed src
 	blocks map[unit]*block
 	users  int  // Readers, fetches and calls that hold the content
