@@ -49,8 +49,12 @@ func (c *call) lockable(ctx context.Context, p Place) error {
 	if err != nil {
 		return err
 	}
-	if !caps.ObjectLock {
-		return &Error{Kind: KindUnsupported, Message: fmt.Sprintf("bucket %s has no object lock; it is switched on when a bucket is made", p.Bucket)}
+	if caps.ObjectLock {
+		return nil
+	}
+	// What is known may be of a time before it was switched on.
+	if lock, err := c.Store.BucketLock(ctx, p.Bucket); err != nil || !lock.Enabled {
+		return &Error{Kind: KindUnsupported, Message: fmt.Sprintf("bucket %s has no object lock", p.Bucket)}
 	}
 	return nil
 }

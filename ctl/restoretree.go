@@ -57,14 +57,15 @@ func (w *restoring) deleteAll(ctx context.Context, batch []backend.Version) erro
 	results := make([]backend.DeleteResult, len(keys))
 	if !w.request.DryRun {
 		var err error
-		if results, err = w.Store.DeleteMany(ctx, batch[0].Bucket, keys); err != nil {
+		results, err = w.Store.DeleteMany(ctx, batch[0].Bucket, keys)
+		for _, key := range keys { // also when the outcome is not known
+			w.Tree.Changed(batch[0].Bucket, key)
+		}
+		if err != nil {
 			return err
 		}
 	}
 	for i, v := range which {
-		if !w.request.DryRun {
-			w.Tree.Changed(v.Bucket, v.Key)
-		}
 		if err := w.tally.done(deletedOf(v), results[i].Err); err != nil {
 			return err
 		}

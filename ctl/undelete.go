@@ -95,6 +95,11 @@ func (b *deleting) flush(ctx context.Context) error {
 	ids, groups := b.ids, b.groups
 	b.ids, b.groups = nil, nil
 	errs, err := b.remove(ctx, ids)
+	for _, g := range groups { // also when the outcome is not known
+		if !b.dry {
+			b.Tree.Changed(b.bucket, string(g.done.Key))
+		}
+	}
 	if err != nil {
 		return err
 	}
@@ -106,9 +111,6 @@ func (b *deleting) flush(ctx context.Context) error {
 			}
 		}
 		errs = errs[g.n:]
-		if !b.dry {
-			b.Tree.Changed(b.bucket, string(g.done.Key))
-		}
 		if err := b.tally.done(g.done, failure); err != nil {
 			return err
 		}

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -25,8 +24,9 @@ type Store interface {
 	backend.Locker
 	backend.Versioner
 	backend.Selector
-	// BucketVersioning, BucketTags and PutBucketTags are of backend.BucketProperties.
+	// The others are of backend.BucketProperties.
 	BucketVersioning(ctx context.Context, bucket string) (string, error)
+	BucketLock(ctx context.Context, bucket string) (backend.BucketLock, error)
 	BucketTags(ctx context.Context, bucket string) (map[string]string, error)
 	PutBucketTags(ctx context.Context, bucket string, tags map[string]string) error
 }
@@ -125,27 +125,35 @@ type request interface{ target() Target }
 
 // verb is one row of the table of verbs.
 type verb struct {
-	changes bool // the store
 	request func() any
 	run     func(ctx context.Context, c *call, body []byte) error
 }
 
+// care says how careful a verb has to be with what is in the mount only.
+type care uint8
+
+const (
+	asks    care = iota // for what the store has
+	settles             // what programs have finished is stored first
+	changes             // so it does, and then changes the store
+)
+
 // verbOf makes a row: do gets the place, which is no Unknown one.
-func verbOf[R request](changes bool, do func(ctx context.Context, c *call, p Place, r R) error) verb {
-	return verb{changes, func() any { return *new(R) }, func(ctx context.Context, c *call, body []byte) error {
+func verbOf[R request](how care, do func(ctx context.Context, c *call, p Place, r R) error) verb {
+	return verb{func() any { return *new(R) }, func(ctx context.Context, c *call, body []byte) error {
 		var r R
 		if err := decodeStrictly(body, &r); err != nil {
 			return &Error{Kind: KindInvalid, Message: "the request is not understood: " + err.Error()}
 		}
 		t := r.target()
-		if changes && c.ReadOnly && !t.DryRun {
+		if how == changes && c.ReadOnly && !t.DryRun {
 			return &Error{Kind: KindPermission, Message: "it is mounted read-only"}
 		}
 		p, err := c.place(ctx, t)
 		if err != nil {
 			return err
 		}
-		if changes && !t.DryRun {
+		if how != asks && !t.DryRun {
 			if err := c.Tree.Settle(ctx, p); err != nil {
 				return err
 			}
@@ -161,30 +169,20 @@ func verbOf[R request](changes bool, do func(ctx context.Context, c *call, p Pla
 
 // verbs are all that can be asked for, by "noun/verb".
 var verbs = map[string]verb{
-	"versions/list":     verbOf(false, listVersions),
-	"versions/restore":  verbOf(true, restore),
-	"versions/undelete": verbOf(true, undelete),
-	"versions/diff":     verbOf(false, diff),
-	"versions/purge":    verbOf(true, purge),
-	"retention/show":    verbOf(false, showLock),
-	"retention/set":     verbOf(true, setRetention),
-	"retention/clear":   verbOf(true, clearRetention),
-	"legal-hold/show":   verbOf(false, showLock),
-	"legal-hold/set":    verbOf(true, setLegalHold),
-	"tags/get":          verbOf(false, getTags),
-	"tags/set":          verbOf(true, setTags),
-	"tags/delete":       verbOf(true, deleteTags),
-	"select":            verbOf(false, selectRows),
-}
-
-// Names returns the names of the verbs: "versions/list" and so on.
-func Names() []string {
-	var all []string
-	for name := range verbs {
-		all = append(all, name)
-	}
-	slices.Sort(all)
-	return all
+	"versions/list":     verbOf(asks, listVersions),
+	"versions/restore":  verbOf(changes, restore),
+	"versions/undelete": verbOf(changes, undelete),
+	"versions/diff":     verbOf(asks, diff),
+	"versions/purge":    verbOf(changes, purge),
+	"retention/show":    verbOf(asks, showLock),
+	"retention/set":     verbOf(changes, setRetention),
+	"retention/clear":   verbOf(changes, clearRetention),
+	"legal-hold/show":   verbOf(asks, showLock),
+	"legal-hold/set":    verbOf(changes, setLegalHold),
+	"tags/get":          verbOf(asks, getTags),
+	"tags/set":          verbOf(changes, setTags),
+	"tags/delete":       verbOf(changes, deleteTags),
+	"select":            verbOf(settles, selectRows),
 }
 
 // Run does a verb. request is its struct, or JSON of it. each gets the lines of the answer, one at a time;

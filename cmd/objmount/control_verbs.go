@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -59,7 +60,10 @@ func located(p ctl.Place) fs.Located {
 func (t mountTree) Unsent(p ctl.Place) int { return t.fs.Unsent(located(p)) }
 
 func (t mountTree) Settle(ctx context.Context, p ctl.Place) error {
-	return t.fs.Settle(ctx, located(p))
+	if err := t.fs.Settle(ctx, located(p)); err != nil {
+		return fmt.Errorf("what was written there cannot be stored: %w", err)
+	}
+	return nil
 }
 
 func (t mountTree) Changed(bucket, key string) { t.fs.Changed(bucket, key) }
