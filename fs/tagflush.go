@@ -64,6 +64,33 @@ func (f *FS) flushTagsBelow(ctx context.Context, bucket, prefix string) error {
 	return group.Wait()
 }
 
+// stillTheSame makes sure, by a HEAD, that a change which could not be sent for a while is not made to another object than
+// it was meant for. One that is sent in time needs none.
+func (f *FS) stillTheSame(c *tagChange) error {
+	f.tags.mu.Lock()
+	n, etag, late := c.node, c.etag, c.node == nil || c.tries > 0
+	f.tags.mu.Unlock()
+	if !late {
+		return nil
+	}
+	if n != nil {
+		n.mu.RLock()
+		if n.current != nil && n.current.remoteID() == c.id {
+			etag = n.current.remote.ETag
+		}
+		n.mu.RUnlock()
+	}
+	if etag == "" {
+		return nil
+	}
+	obj, err := f.cfg.Store.Head(f.ctx, c.id, backend.GetOptions{})
+	if err == nil && obj.ETag != etag {
+		err = &backend.Error{Kind: backend.KindChanged, Op: "PutObjectTagging", Bucket: c.id.Bucket, Key: c.id.Key,
+			Message: "another client has replaced the object meanwhile"}
+	}
+	return err
+}
+
 // awaitFree waits while an object is held.
 func (t *tagging) awaitFree(ctx context.Context, id backend.ObjectID) error {
 	for {

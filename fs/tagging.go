@@ -26,6 +26,7 @@ type tagIntent struct {
 	Bucket string             `json:"bucket"`
 	Key    string             `json:"key"`
 	Change map[string]*string `json:"change"`
+	ETag   string             `json:"etag,omitempty"` // of the object that it is meant for
 }
 
 const (
@@ -51,7 +52,8 @@ type tagging struct {
 // tagChange is what is to be changed of one object.
 type tagChange struct {
 	id      backend.ObjectID
-	node    *node // pinned; nil after a restart
+	node    *node  // pinned; nil after a restart
+	etag    string // of the object that the last change was meant for
 	change  map[string]*string
 	intents []uint64
 	flight  *tagFlight // under way; nil: none
@@ -121,7 +123,8 @@ func (f *FS) changeTags(ctx context.Context, n *node, change map[string]*string)
 		if err := f.tags.awaitFree(ctx, id); err != nil {
 			return err
 		}
-		payload, err := json.Marshal(tagIntent{id.Bucket, id.Key, change})
+		what := tagIntent{id.Bucket, id.Key, change, v.remote.ETag}
+		payload, err := json.Marshal(what)
 		if err != nil {
 			return err
 		}
@@ -130,7 +133,7 @@ func (f *FS) changeTags(ctx context.Context, n *node, change map[string]*string)
 			return err
 		}
 		n.mu.Lock()
-		if n.current == v && f.noteTags(id, n, change, intent, attributeDelay) {
+		if n.current == v && f.noteTags(what, n, intent, attributeDelay) {
 			if n.props != nil {
 				props := n.props.Clone()
 				props.Tags = overlay(props.Tags, change)
@@ -147,8 +150,8 @@ func (f *FS) changeTags(ctx context.Context, n *node, change map[string]*string)
 }
 
 // noteTags adds a change to what is to be sent; false: the object is held. n is nil after a restart.
-func (f *FS) noteTags(id backend.ObjectID, n *node, change map[string]*string, intent uint64, delay time.Duration) bool {
-	t := &f.tags
+func (f *FS) noteTags(what tagIntent, n *node, intent uint64, delay time.Duration) bool {
+	t, id := &f.tags, backend.ObjectID{Bucket: what.Bucket, Key: what.Key}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.held[id] > 0 {
@@ -166,7 +169,8 @@ func (f *FS) noteTags(id backend.ObjectID, n *node, change map[string]*string, i
 		c.node = n
 		f.tree.pin(n)
 	}
-	maps.Copy(c.change, change)
+	c.etag = what.ETag
+	maps.Copy(c.change, what.Change)
 	c.intents = append(c.intents, intent)
 	f.armTagsLocked(c, delay)
 	return true
@@ -211,7 +215,11 @@ func (f *FS) launchTagsLocked(c *tagChange) *tagFlight {
 
 // sendTags makes the requests of a flight.
 func (f *FS) sendTags(c *tagChange, fl *tagFlight) {
-	tags, err := f.mergeTags(c.id, fl.change)
+	err := f.stillTheSame(c)
+	var tags map[string]string
+	if err == nil {
+		tags, err = f.mergeTags(c.id, fl.change)
+	}
 	if err == nil {
 		err = f.cfg.Store.PutTags(f.ctx, c.id, "", tags)
 	}
@@ -239,6 +247,8 @@ func (f *FS) sendTags(c *tagChange, fl *tagFlight) {
 		}
 		if over = len(c.change) == 0; over {
 			t.removeLocked(c)
+		} else if f.ctx.Err() == nil && t.held[c.id] == 0 { // its time may have come meanwhile
+			f.armTagsLocked(c, max(0, time.Until(c.due)))
 		}
 	}
 	left := maps.Clone(c.change)
@@ -359,5 +369,5 @@ func (f *FS) recoverTags(intent staging.Intent) {
 		return
 	}
 	f.log.Info("resuming a change of tags", slog.String("bucket", c.Bucket), slog.String("key", c.Key))
-	f.noteTags(backend.ObjectID{Bucket: c.Bucket, Key: c.Key}, nil, c.Change, intent.ID, 0)
+	f.noteTags(c, nil, intent.ID, 0)
 }
