@@ -107,8 +107,8 @@ var statuses = map[int]verdict{
 }
 
 // lockWords are how stores without a code of its own say that retention or a legal hold
-// forbids something (Amazon and VersityGW, Ceph, MinIO).
-var lockWords = []string{"by object lock", "worm protected", "legal hold"}
+// forbids something (Amazon and VersityGW, MinIO, Ceph).
+var lockWords = []string{"by object lock", "worm protected", "legal hold", "existing retention period", "change retention mode"}
 
 // answer is what is known about a failed request, free of the SDK's types.
 type answer struct {

@@ -66,34 +66,57 @@ func lockOf(h http.Header) backend.ObjectLock {
 	return lock
 }
 
-// addDefault adds the retention that the bucket gave an object by default, where the store
-// enforces it without showing it (VersityGW, which counts the time from when the default was
-// set, and does not tell when that was). It is S3's: from when the object was written. The
-// default is the one that was found when the bucket's lock was last asked for
-// (Capabilities, BucketLock); it costs no request here.
-func (s *Store) addDefault(obj *backend.Object) {
-	if obj.Lock.Retention.Mode != backend.NoRetention || !s.vendor.Load().hidesDefault {
+// addLock adds to an answer of VersityGW the lock that it does not show there: with a version id
+// a HEAD does not have it. That takes two requests more, in buckets that are known to have
+// locks, by Capabilities or BucketLock.
+func (s *Store) addLock(ctx context.Context, obj *backend.Object, version string) {
+	if !s.vendor.Load().hidesLocks {
 		return
 	}
-	if known, ok := s.locks.Load(obj.Bucket); ok {
-		lock, _ := known.(backend.BucketLock)
-		obj.Lock.Retention = retentionFrom(lock, obj.LastModified)
+	known, _ := s.locks.Load(obj.Bucket)
+	lock, _ := known.(backend.BucketLock)
+	if lock.Enabled && version != "" && obj.Lock == (backend.ObjectLock{}) {
+		if own, err := s.ownLock(ctx, obj.ID(), version); err == nil {
+			obj.Lock = own
+		}
+	}
+	addDefault(obj, lock)
+}
+
+// addDefault adds the retention that the bucket gave an object by default, where the store
+// enforces it without showing it (VersityGW, which counts the time from when the default was
+// set, and does not tell when that was). It is S3's: from when the object was written.
+func addDefault(obj *backend.Object, lock backend.BucketLock) {
+	if obj.Lock.Retention.Mode == backend.NoRetention && lock.Mode != backend.NoRetention {
+		obj.Lock.Retention = backend.Retention{Mode: lock.Mode, Until: obj.LastModified.AddDate(lock.Years, 0, lock.Days)}
 	}
 }
 
-// retentionFrom is the retention of an object that was written at a time.
-func retentionFrom(lock backend.BucketLock, written time.Time) backend.Retention {
-	if lock.Mode == backend.NoRetention {
-		return backend.Retention{}
-	}
-	return backend.Retention{Mode: lock.Mode, Until: written.AddDate(lock.Years, 0, lock.Days)}
-}
-
-// Lock implements backend.Locker by two requests at once. Unlike the headers of a HEAD they
-// tell credentials that may not see the lock from a version that has none.
+// Lock implements backend.Locker. Where the bucket's default is not shown with an object it is
+// asked for too.
 func (s *Store) Lock(ctx context.Context, id backend.ObjectID, version string) (backend.ObjectLock, error) {
-	known := s.vendor.Load()
-	c, err := sub(known.objectLock, call{op: "GetObjectRetention", bucket: id.Bucket, key: id.Key, repeat: repeatHarmless})
+	lock, err := s.ownLock(ctx, id, version)
+	if err != nil || lock.Retention.Mode != backend.NoRetention || !s.vendor.Load().hidesLocks {
+		return lock, err
+	}
+	byDefault, err := s.BucketLock(ctx, id.Bucket)
+	if err != nil || byDefault.Mode == backend.NoRetention {
+		return lock, err
+	}
+	resp, err := s.head(ctx, id, backend.GetOptions{VersionID: version}, "")
+	if err != nil {
+		return lock, err
+	}
+	obj := objectOf(id, s.vendor.Load(), resp.Header, 0)
+	obj.Lock = lock
+	addDefault(&obj, byDefault)
+	return obj.Lock, nil
+}
+
+// ownLock asks for a lock by two requests at once. Unlike the headers of a HEAD they tell
+// credentials that may not see the lock from a version that has none.
+func (s *Store) ownLock(ctx context.Context, id backend.ObjectID, version string) (backend.ObjectLock, error) {
+	c, err := sub(s.vendor.Load().objectLock, call{op: "GetObjectRetention", bucket: id.Bucket, key: id.Key, repeat: repeatHarmless})
 	if err != nil {
 		return backend.ObjectLock{}, err
 	}
@@ -122,23 +145,7 @@ func (s *Store) Lock(ctx context.Context, id backend.ObjectID, version string) (
 	if err := group.Wait(); err != nil {
 		return backend.ObjectLock{}, err
 	}
-	if known.hidesDefault && lock.Retention.Mode == backend.NoRetention {
-		return s.lockByDefault(ctx, id, version, lock)
-	}
 	return lock, nil
-}
-
-// lockByDefault asks for what addDefault needs.
-func (s *Store) lockByDefault(ctx context.Context, id backend.ObjectID, version string, lock backend.ObjectLock) (backend.ObjectLock, error) {
-	byDefault, err := s.BucketLock(ctx, id.Bucket)
-	if err != nil || byDefault.Mode == backend.NoRetention {
-		return lock, err
-	}
-	obj, err := s.Head(ctx, id, backend.GetOptions{VersionID: version})
-	if err == nil {
-		lock.Retention = obj.Lock.Retention
-	}
-	return lock, err
 }
 
 // unlessUnlocked is nil when the error says that a version, or all of its bucket, has no lock.
@@ -182,17 +189,25 @@ func (s *Store) putRetention(ctx context.Context, c call, version string, r back
 // endRetention sets a date that comes in a moment, by the store's clock, and waits for it.
 func (s *Store) endRetention(ctx context.Context, c call, version string, bypass bool) error {
 	const moment = 2 * time.Second
-	obj, err := s.Head(ctx, backend.ObjectID{Bucket: c.bucket, Key: c.key}, backend.GetOptions{VersionID: version})
-	held := obj.Lock.Retention
-	if err != nil || !held.Active(obj.Fetched) {
+	id := backend.ObjectID{Bucket: c.bucket, Key: c.key}
+	lock, err := s.Lock(ctx, id, version)
+	if err != nil || lock.Retention.Mode == backend.NoRetention {
 		return err
+	}
+	resp, err := s.head(ctx, id, backend.GetOptions{VersionID: version}, "")
+	if err != nil {
+		return err
+	}
+	now, held := fetchedAt(resp.Header), lock.Retention
+	if !held.Active(now) {
+		return nil
 	}
 	if held.Mode != backend.Governance || !bypass { // one by default could be replaced without it
 		return &backend.Error{Kind: backend.KindLocked, Op: c.op, Bucket: c.bucket, Key: c.key}
 	}
 	end := time.NewTimer(moment)
 	defer end.Stop()
-	if err := s.putRetention(ctx, c, version, backend.Retention{Mode: held.Mode, Until: obj.Fetched.Add(moment)}, bypass); err != nil {
+	if err := s.putRetention(ctx, c, version, backend.Retention{Mode: held.Mode, Until: now.Add(moment)}, bypass); err != nil {
 		return err
 	}
 	select {
@@ -215,4 +230,51 @@ func (s *Store) SetLegalHold(ctx context.Context, id backend.ObjectID, version s
 		LegalHold: &types.ObjectLockLegalHold{Status: holdStatus(on, types.ObjectLockLegalHoldStatusOff)},
 	})
 	return err
+}
+
+// lockLate gives a new version the lock that its store (Ceph) did not take from the write
+// itself. Until then it has none.
+func (s *Store) lockLate(ctx context.Context, obj backend.Object, lock backend.ObjectLock) error {
+	if lock.Retention.Mode != backend.NoRetention {
+		if err := s.SetRetention(ctx, obj.ID(), obj.VersionID, lock.Retention, false); err != nil {
+			return err
+		}
+	}
+	if lock.LegalHold {
+		return s.SetLegalHold(ctx, obj.ID(), obj.VersionID, true)
+	}
+	return nil
+}
+
+// copyUnlocked is a copy that does not take the lock of its source, which belongs to one
+// version. Where the store would copy it, all other properties are named instead.
+func (s *Store) copyUnlocked(ctx context.Context, in backend.CopyInput) (backend.Object, error) {
+	if in.Replace != nil || !s.vendor.Load().forgetsLocks || !s.hasLocks(ctx, in.Bucket) {
+		return s.copyObject(ctx, in, false)
+	}
+	source, err := s.sourceOf(ctx, in.Source)
+	if err != nil {
+		return backend.Object{}, err
+	}
+	if source.Lock != (backend.ObjectLock{}) {
+		props := backend.Properties{Headers: source.Headers, Metadata: source.Metadata}
+		if source.TagCount > 0 {
+			if props.Tags, err = s.Tags(ctx, backend.ObjectID{Bucket: in.Source.Bucket, Key: in.Source.Key}, in.Source.VersionID); err != nil {
+				return backend.Object{}, err
+			}
+		}
+		in.Source.ETag, in.Replace = source.ETag, &props
+	}
+	return s.copyObject(ctx, in, false)
+}
+
+// hasLocks reports whether a bucket has object lock, as far as it was asked; it asks once.
+func (s *Store) hasLocks(ctx context.Context, bucket string) bool {
+	known, ok := s.locks.Load(bucket)
+	if !ok {
+		lock, err := s.BucketLock(ctx, bucket)
+		return err == nil && lock.Enabled
+	}
+	lock, _ := known.(backend.BucketLock)
+	return lock.Enabled
 }

@@ -23,7 +23,7 @@ func lockServer(t *testing.T, run func(t *testing.T, srv server, store *Store, b
 			return
 		}
 		bucket := plain + "-locked"
-		if _, err := store.client.CreateBucket(t.Context(), &awss3.CreateBucketInput{Bucket: &bucket, ObjectLockEnabledForBucket: yes(true)}); err != nil {
+		if err := lockBuckets(store)(t.Context(), bucket); err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() {
@@ -34,6 +34,19 @@ func lockServer(t *testing.T, run func(t *testing.T, srv server, store *Store, b
 	})
 }
 
+// lockBuckets makes buckets with object lock. A store that has none is not asked to: it would
+// make a plain one.
+func lockBuckets(store *Store) func(ctx context.Context, bucket string) error {
+	return func(ctx context.Context, bucket string) error {
+		c := call{op: "CreateBucket", bucket: bucket, write: true}
+		if !store.vendor.Load().objectLock {
+			return lacking(c)
+		}
+		_, err := send(ctx, store, c, store.client.CreateBucket, &awss3.CreateBucketInput{Bucket: &bucket, ObjectLockEnabledForBucket: yes(true)})
+		return err
+	}
+}
+
 // soon is a date that retention can have.
 func soon(d time.Duration) time.Time { return time.Now().Add(d).UTC().Truncate(time.Second) }
 
@@ -42,6 +55,9 @@ func soon(d time.Duration) time.Time { return time.Now().Add(d).UTC().Truncate(t
 func TestLocksOnServers(t *testing.T) {
 	lockServer(t, func(t *testing.T, _ server, store *Store, bucket string) {
 		ctx, id := t.Context(), backend.ObjectID{Bucket: bucket, Key: "k"}
+		if caps, err := store.Capabilities(ctx, bucket, "", false); err != nil || !caps.ObjectLock {
+			t.Fatalf("%+v, %v", caps, err)
+		}
 		obj, err := store.Put(ctx, backend.PutInput{Bucket: bucket, Key: "k", Body: strings.NewReader("x"), Size: 1})
 		if err != nil {
 			t.Fatal(err)
@@ -52,9 +68,11 @@ func TestLocksOnServers(t *testing.T) {
 			if err != nil || !got.Retention.Until.Equal(want.Retention.Until) || got.Retention.Mode != want.Retention.Mode || got.LegalHold != want.LegalHold {
 				t.Errorf("Lock: %+v, %v; want %+v", got, err, want)
 			}
-			head, err := store.Head(ctx, id, backend.GetOptions{})
-			if err != nil || !head.Lock.Retention.Until.Equal(want.Retention.Until) || head.Lock.Retention.Mode != want.Retention.Mode || head.Lock.LegalHold != want.LegalHold {
-				t.Errorf("Head: %+v, %v; want %+v", head.Lock, err, want)
+			for _, version := range []string{"", obj.VersionID} {
+				head, err := store.Head(ctx, id, backend.GetOptions{VersionID: version})
+				if err != nil || !head.Lock.Retention.Until.Equal(want.Retention.Until) || head.Lock.Retention.Mode != want.Retention.Mode || head.Lock.LegalHold != want.LegalHold {
+					t.Errorf("Head of %q: %+v, %v; want %+v", version, head.Lock, err, want)
+				}
 			}
 		}
 		refused := func(what string, err error) {

@@ -17,6 +17,8 @@ import (
 
 // CreateUpload implements backend.Multipart. It is repeated only when the store refused it:
 // a lost reply leaves an upload that nobody knows, and whoever repeats must be able to find it.
+// On Ceph the lock of what is uploaded in parts is kept here and set after the completion: an
+// upload that another process completes gets none.
 func (s *Store) CreateUpload(ctx context.Context, in backend.CreateUploadInput) (string, error) {
 	c := call{op: "CreateMultipartUpload", bucket: in.Bucket, key: in.Key}
 	meta, err := s.writable(&c, in.Properties)
@@ -37,6 +39,9 @@ func (s *Store) CreateUpload(ctx context.Context, in backend.CreateUploadInput) 
 		return "", err
 	}
 	if id := aws.ToString(out.UploadId); id != "" {
+		if s.vendor.Load().forgetsLocks && in.Properties.Lock != (backend.ObjectLock{}) {
+			s.pending.Store(id, in.Properties.Lock)
+		}
 		return id, nil
 	}
 	return "", &backend.Error{Kind: backend.KindUnsupported, Op: c.op, Bucket: in.Bucket, Key: in.Key, Message: "the store gave no upload id"}
@@ -151,6 +156,10 @@ func (s *Store) completeObject(ctx context.Context, in backend.CompleteInput) (b
 	if s.vendor.Load().completeFakes {
 		return obj, s.completed(ctx, c, obj)
 	}
+	if held, ok := s.pending.LoadAndDelete(in.UploadID); ok {
+		lock, _ := held.(backend.ObjectLock)
+		return obj, s.lockLate(ctx, obj, lock)
+	}
 	return obj, nil
 }
 
@@ -190,6 +199,7 @@ func (s *Store) AbortUpload(ctx context.Context, up backend.Upload) error {
 	if err != nil {
 		return err
 	}
+	s.pending.Delete(up.UploadID)
 	_, err = send(ctx, s, c, s.client.AbortMultipartUpload, &awss3.AbortMultipartUploadInput{Bucket: &up.Bucket, Key: &up.Key, UploadId: &up.UploadID})
 	if backend.IsKind(err, backend.KindNotExist) {
 		return nil

@@ -22,7 +22,7 @@ func (s *Store) Head(ctx context.Context, id backend.ObjectID, opt backend.GetOp
 		return backend.Object{}, err
 	}
 	obj := objectOf(id, known, resp.Header, max(resp.ContentLength, 0))
-	s.addDefault(&obj)
+	s.addLock(ctx, &obj, opt.VersionID)
 	return obj, nil
 }
 
@@ -132,7 +132,7 @@ func (s *Store) get(ctx context.Context, id backend.ObjectID, opt backend.GetOpt
 		return nil, err
 	}
 	obj := objectOf(id, known, resp.Header, max(resp.ContentLength, 0))
-	s.addDefault(&obj)
+	s.addLock(ctx, &obj, "")
 	held, err := answeredRange(opt.Range, resp, &obj)
 	if err != nil {
 		resp.Body.Close()

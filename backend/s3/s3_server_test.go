@@ -164,6 +164,6 @@ func startMinIO(t testing.TB) server {
 // TestConformance holds every server to what the package claims of it.
 func TestConformance(t *testing.T) {
 	eachServer(t, func(t *testing.T, _ server, store *Store, bucket string) {
-		backendtest.Run(t, func(*testing.T) (backend.Store, string) { return store, bucket })
+		backendtest.Run(t, func(*testing.T) (backend.Store, string) { return store, bucket }, backendtest.LockBuckets(lockBuckets(store)))
 	})
 }

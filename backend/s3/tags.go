@@ -29,15 +29,16 @@ func (s *Store) Tags(ctx context.Context, id backend.ObjectID, version string) (
 
 // PutTags implements backend.Tagger.
 func (s *Store) PutTags(ctx context.Context, id backend.ObjectID, version string, tags map[string]string) error {
-	op := "PutObjectTagging"
-	if len(tags) == 0 {
+	known, op := s.vendor.Load(), "PutObjectTagging"
+	none := len(tags) == 0 && !known.keepsTags
+	if none {
 		op = "DeleteObjectTagging"
 	}
-	c, err := sub(s.vendor.Load().tags, call{op: op, bucket: id.Bucket, key: id.Key, write: true, repeat: repeatHarmless})
+	c, err := sub(known.tags, call{op: op, bucket: id.Bucket, key: id.Key, write: true, repeat: repeatHarmless})
 	if err != nil {
 		return err
 	}
-	if len(tags) == 0 {
+	if none {
 		_, err := send(ctx, s, c, s.client.DeleteObjectTagging, &awss3.DeleteObjectTaggingInput{Bucket: &id.Bucket, Key: &id.Key, VersionId: some(version)})
 		return err
 	}

@@ -82,12 +82,25 @@ type vendor struct {
 	metaValue int
 	// keepsRetention: a retention cannot be taken away, only be brought to an early end.
 	keepsRetention bool
-	// hidesDefault: the default retention of a bucket is enforced, but shown with no object.
-	hidesDefault bool
+	// hidesLocks: the default retention of a bucket is enforced, but shown with no object, and a
+	// HEAD with a version id shows no lock at all.
+	hidesLocks bool
 	// wholeKeys: a listing of versions that goes on from a key begins with that key again, and
 	// one that goes on from a version loses what follows when that version is not there any more.
 	// Versions and delete markers come apart.
 	wholeKeys bool
+	// plainMarkers: in a listing of versions, where it goes on is not encoded like the keys, and
+	// noMarkers: nor is it right; the last entry tells.
+	plainMarkers, noMarkers bool
+	// beginsAt: a listing of versions that goes on from a key, and from no version, has that key.
+	beginsAt bool
+	// forgetsLocks: copies and what is uploaded in parts take no lock, but for a plain copy, which
+	// takes that of its source.
+	forgetsLocks bool
+	// deniesAll: DeleteObjects says of a locked version only that access is denied.
+	deniesAll bool
+	// keepsTags: to delete the tags of a current version does nothing in a bucket with versions.
+	keepsTags bool
 	// emptyPages: a page of one that goes on from a common prefix may be empty though more follows.
 	emptyPages bool
 	// noNullIDs: in a bucket that never kept versions "null" is nobody's version id.
@@ -154,7 +167,7 @@ var vendors = map[string]*vendor{
 	vendorVersityGW: {
 		name: vendorVersityGW, versions: true, regions: true, objectLock: true, checksums: true, tags: true,
 		cutsShort: true, mixesReads: true, markersMatch: true, completeFakes: true,
-		keepsRetention: true, hidesDefault: true, wholeKeys: true, noNullIDs: true,
+		keepsRetention: true, hidesLocks: true, wholeKeys: true, noNullIDs: true,
 		partHeads: true, restores: true, selects: true, location: true, encryption: true, policies: true, status: true, bucketTags: true,
 		caps: backend.Capabilities{GetIfMatch: true, PartCopy: true, DeleteMany: true, Tagging: true, Limits: limits(nil)},
 		// Keys become paths: "x//y" overwrites "x/y".
@@ -165,6 +178,7 @@ var vendors = map[string]*vendor{
 		decodesTwice: true, dashes: true, copyForgetsTags: true, unclearCompletion: true,
 		// Not selects: release 18 ends itself over a query that it cannot read.
 		acls: true, location: true, policies: true, status: true, bucketTags: true, usage: true,
+		plainMarkers: true, beginsAt: true, forgetsLocks: true, deniesAll: true, keepsTags: true, keepsRetention: true,
 		caps: backend.Capabilities{
 			GetIfMatch: true, PartCopy: true, DeleteMany: true, Tagging: true, Classes: true, FileAndPrefix: true, AnyKey: true,
 			Limits: limits(nil),
@@ -174,6 +188,7 @@ var vendors = map[string]*vendor{
 	vendorSwift: {
 		name: vendorSwift, versions: true, md5: true,
 		dashes: true, headsTrail: true, otherETags: true, cutsRanges: true, versionedKey: 1006, metaValue: 256, deleteBatch: 50,
+		plainMarkers: true, noMarkers: true,
 		caps: backend.Capabilities{
 			GetIfMatch: true, FileAndPrefix: true, AnyKey: true, DeleteMany: true,
 			Limits: limits(func(l *backend.Limits) { l.MaxParts = 1000; l.MaxMeta = 2 * backend.KiB }),

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -57,12 +58,49 @@ func (s *Store) ListVersions(ctx context.Context, in backend.ListVersionsInput) 
 		page, err := s.listVersions(ctx, c, in)
 		return firstOf(page), err
 	}
+	if known.beginsAt && in.KeyMarker != "" && in.VersionMarker == "" {
+		return s.listBehind(ctx, c, in)
+	}
 	page, err := s.listVersions(ctx, c, in)
 	if err == nil && page.More && page.NextKey == in.KeyMarker && page.NextVersion == in.VersionMarker {
 		return backend.VersionPage{}, &backend.Error{Kind: backend.KindOther, Op: c.op, Bucket: in.Bucket,
 			Message: "the store says that there is more, but not where"}
 	}
 	return page, err
+}
+
+// listBehind leaves out the key that the page begins with.
+func (s *Store) listBehind(ctx context.Context, c call, in backend.ListVersionsInput) (backend.VersionPage, error) {
+	for key := in.KeyMarker; ; {
+		page, err := s.listVersions(ctx, c, in)
+		if err != nil {
+			return page, err
+		}
+		page.Versions = slices.DeleteFunc(page.Versions, func(v backend.Version) bool { return v.Key == key })
+		page.Prefixes = slices.DeleteFunc(page.Prefixes, func(p string) bool { return p == key })
+		if len(page.Versions)+len(page.Prefixes) > 0 || !page.More || page.NextVersion == "" {
+			return page, nil
+		}
+		in.KeyMarker, in.VersionMarker = page.NextKey, page.NextVersion
+	}
+}
+
+// lastTells corrects a page of Swift: it goes on behind its last entry, and the first version
+// of a page is not the latest when others of its key were in the page before.
+func lastTells(page *backend.VersionPage, in backend.ListVersionsInput) {
+	if len(page.Versions) > 0 && in.VersionMarker != "" && page.Versions[0].Key == in.KeyMarker {
+		page.Versions[0].Latest = false
+	}
+	if !page.More {
+		return
+	}
+	page.NextKey, page.NextVersion = "", ""
+	if n := len(page.Versions); n > 0 {
+		page.NextKey, page.NextVersion = page.Versions[n-1].Key, page.Versions[n-1].VersionID
+	}
+	if n := len(page.Prefixes); n > 0 && page.Prefixes[n-1] > page.NextKey {
+		page.NextKey, page.NextVersion = page.Prefixes[n-1], ""
+	}
 }
 
 // firstOf cuts a page to one entry.
@@ -79,6 +117,7 @@ func firstOf(page backend.VersionPage) backend.VersionPage {
 
 // listVersions asks for one page as it is.
 func (s *Store) listVersions(ctx context.Context, c call, in backend.ListVersionsInput) (backend.VersionPage, error) {
+	known := s.vendor.Load()
 	var page backend.VersionPage
 	c.read = func(resp *http.Response) error {
 		text, err := readText(resp)
@@ -89,8 +128,14 @@ func (s *Store) listVersions(ctx context.Context, c call, in backend.ListVersion
 		if err := xml.Unmarshal(text, &said); err != nil {
 			return err
 		}
-		page, err = said.page(in.Bucket)
+		page, err = said.page(in.Bucket, known.plainMarkers)
+		if known.noMarkers {
+			lastTells(&page, in)
+		}
 		return err
+	}
+	if known.noMarkers && in.VersionMarker == "" && in.Delimiter != "" && strings.HasSuffix(in.KeyMarker, in.Delimiter) {
+		in.KeyMarker += "\U0010ffff" // else the prefix comes again, because of what is in it
 	}
 	resp, err := s.direct(ctx, c, http.MethodGet, versionsQuery(in), make(http.Header, 8))
 	if err != nil {
@@ -119,7 +164,7 @@ func versionsQuery(in backend.ListVersionsInput) string {
 	return query
 }
 
-func (l *versionListing) page(bucket string) (backend.VersionPage, error) {
+func (l *versionListing) page(bucket string, plainMarkers bool) (backend.VersionPage, error) {
 	name := nameDecoder(types.EncodingType(l.EncodingType))
 	page := backend.VersionPage{More: l.IsTruncated == "true"}
 	for i := range l.Others {
@@ -142,9 +187,12 @@ func (l *versionListing) page(bucket string) (backend.VersionPage, error) {
 	if !page.More {
 		return page, nil
 	}
+	page.NextKey, page.NextVersion = l.NextKeyMarker, l.NextVersionIDMarker
+	if plainMarkers {
+		return page, nil
+	}
 	var err error
 	page.NextKey, err = name(l.NextKeyMarker)
-	page.NextVersion = l.NextVersionIDMarker
 	return page, err
 }
 
@@ -214,7 +262,10 @@ func (s *Store) DeleteVersions(ctx context.Context, bucket string, ids []backend
 		for _, e := range out.Errors {
 			id := backend.VersionID{Key: aws.ToString(e.Key), VersionID: aws.ToString(e.VersionId)}
 			one := decodeItem(call{op: c.op, bucket: bucket, key: id.Key, write: true}, aws.ToString(e.Code), aws.ToString(e.Message))
-			if one.Kind != backend.KindNotExist {
+			switch {
+			case one.Kind == backend.KindPermission && known.deniesAll:
+				failed[id] = s.Delete(ctx, backend.DeleteInput{Bucket: bucket, Key: id.Key, VersionID: id.VersionID, BypassGovernance: bypassGovernance})
+			case one.Kind != backend.KindNotExist:
 				failed[id] = one
 			}
 		}

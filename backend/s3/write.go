@@ -123,7 +123,7 @@ func (s *Store) Copy(ctx context.Context, in backend.CopyInput) (backend.Object,
 		return s.copyLooking(ctx, in)
 	}
 	if in.Replace != nil || !s.vendor.Load().copyForgets {
-		return s.copyObject(ctx, in, false)
+		return s.copyUnlocked(ctx, in)
 	}
 	// The copy would lose a header. Then all properties are named instead, but for what a
 	// plain copy does not keep either.
@@ -161,7 +161,12 @@ func (s *Store) copyObject(ctx context.Context, in backend.CopyInput, keepTags b
 		ETag: unquote(result.ETag), LastModified: result.modified(), CRC64NVME: wholeChecksum(result.CRC64NVME),
 	}
 	if in.Replace != nil && len(in.Replace.Tags) > 0 && s.vendor.Load().copyForgetsTags {
-		return obj, s.PutTags(ctx, obj.ID(), obj.VersionID, in.Replace.Tags)
+		if err := s.PutTags(ctx, obj.ID(), obj.VersionID, in.Replace.Tags); err != nil {
+			return obj, err
+		}
+	}
+	if in.Replace != nil && s.vendor.Load().forgetsLocks {
+		return obj, s.lockLate(ctx, obj, in.Replace.Lock)
 	}
 	return obj, nil
 }
