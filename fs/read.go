@@ -48,6 +48,9 @@ func (f *FS) Read(cancel <-chan struct{}, in *fuse.ReadIn, buf []byte) (fuse.Rea
 		}
 		gone := backend.IsKind(err, backend.KindChanged) || backend.IsKind(err, backend.KindNotExist)
 		uploading := backend.IsKind(err, backend.KindBusy) // after close it can be waited for
+		if gone && h.node.view != noView {
+			return nil, f.status("read", f.versionGone(r, h.node, err))
+		}
 		if !gone && !uploading || !first || !f.movedOn(r, h.node) {
 			return nil, f.status("read", staleIf(gone, err))
 		}

@@ -225,6 +225,21 @@ func (n *node) pinned() (src backend.Source, ok bool) {
 	return n.current.remote.Source, true
 }
 
+// versionGone is why a version could not be read: who may not read by version ids has asked for the current object.
+// Then this is EACCES, else ESTALE.
+func (f *FS) versionGone(ctx context.Context, n *node, cause error) error {
+	src, ok := n.pinned()
+	if !ok {
+		return staleIf(true, cause)
+	}
+	id := backend.ObjectID{Bucket: src.Bucket, Key: src.Key}
+	if _, err := f.cfg.Store.Head(ctx, id, backend.GetOptions{VersionID: src.VersionID}); backend.IsKind(err, backend.KindPermission) {
+		return err
+	}
+	f.versions.changed(id)
+	return staleIf(true, cause)
+}
+
 // viewIno is stable across mounts, as the numbers of the directories above it are.
 func viewIno(parent *node, name string) uint64 {
 	return inoOf(strconv.FormatUint(parent.ino, 16), name, "%versions")

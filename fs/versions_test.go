@@ -269,6 +269,10 @@ func TestVersionsAreReadOnly(t *testing.T) {
 	}
 	m.wantFile("d/.versions/file/"+version, "content")
 	m.wantFile("d/file", "content")
+	synced, err := os.Open(file)
+	check(t, err)
+	defer synced.Close()
+	check(t, synced.Sync())
 }
 
 // rm -r and rmdir do not see the view, nor does find.

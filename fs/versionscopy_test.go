@@ -172,6 +172,42 @@ func TestVersionThatCannotBeRead(t *testing.T) {
 	}
 }
 
+// nameless is a store whose versions may not be read by their ids (s3:GetObjectVersion).
+type nameless struct{ backend.Store }
+
+func (s nameless) refuse(id backend.ObjectID, opt backend.GetOptions) error {
+	if opt.VersionID == "" {
+		return nil
+	}
+	return &backend.Error{Kind: backend.KindPermission, Op: "GetObject", Bucket: id.Bucket, Key: id.Key}
+}
+
+func (s nameless) Get(ctx context.Context, id backend.ObjectID, opt backend.GetOptions) (*backend.Body, error) {
+	if err := s.refuse(id, opt); err != nil {
+		return nil, err
+	}
+	return s.Store.Get(ctx, id, opt)
+}
+
+func (s nameless) Head(ctx context.Context, id backend.ObjectID, opt backend.GetOptions) (backend.Object, error) {
+	if err := s.refuse(id, opt); err != nil {
+		return backend.Object{}, err
+	}
+	return s.Store.Head(ctx, id, opt)
+}
+
+func TestVersionThatMayNotBeRead(t *testing.T) {
+	t.Parallel()
+	m := newVersioned(t, testOptions{posix: PosixOff, wrap: func(s backend.Store) backend.Store { return nameless{s} }})
+	old := m.put("file", "the first")
+	now := m.put("file", "the second")
+	if _, err := os.ReadFile(m.path(".versions/file/" + old)); !errors.Is(err, syscall.EACCES) {
+		t.Errorf("an old version: %v", err)
+	}
+	m.wantFile(".versions/file/"+now, "the second") // it is the current one, which may be read
+	m.wantFile("file", "the second")
+}
+
 // The bytes of the current object that are cached serve its version, and bytes that were not read come by
 // the version's id when another one is current.
 func TestVersionSharesCache(t *testing.T) {

@@ -215,9 +215,9 @@ func betterPut(size int64, exts []staging.Extent, src *staging.Remote, caps back
 	return !self && (opt.Condition.IfNoneMatch && caps.PutIfNoneMatch || opt.Condition.IfMatch != "" && caps.PutIfMatch)
 }
 
-// copyable tells whether the store copies this version or nothing.
+// copyable tells whether the store copies this version or nothing. The null version's id names whatever has it.
 func copyable(r *staging.Remote, conditional bool) bool {
-	return r.VersionID != "" || conditional && r.ETag != ""
+	return r.VersionID != "" && r.VersionID != backend.NullVersion || conditional && r.ETag != ""
 }
 
 func sameVersion(a, b *staging.Remote) bool {

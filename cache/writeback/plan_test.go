@@ -106,6 +106,11 @@ func TestPlanWithoutAbilities(t *testing.T) {
 	if p, err := PlanUpload(gib, build(remote(versioned, 0, gib)), backend.S3Limits(), caps, Options{}); err != nil || p.Kind != KindCopy {
 		t.Errorf("a version needs no condition: %v, %v", p.Kind, err)
 	}
+	null := object("o", "e", gib)
+	null.VersionID = backend.NullVersion
+	if p, err := PlanUpload(gib, build(remote(null, 0, gib)), backend.S3Limits(), caps, Options{}); err != nil || p.Kind != KindMultipart || p.Moved() != 2*gib {
+		t.Errorf("the null version may be another one by now: %v, %v", p.Kind, err)
+	}
 	caps = able()
 	caps.PartCopy = false
 	exts := build(remote(src, 0, gib-1))
