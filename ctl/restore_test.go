@@ -1,7 +1,9 @@
 package ctl
 
 import (
+	"context"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -186,5 +188,52 @@ func TestRestoreOfWhatIsTooLargeForOneCopy(t *testing.T) {
 	obj, err := w.store.Head(t.Context(), backend.ObjectID{Bucket: "b", Key: "big"}, backend.GetOptions{})
 	if err != nil || obj.Size != size {
 		t.Errorf("%d bytes, %v", obj.Size, err)
+	}
+}
+
+// failing is a store in which some requests fail.
+type failing struct {
+	Store
+	copyOf  string // the key that cannot be copied
+	deletes bool
+}
+
+func (f failing) Copy(ctx context.Context, in backend.CopyInput) (backend.Object, error) {
+	if in.Key == f.copyOf {
+		return backend.Object{}, &backend.Error{Kind: backend.KindArchived, Op: "CopyObject", Bucket: in.Bucket, Key: in.Key}
+	}
+	return f.Store.Copy(ctx, in)
+}
+
+func (f failing) DeleteMany(ctx context.Context, bucket string, keys []string) ([]backend.DeleteResult, error) {
+	if f.deletes {
+		return nil, &backend.Error{Kind: backend.KindUnknown, Op: "DeleteObjects", Bucket: bucket}
+	}
+	return f.Store.DeleteMany(ctx, bucket, keys)
+}
+
+func TestRestoreOfATreeWithFailures(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for i := range 5 {
+		w.put(0, fmt.Sprint("d/", i), "old")
+		w.put(2, fmt.Sprint("d/", i), "new")
+	}
+	w.put(2, "d/added", "x")
+	when := hour(1)
+	w.at(3)
+	w.verbs.Store = failing{Store: w.store, copyOf: "d/3"}
+	a := w.run("versions/restore", RestoreRequest{Target: target("d"), At: &when, Recursive: true})
+	a.wants(t, KindPartial, "1 of 5 could not be done")
+	if !slices.Contains(a.done(t, nil), "kept d/3") || string(a.result) != `{"done":4,"bytes":12,"failed":1}` {
+		t.Errorf("%q, %s", a.done(t, nil), a.result)
+	}
+	w.is(map[string]string{"d/0": "old", "d/1": "old", "d/2": "old", "d/3": "new", "d/4": "old", "d/added": "x"})
+
+	w.verbs.Store, w.tree.changed = failing{Store: w.store, deletes: true}, nil
+	a = w.run("versions/restore", RestoreRequest{Target: target("d"), At: &when, Recursive: true, Delete: true})
+	a.wants(t, KindUnreachable, "DeleteObjects")
+	if !slices.Contains(w.tree.changed, "d/added") {
+		t.Errorf("the mount was not told of what may have been deleted: %q", w.tree.changed)
 	}
 }

@@ -47,6 +47,8 @@ type Server struct {
 	log   *slog.Logger
 	http  *http.Server
 	done  sync.WaitGroup
+
+	mostSilent time.Duration // of the answer of a verb
 }
 
 type peerKey struct{}
@@ -70,7 +72,7 @@ func serve(dir string, i Info, m Mount, log *slog.Logger) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("control socket %s: %w", i.Socket, err)
 	}
-	s := &Server{info: i, mount: m, log: log}
+	s := &Server{info: i, mount: m, log: log, mostSilent: mostSilent}
 	s.http = &http.Server{
 		Handler: s.handler(), ReadHeaderTimeout: readTimeout, IdleTimeout: time.Minute, MaxHeaderBytes: maxHeader,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// heartbeat is how long an answer may be silent. A client waits for silentTimeout.
-const heartbeat = 10 * time.Second
+// mostSilent is how long an answer may be silent, a half more at worst. A client waits for silentTimeout.
+const mostSilent = 10 * time.Second
 
 // verb answers with JSON lines. A failure before the first of them has an HTTP status of its own.
 func (s *Server) verb(w http.ResponseWriter, r *http.Request, name string) {
@@ -25,7 +25,7 @@ func (s *Server) verb(w http.ResponseWriter, r *http.Request, name string) {
 	ctx, cancel := context.WithCancelCause(r.Context())
 	defer cancel(nil)
 	out := &lineWriter{w: w, rc: http.NewResponseController(w), cancel: cancel}
-	stop := out.beat()
+	stop := out.beat(s.mostSilent)
 	err = s.mount.Verbs().Run(ctx, name, json.RawMessage(body), out.send)
 	stop()
 	switch {
@@ -97,12 +97,12 @@ func (l *lineWriter) sendLocked(line Line) error {
 
 // beat sends a line now and then while nothing else is sent, so that the client sees that work goes on,
 // and this side that the client is there. The function returned ends that.
-func (l *lineWriter) beat() (stop func()) {
+func (l *lineWriter) beat(silent time.Duration) (stop func()) {
 	done := make(chan struct{})
 	var ended sync.WaitGroup
 	l.last = time.Now()
 	ended.Go(func() {
-		tick := time.NewTicker(heartbeat / 2)
+		tick := time.NewTicker(silent / 2)
 		defer tick.Stop()
 		for {
 			select {
@@ -110,7 +110,7 @@ func (l *lineWriter) beat() (stop func()) {
 				return
 			case now := <-tick.C:
 				l.mu.Lock()
-				if now.Sub(l.last) >= heartbeat {
+				if now.Sub(l.last) >= silent {
 					_ = l.sendLocked(Line{}) // its failure ends the work
 				}
 				l.mu.Unlock()

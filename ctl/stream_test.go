@@ -126,3 +126,40 @@ func TestVerbEndsWithItsClient(t *testing.T) {
 		cancel()
 	}
 }
+
+// slow is a store that answers to a listing of versions when it may.
+type slow struct {
+	Store
+	may chan struct{}
+}
+
+func (s *slow) ListVersions(ctx context.Context, in backend.ListVersionsInput) (backend.VersionPage, error) {
+	select {
+	case <-s.may:
+	case <-ctx.Done():
+	}
+	return s.Store.ListVersions(ctx, in)
+}
+
+// TestSilentVerbsSendEmptyLines: who waits sees that work goes on, and a failure after it still arrives.
+func TestSilentVerbsSendEmptyLines(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.put(0, "f", "x")
+	store := &slow{w.store, make(chan struct{})}
+	w.verbs.Store = store
+	s, c := start(t, &fakeMount{verbs: w.verbs})
+	s.mostSilent = 2 * time.Millisecond // no request has come yet
+	empty, items := 0, 0
+	err := c.Run(t.Context(), "versions/restore", RestoreRequest{Target: target("f"), VersionID: "none"}, func(l Line) error {
+		if l.Item != nil {
+			items++
+		} else if empty++; empty == 3 {
+			close(store.may)
+		}
+		return nil
+	})
+	if KindOf(err) != KindNotFound || empty < 3 || items > 0 {
+		t.Errorf("%v after %d empty lines and %d items", err, empty, items)
+	}
+}
