@@ -191,7 +191,7 @@ func (f *FS) viewNode(parent *node, name, suffix string, kind viewKind, a attr, 
 // their cached bytes, which are the same; the rest of them may differ.
 func (f *FS) versionFile(parent *node, name string, v backend.Version, a attr, asked time.Time) *node {
 	n := f.tree.child(parent, name)
-	if n == nil || n.view != viewFile {
+	if n == nil || n.view != viewFile || !n.shows(v) {
 		n = &node{view: viewFile, ino: viewIno(parent, name), tagCount: -1, attr: a, checked: asked}
 		if !v.DeleteMarker {
 			n.current = newVersion(v.Object)
@@ -203,6 +203,17 @@ func (f *FS) versionFile(parent *node, name string, v backend.Version, a attr, a
 	defer n.mu.Unlock()
 	n.attr, n.checked = a, asked
 	return n
+}
+
+// shows tells whether the node of a version pins what is listed under its name: the null version may be another
+// one within the same tick of the store's clock.
+func (n *node) shows(v backend.Version) bool {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	if n.current == nil {
+		return v.DeleteMarker
+	}
+	return n.current.remote.ETag == v.ETag
 }
 
 // versionNode is versionFile with the attributes that the version keeps, where some are kept.

@@ -209,6 +209,23 @@ func TestVersionsNotKept(t *testing.T) {
 	suspended.wantFile(".versions/file/"+suspended.names(".versions/file")[1], "two")
 }
 
+// The null version is replaced within a second, and so under one name.
+func TestVersionsOfOneName(t *testing.T) {
+	t.Parallel()
+	m := newVersioned(t, testOptions{posix: PosixOff})
+	m.put("file", "one")
+	m.raw.ConfigureBucket(testBucket, func(b *mem.BucketSettings) { b.Versioning = "Suspended" })
+	for _, content := range []string{"two", "three", "four"} {
+		check(t, os.WriteFile(m.path("file"), []byte(content), 0o644))
+		names := m.names(".versions/file")
+		if len(names) != 2 {
+			t.Fatalf("%q", names)
+		}
+		null := slices.IndexFunc(names, func(name string) bool { return strings.HasSuffix(name, "_null") })
+		m.wantFile(".versions/file/"+names[null], content)
+	}
+}
+
 func (m *testMount) wantObject(key string) {
 	m.t.Helper()
 	if _, err := m.raw.Head(context.Background(), backend.ObjectID{Bucket: testBucket, Key: key}, backend.GetOptions{}); err != nil {
