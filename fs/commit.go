@@ -41,7 +41,8 @@ func (f *FS) commitOnce(ctx context.Context, n *node, o commitOptions) error {
 		defer n.mu.Unlock()
 		return n.tellLocked()
 	}
-	if o.reseal && !changed(file) && file.State() == staging.StateSealed {
+	touched := n.written // also by a truncate to the size it has: that is its date
+	if (o.reseal || touched) && !changed(file) && file.State() == staging.StateSealed {
 		if err := f.resealLocked(n, file); err != nil {
 			n.mu.Unlock()
 			return err

@@ -138,3 +138,21 @@ func TestKilledReplacerLeavesTheTime(t *testing.T) {
 		})
 	}
 }
+
+// A truncate to the size that a file has is a change of its date, also while other attributes wait to be sent.
+func TestTruncateToTheSameSize(t *testing.T) {
+	t.Parallel()
+	m := newTestMount(t, testOptions{commit: CommitBackground})
+	m.put("f", []byte("four"))
+	began := time.Now()
+	check(t, os.Chtimes(m.path("f"), time.Unix(1, 0), time.Unix(2, 0)))
+	check(t, os.Truncate(m.path("f"), 4))
+	m.unmount()
+	m.mustHave("f", "four")
+	next := newTestMount(t, testOptions{store: m.raw})
+	info, err := os.Stat(next.path("f"))
+	check(t, err)
+	if info.ModTime().Before(began.Add(-2 * time.Second)) {
+		t.Errorf("dated %v", info.ModTime())
+	}
+}

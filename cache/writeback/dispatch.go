@@ -144,6 +144,9 @@ func (q *Queue) temporary(j *job, err error) bool {
 // finish ends a job whose content is in the store.
 func (q *Queue) finish(j *job, obj backend.Object) {
 	q.counts.commits.Add(1)
+	q.mu.Lock()
+	heirs := slices.Clone(q.lanes[j.target]) // who comes later knows of the object: it may be deleted again by then
+	q.mu.Unlock()
 	q.cfg.OnCommit(j.file, j.snap, obj)
 	j.snap.Release()
 	q.mu.Lock()
@@ -151,9 +154,9 @@ func (q *Queue) finish(j *job, obj backend.Object) {
 	e := q.files[j.file]
 	e.lastErr = nil
 	q.stored += j.snap.Size
-	for _, later := range q.lanes[j.target] {
+	for _, later := range heirs {
 		// What another mount left under this key did not follow on this: it is a conflict.
-		if later.seq > j.seq && later.file != j.file && later.file.SameArea(j.file) {
+		if later.seq > j.seq && later.file != j.file && later.state != jobEnded && later.file.SameArea(j.file) {
 			later.inherit(j.expected, obj.ETag)
 		}
 	}

@@ -320,3 +320,31 @@ func TestQueueForgets(t *testing.T) {
 		t.Errorf("files %v lanes %v readers %v uploads %v", r.q.files, r.q.lanes, r.q.readers, r.q.uploads)
 	}
 }
+
+// A file that was made when an object of the same key was stored and deleted again does not follow on that object, also if
+// the upload of the first is not quite over.
+func TestMadeAgainAtOnce(t *testing.T) {
+	t.Parallel()
+	var again *staging.File
+	r := newRig(t, func(r *rig, c *Config, _ *mem.Settings) {
+		c.OnCommit = func(f *staging.File, s *staging.Snapshot, obj backend.Object) {
+			r.committed(f, s, obj)
+			if again != nil {
+				return
+			}
+			if err := r.mem.Delete(context.Background(), backend.DeleteInput{Bucket: bucket, Key: "a"}); err != nil {
+				r.t.Error(err)
+			}
+			again = r.create("a")
+			r.write(again, []byte("second"), 0)
+			r.q.Enqueue(r.seal(again), 0)
+		}
+	})
+	f := r.create("a")
+	r.write(f, []byte("first"), 0)
+	r.mustCommit(f)
+	if err := r.q.Wait(context.Background(), again); err != nil {
+		t.Error(err)
+	}
+	r.has("a", []byte("second"))
+}
