@@ -175,7 +175,8 @@ type StagingStatus struct {
 	Quarantined int   `json:"quarantined"`
 }
 
-// KeptFile is data that will not be uploaded by itself: a conflict, or what no program finished.
+// KeptFile is data that will not be uploaded by itself: a conflict, what no program finished, or tags that the store
+// refused, which are not kept anywhere else.
 type KeptFile struct {
 	ID     string `json:"id"`
 	Bucket string `json:"bucket"`

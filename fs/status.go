@@ -11,9 +11,11 @@ func (f *FS) Status() Status {
 	usage := f.cfg.Staging.Usage()
 	s := Status{
 		Inodes: f.tree.count(), OpenFiles: f.handles.len(), OpenDirs: f.dirs.len(), Passthrough: f.passthrough.Load(),
-		Pending: append(f.queue.Pending(), f.tags.status()...), Kept: []KeptFile{},
+		Pending: f.queue.Pending(), Kept: []KeptFile{},
 		Staging: StagingStatus{Bytes: usage.Bytes, Limit: usage.Limit, Files: usage.Files, Quarantined: usage.Quarantined},
 	}
+	tags, refused := f.tags.status()
+	s.Pending, s.Kept = append(s.Pending, tags...), append(s.Kept, refused...)
 	for _, file := range f.cfg.Staging.Files() {
 		kept := KeptFile{ID: file.ID(), Size: file.Size(), Reason: file.Reason(), Path: file.DataPath()}
 		switch file.State() {

@@ -46,7 +46,7 @@ type tagging struct {
 	byID   map[backend.ObjectID]*tagChange
 	held   map[backend.ObjectID]int // objects that are about to go, or to get another key
 	freed  chan struct{}            // closed when a hold ends; nil: nobody waits
-	failed []writeback.Status       // the last that were refused
+	failed []KeptFile               // the last that were refused
 }
 
 // tagChange is what is to be changed of one object.
@@ -110,8 +110,8 @@ func (t *tagging) pending(id backend.ObjectID) bool {
 	return t.byID[id] != nil
 }
 
-// changeTags journals a change of the tags of a node's object, and sends it within attributeDelay.
-func (f *FS) changeTags(ctx context.Context, n *node, change map[string]*string) error {
+// changeTags journals a change of the tags that a node's object has, and sends it within attributeDelay.
+func (f *FS) changeTags(ctx context.Context, n *node, tags map[string]string, change map[string]*string) error {
 	for {
 		n.mu.RLock()
 		v := n.current
@@ -136,7 +136,7 @@ func (f *FS) changeTags(ctx context.Context, n *node, change map[string]*string)
 		if n.current == v && f.noteTags(what, n, intent, attributeDelay) {
 			if n.props != nil {
 				props := n.props.Clone()
-				props.Tags = overlay(props.Tags, change)
+				props.Tags = overlay(tags, change) // it may not have them yet
 				n.props, n.tagCount = &props, len(props.Tags)
 			}
 			n.mu.Unlock()
@@ -242,6 +242,7 @@ func (f *FS) sendTags(c *tagChange, fl *tagFlight) {
 		}
 	default:
 		c.tries = 0
+		t.failed = slices.DeleteFunc(t.failed, func(k KeptFile) bool { return k.Bucket == c.id.Bucket && k.Key == c.id.Key })
 		if err != nil {
 			t.failedLocked(c, err)
 		}
@@ -335,9 +336,8 @@ func (t *tagging) removeLocked(c *tagChange) {
 }
 
 func (t *tagging) failedLocked(c *tagChange, err error) {
-	s := c.status()
-	s.State, s.LastError = "failed", err.Error()
-	if t.failed = append(t.failed, s); len(t.failed) > maxTagFailures {
+	kept := KeptFile{Bucket: c.id.Bucket, Key: c.id.Key, State: "tags refused", Reason: err.Error()}
+	if t.failed = append(t.failed, kept); len(t.failed) > maxTagFailures {
 		t.failed = slices.Delete(t.failed, 0, 1)
 	}
 }
@@ -351,14 +351,13 @@ func (c *tagChange) status() writeback.Status {
 }
 
 // status lists the changes that are not sent, and those that were refused.
-func (t *tagging) status() []writeback.Status {
+func (t *tagging) status() (pending []writeback.Status, refused []KeptFile) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	list := slices.Clone(t.failed)
 	for _, c := range t.byID {
-		list = append(list, c.status())
+		pending = append(pending, c.status())
 	}
-	return list
+	return pending, slices.Clone(t.failed)
 }
 
 // recoverTags takes up a change that an earlier mount had journalled and not sent.

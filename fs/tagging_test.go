@@ -145,8 +145,8 @@ func TestTagsRefused(t *testing.T) {
 	if err := file.Sync(); !errors.Is(err, unix.EACCES) {
 		t.Errorf("fsync: %v", err)
 	}
-	if failed := m.fs.Status().Pending; len(failed) != 1 || failed[0].State != "failed" {
-		t.Errorf("listed: %+v", failed)
+	if status := m.fs.Status(); len(status.Kept) != 1 || status.Kept[0].State != "tags refused" || status.Kept[0].Reason == "" || len(status.Pending) != 0 {
+		t.Errorf("listed: %+v", status)
 	}
 	if got := getXattr(t, m.path("f"), "user.s3.tag.a"); got != "1" {
 		t.Errorf("shown: %q", got)

@@ -157,9 +157,9 @@ func (f *FS) fullProperties(ctx context.Context, n *node, v *version, props *bac
 		}
 		own.Tags = maps.Clone(known.tags)
 	}
-	own.Tags = f.tags.over(v.remoteID(), own.Tags)
 	props = &own
 	n.mu.Lock()
+	own.Tags = f.tags.over(v.remoteID(), own.Tags)
 	if n.current == v && n.staged == nil { // else they may have been changed since
 		n.props, n.propsAt, n.tagCount = props, asked, tagCount
 	}

@@ -13,8 +13,8 @@ import (
 	"github.com/objmount/objmount/xattr"
 )
 
-// errStored: what was staged is in the store by now.
-var errStored = errors.New("stored meanwhile")
+// errStored: what was staged is in the store by now, or what was stored has staged content.
+var errStored = errors.New("stored or staged meanwhile")
 
 // changeFileXattr changes an attribute of a file: of what is staged, it travels with the upload; of a stored object,
 // by the cheapest request there is.
@@ -183,7 +183,7 @@ func (f *FS) apply(ctx context.Context, n *node, facts *xattr.Facts, props *back
 		}
 	}
 	if has(r, xattr.ChangeTags) {
-		if err := f.changeTags(ctx, n, tagsDiffer(facts.Tags, props.Tags)); err != nil {
+		if err := f.changeTags(ctx, n, facts.Tags, tagsDiffer(facts.Tags, props.Tags)); err != nil {
 			return err
 		}
 	}
