@@ -146,13 +146,17 @@ func dryOf(request any) bool {
 	return ok && r.Dry()
 }
 
+// showOne says what was done with one version; nothing of what was left as it is.
 func (s *ctlSession) showOne(d ctl.Done, dry bool) error {
+	if d.Action == "unchanged" {
+		return nil
+	}
 	if d.Error != "" {
 		_, err := fmt.Fprintf(s.err, "objmount: %s%s stays: %s\n", printable(d.Key), versionText(d.VersionID), d.Error)
 		return err
 	}
 	action := d.Action
-	if dry && action != "unchanged" {
+	if dry {
 		action = "would be " + action
 	}
 	what := bytesText(d.Size)
