@@ -29,6 +29,42 @@ func TestXattrModel(t *testing.T) {
 	}
 }
 
+// TestXattrModelCrash is the same, ended by a crash: the next mount shows and stores what was set.
+func TestXattrModelCrash(t *testing.T) {
+	for seed := range uint64(12) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel()
+			state := t.TempDir()
+			var faults *mem.Faults
+			m := newTestMount(t, testOptions{commit: CommitBackground, state: state, wrap: func(s backend.Store) backend.Store {
+				faults = mem.Faulty(s)
+				return faults
+			}})
+			check(t, os.Mkdir(m.path("d0"), 0o755))
+			x := &xattrModel{testMount: m, random: rand.New(rand.NewPCG(seed, 2)), name: "d0/f0", want: map[string]string{}, data: "x"}
+			check(t, os.WriteFile(m.path(x.name), []byte("x"), 0o644))
+			for range 10 + x.random.IntN(40) {
+				x.step()
+			}
+			x.close()
+			faults.Add(mem.Rule{Do: []mem.Action{mem.Fail(backend.KindUnreachable)}})
+			eventually(t, func() bool { return m.store.Flying() == 0 })
+			m.lost = true
+			x.testMount = m.killed(state)
+			x.look("after the crash")
+			check(t, x.fs.Drain(t.Context(), nil))
+			x.fs.facts.clear()
+			x.look("when all is stored")
+			if got, _ := x.object(x.name); string(got) != x.data {
+				t.Errorf("the store has %q, want %q", got, x.data)
+			}
+			if left := x.fs.cfg.Staging.Intents(); len(left) != 0 {
+				t.Errorf("left in the journal: %v", left)
+			}
+		})
+	}
+}
+
 type xattrModel struct {
 	*testMount
 	random *rand.Rand
