@@ -89,7 +89,7 @@ type Store struct {
 
 	regions  sync.Map // bucket -> region (string), where it is not the client's
 	versions sync.Map // bucket -> whether it keeps versions (bool), as far as it was asked
-	pending  sync.Map // upload id -> the lock that its object shall have (backend.ObjectLock), on stores that forget it
+	pending  sync.Map // upload id -> what its object shall have (backend.Properties), on stores that forget it
 	locks    sync.Map // bucket -> its lock (backend.BucketLock), as it was when last asked for
 }
 

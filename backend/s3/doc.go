@@ -33,8 +33,22 @@
 //
 // vendors.go has a table of what servers are known to do, recognised by the address or by
 // their first answer; probe.go tries the rest on scratch keys. Requests that name a
-// sub-resource (?versioning, ?object-lock) are sent only to servers that are known to have
-// it: others take them for a plain PUT or GET.
+// sub-resource (?versions, ?tagging, ?retention, ?annotation) are sent only to servers that are
+// known to have it: others take them for a plain PUT or GET. What a server is not known to have
+// is backend.KindUnsupported, without a request.
+//
+// # Versions and locks
+//
+// Pages of ListVersions have every version once and in order, also when those of the page before
+// were removed for good meanwhile. VersityGW, Ceph and Swift do not give that by themselves:
+// versions_whole.go and versions_times.go say what they do, and what is done about it.
+//
+// A lock is shown as S3 defines it. VersityGW enforces a bucket's default retention without
+// showing it with an object, and counts it from when the default was set, which it does not
+// tell: here it counts from when the object was written, as in S3. VersityGW and Ceph cannot
+// take a retention away: it is brought to its end instead, which takes two seconds. Ceph
+// drops the lock of copies and of uploads in parts, and the tags of the latter: they are set
+// right afterwards, by the process that made the upload.
 //
 // # Goroutines
 //

@@ -232,15 +232,20 @@ func (s *Store) SetLegalHold(ctx context.Context, id backend.ObjectID, version s
 	return err
 }
 
-// lockLate gives a new version the lock that its store (Ceph) did not take from the write
-// itself. Until then it has none.
-func (s *Store) lockLate(ctx context.Context, obj backend.Object, lock backend.ObjectLock) error {
-	if lock.Retention.Mode != backend.NoRetention {
-		if err := s.SetRetention(ctx, obj.ID(), obj.VersionID, lock.Retention, false); err != nil {
+// setLate gives a new version the tags and the lock that its store (Ceph) did not take from the
+// write itself. Until then it has none.
+func (s *Store) setLate(ctx context.Context, obj backend.Object, p backend.Properties) error {
+	if len(p.Tags) > 0 {
+		if err := s.PutTags(ctx, obj.ID(), obj.VersionID, p.Tags); err != nil {
 			return err
 		}
 	}
-	if lock.LegalHold {
+	if p.Lock.Retention.Mode != backend.NoRetention {
+		if err := s.SetRetention(ctx, obj.ID(), obj.VersionID, p.Lock.Retention, false); err != nil {
+			return err
+		}
+	}
+	if p.Lock.LegalHold {
 		return s.SetLegalHold(ctx, obj.ID(), obj.VersionID, true)
 	}
 	return nil

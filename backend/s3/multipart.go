@@ -17,8 +17,8 @@ import (
 
 // CreateUpload implements backend.Multipart. It is repeated only when the store refused it:
 // a lost reply leaves an upload that nobody knows, and whoever repeats must be able to find it.
-// On Ceph the lock of what is uploaded in parts is kept here and set after the completion: an
-// upload that another process completes gets none.
+// On Ceph the lock and the tags of what is uploaded in parts are kept here and set after the
+// completion: an upload that another process completes gets none.
 func (s *Store) CreateUpload(ctx context.Context, in backend.CreateUploadInput) (string, error) {
 	c := call{op: "CreateMultipartUpload", bucket: in.Bucket, key: in.Key}
 	meta, err := s.writable(&c, in.Properties)
@@ -39,8 +39,8 @@ func (s *Store) CreateUpload(ctx context.Context, in backend.CreateUploadInput) 
 		return "", err
 	}
 	if id := aws.ToString(out.UploadId); id != "" {
-		if s.vendor.Load().forgetsLocks && in.Properties.Lock != (backend.ObjectLock{}) {
-			s.pending.Store(id, in.Properties.Lock)
+		if p := in.Properties; s.vendor.Load().forgetsLocks && (p.Lock != (backend.ObjectLock{}) || len(p.Tags) > 0) {
+			s.pending.Store(id, p.Clone())
 		}
 		return id, nil
 	}
@@ -157,8 +157,8 @@ func (s *Store) completeObject(ctx context.Context, in backend.CompleteInput) (b
 		return obj, s.completed(ctx, c, obj)
 	}
 	if held, ok := s.pending.LoadAndDelete(in.UploadID); ok {
-		lock, _ := held.(backend.ObjectLock)
-		return obj, s.lockLate(ctx, obj, lock)
+		late, _ := held.(backend.Properties)
+		return obj, s.setLate(ctx, obj, late)
 	}
 	return obj, nil
 }

@@ -92,10 +92,11 @@ type vendor struct {
 	// plainMarkers: in a listing of versions, where it goes on is not encoded like the keys, and
 	// noMarkers: nor is it right; the last entry tells.
 	plainMarkers, noMarkers bool
-	// beginsAt: a listing of versions that goes on from a key, and from no version, has that key.
+	// beginsAt: a listing of versions that goes on from a key, and from no version, has that key;
+	// from a version that is gone it goes on with the next key.
 	beginsAt bool
-	// forgetsLocks: copies and what is uploaded in parts take no lock, but for a plain copy, which
-	// takes that of its source.
+	// forgetsLocks: copies and what is uploaded in parts take no lock, and the latter no tags. But
+	// a plain copy takes the lock of its source.
 	forgetsLocks bool
 	// deniesAll: DeleteObjects says of a locked version only that access is denied.
 	deniesAll bool

@@ -58,8 +58,8 @@ func (s *Store) ListVersions(ctx context.Context, in backend.ListVersionsInput) 
 		page, err := s.listVersions(ctx, c, in)
 		return firstOf(page), err
 	}
-	if known.beginsAt && in.KeyMarker != "" && in.VersionMarker == "" {
-		return s.listBehind(ctx, c, in)
+	if known.beginsAt {
+		return s.listByTime(ctx, c, in)
 	}
 	page, err := s.listVersions(ctx, c, in)
 	if err == nil && page.More && page.NextKey == in.KeyMarker && page.NextVersion == in.VersionMarker {
@@ -67,22 +67,6 @@ func (s *Store) ListVersions(ctx context.Context, in backend.ListVersionsInput) 
 			Message: "the store says that there is more, but not where"}
 	}
 	return page, err
-}
-
-// listBehind leaves out the key that the page begins with.
-func (s *Store) listBehind(ctx context.Context, c call, in backend.ListVersionsInput) (backend.VersionPage, error) {
-	for key := in.KeyMarker; ; {
-		page, err := s.listVersions(ctx, c, in)
-		if err != nil {
-			return page, err
-		}
-		page.Versions = slices.DeleteFunc(page.Versions, func(v backend.Version) bool { return v.Key == key })
-		page.Prefixes = slices.DeleteFunc(page.Prefixes, func(p string) bool { return p == key })
-		if len(page.Versions)+len(page.Prefixes) > 0 || !page.More || page.NextVersion == "" {
-			return page, nil
-		}
-		in.KeyMarker, in.VersionMarker = page.NextKey, page.NextVersion
-	}
 }
 
 // lastTells corrects a page of Swift: it goes on behind its last entry, and the first version

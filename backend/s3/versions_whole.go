@@ -102,7 +102,11 @@ func (s *Store) listWholeKeys(ctx context.Context, c call, in backend.ListVersio
 			}
 		}
 		if !page.More || len(versions)+len(prefixes) >= limit {
-			return onePage(begin, versions, slices.Sorted(maps.Keys(prefixes)), limit, page.More), nil
+			mark := func(v backend.Version) string {
+				begin = begin.after(v)
+				return begin.marker()
+			}
+			return onePage(versions, slices.Sorted(maps.Keys(prefixes)), limit, page.More, mark), nil
 		}
 		version := ""
 		if page.NextVersion != "" {
@@ -205,8 +209,9 @@ func before(a, b backend.Version) bool {
 	return x.After(y)
 }
 
-// onePage makes a page of what was found behind a position.
-func onePage(at position, versions []backend.Version, prefixes []string, limit int, more bool) backend.VersionPage {
+// onePage makes a page of what was found, versions and prefixes in one order. mark is the marker
+// of the place behind a version.
+func onePage(versions []backend.Version, prefixes []string, limit int, more bool, mark func(backend.Version) string) backend.VersionPage {
 	var page backend.VersionPage
 	for len(versions)+len(prefixes) > 0 {
 		if len(page.Versions)+len(page.Prefixes) == limit {
@@ -214,13 +219,15 @@ func onePage(at position, versions []backend.Version, prefixes []string, limit i
 			break
 		}
 		if len(versions) > 0 && (len(prefixes) == 0 || versions[0].Key < prefixes[0]) {
-			page.Versions, at, versions = append(page.Versions, versions[0]), at.after(versions[0]), versions[1:]
+			page.NextKey, page.NextVersion = versions[0].Key, mark(versions[0])
+			page.Versions, versions = append(page.Versions, versions[0]), versions[1:]
 		} else {
-			page.Prefixes, at, prefixes = append(page.Prefixes, prefixes[0]), position{key: prefixes[0]}, prefixes[1:]
+			page.NextKey, page.NextVersion = prefixes[0], ""
+			page.Prefixes, prefixes = append(page.Prefixes, prefixes[0]), prefixes[1:]
 		}
 	}
-	if page.More = more; more {
-		page.NextKey, page.NextVersion = at.key, at.marker()
+	if page.More = more; !more {
+		page.NextKey, page.NextVersion = "", ""
 	}
 	return page
 }

@@ -160,13 +160,8 @@ func (s *Store) copyObject(ctx context.Context, in backend.CopyInput, keepTags b
 		Bucket: in.Bucket, Key: in.Key, VersionID: versionID(answer.Get("X-Amz-Version-Id")), Size: in.Size, TagCount: -1,
 		ETag: unquote(result.ETag), LastModified: result.modified(), CRC64NVME: wholeChecksum(result.CRC64NVME),
 	}
-	if in.Replace != nil && len(in.Replace.Tags) > 0 && s.vendor.Load().copyForgetsTags {
-		if err := s.PutTags(ctx, obj.ID(), obj.VersionID, in.Replace.Tags); err != nil {
-			return obj, err
-		}
-	}
-	if in.Replace != nil && s.vendor.Load().forgetsLocks {
-		return obj, s.lockLate(ctx, obj, in.Replace.Lock)
+	if in.Replace != nil && s.vendor.Load().copyForgetsTags {
+		return obj, s.setLate(ctx, obj, *in.Replace)
 	}
 	return obj, nil
 }
