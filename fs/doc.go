@@ -14,7 +14,7 @@
 //
 // Deeper is taken later; nothing is taken upwards.
 //
-//	turns                      one change of a node's attributes at a time; held over its requests
+//	turns                      one change of a node's attributes, or a marker, at a time; held over its requests
 //	FS.renames                 one rename of a directory at a time; held over its requests
 //	deferredDelete.mu          while a promised delete is carried out; held over its request
 //	  node.mu                  two nodes: never at once

@@ -18,6 +18,17 @@ func (f *FS) writeMarker(ctx context.Context, dir *node, withAttributes bool) er
 		return err
 	}
 	defer leave()
+	done, err := f.turns.claim(ctx, dir)
+	if err != nil {
+		return err
+	}
+	defer done()
+	return f.writeMarkerInTurn(ctx, dir, withAttributes)
+}
+
+// writeMarkerInTurn is writeMarker for who has claimed the directory's turn: the ETag of a marker without bytes is always
+// the same, so no condition keeps one change of it from undoing another.
+func (f *FS) writeMarkerInTurn(ctx context.Context, dir *node, withAttributes bool) (err error) {
 	for attempt := range 3 {
 		// A store may not know a marker by the ETag that it told: the last attempt is without condition.
 		if err = f.tryMarker(ctx, dir, withAttributes, attempt < 2); !raced(err) {
@@ -196,6 +207,11 @@ func (f *FS) storeEmpty(ctx context.Context, dir, n *node) error {
 	if err := f.commitReferences(ctx, n, f.markerOf(dir)); err != nil {
 		return err
 	}
+	done, err := f.turns.claim(ctx, dir)
+	if err != nil {
+		return err
+	}
+	defer done()
 	if err := f.askMarker(ctx, dir); err != nil {
 		return err
 	}

@@ -161,20 +161,20 @@ func (f *FS) changeXattr(cancel <-chan struct{}, h *fuse.InHeader, op, name stri
 	}
 	r := f.request(cancel, h.Pid)
 	defer r.finish()
+	dir := n
+	if !n.dir {
+		dir = f.parentOf(n)
+	}
+	leave, err := f.enter(r, dir) // no rename of a directory above meanwhile; who has a turn does not wait for one
+	if err != nil {
+		return f.status(op, err)
+	}
+	defer leave()
 	done, err := f.turns.claim(r, n)
 	if err != nil {
 		return f.status(op, err)
 	}
 	defer done()
-	dir := n
-	if !n.dir {
-		dir = f.parentOf(n)
-	}
-	leave, err := f.enter(r, dir) // no rename of a directory above meanwhile
-	if err != nil {
-		return f.status(op, err)
-	}
-	defer leave()
 	if n.dir {
 		return f.xattrStatus(op, f.changeDirXattr(r, n, a, decide))
 	}
@@ -200,7 +200,8 @@ func (f *FS) isBucketNode(n *node) bool {
 	return n.dir && n.bucket != "" && n.suffix == ""
 }
 
-// turns order the changes of attributes, one at a time for each node. They are held over requests.
+// turns order the changes of attributes, and those of directories' markers, one at a time for each node. They are held over
+// requests. Who has a file's may claim its directory's, and so on upwards.
 type turns struct {
 	mu   sync.Mutex
 	busy map[*node]chan struct{} // closed when its change has ended

@@ -103,6 +103,14 @@ func (f *FS) changeDirXattr(ctx context.Context, dir *node, a xattr.Attribute, d
 	if dir.view != noView {
 		return syscall.EROFS
 	}
+	for attempt := 0; ; attempt++ {
+		if err := f.tryDirXattr(ctx, dir, a, decide); !raced(err) || attempt == 2 {
+			return err
+		}
+	}
+}
+
+func (f *FS) tryDirXattr(ctx context.Context, dir *node, a xattr.Attribute, decide xattrDecision) error {
 	if err := f.askMarkerNow(ctx, dir); err != nil {
 		return err
 	}
@@ -140,7 +148,7 @@ func (f *FS) changeMarker(ctx context.Context, dir *node, facts *xattr.Facts, pr
 	const stored = xattr.ChangeProperties | xattr.ChangeTags
 	there := facts.Object.HasMetadata
 	if !there && r.Change&^stored != 0 {
-		if err := f.writeMarker(ctx, dir, false); err != nil {
+		if err := f.writeMarkerInTurn(ctx, dir, false); err != nil {
 			return err
 		}
 		there = true

@@ -133,6 +133,10 @@ func (f *FS) currentFact(ctx context.Context, n *node, v *version, tags bool) (f
 		}
 	}
 	known, err := f.factOf(ctx, key, tags)
+	if err == nil && (known.absent || known.obj.ETag != v.remote.ETag) && n.knownAfter(known.at) {
+		f.facts.drop(id) // the listing is newer
+		known, err = f.factOf(ctx, key, tags)
+	}
 	switch {
 	case err != nil:
 		return known, err
@@ -154,6 +158,13 @@ func (f *FS) currentFact(ctx context.Context, n *node, v *version, tags bool) (f
 	}
 	n.mu.Unlock()
 	return known, nil
+}
+
+// knownAfter tells whether what a node shows was learnt after a time.
+func (n *node) knownAfter(at time.Time) bool {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	return n.checked.After(at)
 }
 
 // outdated deals with the news that the version of a node is not the current one.
