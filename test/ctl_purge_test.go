@@ -156,6 +156,11 @@ func TestCtlLocks(t *testing.T) {
 		if mode, at := retention(); mode != "GOVERNANCE" || !at.Equal(shorter) {
 			t.Errorf("it was cleared all the same: %s until %v", mode, at)
 		}
+		m.mustCtl("retention", "clear", "--bypass-governance", "--version-id", old, "f")
+		m.mustCtl("versions", "delete", "--yes", "--version-id", old, "f")
+		if _, there := s.versions(t, bucket, "f")[old]; there {
+			t.Error("an old version without retention could not be removed")
+		}
 		now := s.putVersion(t, bucket, "g", "x", nil)
 		m.mustCtl("retention", "set", "--mode", "governance", "--until", "1d", "g")
 		m.failsCtl(4, "locked by retention", "retention", "clear", "g")
