@@ -1,7 +1,9 @@
 // Package blocks keeps bytes of objects that may be thrown away at any moment: blocks in
 // memory, a disk tier (package disk), read-ahead. Every byte belongs to one version of an
 // object (bucket, key, ETag, size), and every GET carries If-Match, so that bytes of two
-// versions never meet.
+// versions never meet. Where the bucket keeps versions, and the credentials may read by their
+// ids, a GET names the id as well, from open or from the first answer: it brings the old bytes
+// when another version is current. The id takes no part in the identity.
 //
 // # Blocks
 //

@@ -18,7 +18,8 @@
 // whose answer was lost, or whose condition failed, is followed by a HEAD: an object with the
 // same id is our own success. Where a store does not honour a condition, a HEAD before and one after take
 // its place (Stats.Unguarded). A condition that fails is a conflict: it is told through
-// Config.OnFail and never repeated. Temporary failures are repeated with back-off, parts that
+// Config.OnFail and never repeated; so is one that would replace what retention or a legal hold keeps, which in buckets with
+// object lock a HEAD just before finds out (Config.MayReplace). Temporary failures are repeated with back-off, parts that
 // are stored are not sent again. Other failures that last park the upload: it is tried rarely, and by Retry and Flush.
 //
 // A streamed file that outgrows staging may give back parts that are stored (MakeRoom). An upload that has the only
