@@ -2,14 +2,19 @@ package s3
 
 import "bytes"
 
-// listing reads a whole listing.
-func (s *scanner) listing() (*listing, bool) {
-	const root = "ListBucketResult"
+// head reads over the first line of a document.
+func (s *scanner) head() {
 	for _, head := range []string{`<?xml version="1.0" encoding="UTF-8"?>`, `<?xml version='1.0' encoding='UTF-8'?>`} {
 		if bytes.HasPrefix(s.text, []byte(head)) {
 			s.pos = len(head)
 		}
 	}
+}
+
+// listing reads a whole listing.
+func (s *scanner) listing() (*listing, bool) {
+	const root = "ListBucketResult"
+	s.head()
 	if kind, name := s.token(); kind != tokenOpen || string(name) != root {
 		return nil, false
 	}

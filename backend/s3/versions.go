@@ -26,7 +26,6 @@ type versionListing struct {
 	NextKeyMarker       string          `xml:"NextKeyMarker"`
 	NextVersionIDMarker string          `xml:"NextVersionIdMarker"`
 	CommonPrefixes      []listedName    `xml:"CommonPrefixes"`
-	Name                string          `xml:"Name"`
 	Others              []listedVersion `xml:",any"`
 }
 
@@ -108,8 +107,8 @@ func (s *Store) listVersions(ctx context.Context, c call, in backend.ListVersion
 		if err != nil {
 			return err
 		}
-		var said versionListing
-		if err := xml.Unmarshal(text, &said); err != nil {
+		said, err := parseVersions(text)
+		if err != nil {
 			return err
 		}
 		page, err = said.page(in.Bucket, known.plainMarkers)
