@@ -166,15 +166,7 @@ func (f *FS) Changed(bucket, key string) {
 
 // forgetBelow walks from a directory towards what a key is shown as, as far as it is known.
 func (f *FS) forgetBelow(dir *node, key string) {
-	for {
-		for _, view := range []string{versionsName, versionsOther} {
-			if f.tree.child(dir, view) != nil { // and what is below
-				f.notifyEntry(dir, view)
-			}
-		}
-		if key == "" {
-			break
-		}
+	for key != "" {
 		component, rest, more := strings.Cut(key, "/")
 		piece, tail, long := names.Split(component)
 		name, next := names.Encode(piece, names.Natural), rest

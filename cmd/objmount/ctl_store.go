@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -17,6 +18,9 @@ import (
 type bareStore struct {
 	*s3.Store
 	verbs *ctl.Verbs
+
+	mu    sync.Mutex
+	known map[string]backend.Capabilities // by bucket
 }
 
 // openBare connects; no request is made yet.
@@ -31,14 +35,26 @@ func openBare(ctx context.Context, o *options, flags *pflag.FlagSet) (*bareStore
 	if err != nil {
 		return nil, explainOpen(err)
 	}
-	b := &bareStore{Store: store}
-	b.verbs = &ctl.Verbs{
-		Store: store, Tree: bareTree{store}, Endpoint: store.Endpoint(), Now: time.Now,
-		Capabilities: func(ctx context.Context, bucket string) (backend.Capabilities, error) {
-			return store.Capabilities(ctx, bucket, "", false)
-		},
-	}
+	b := &bareStore{Store: store, known: map[string]backend.Capabilities{}}
+	b.verbs = &ctl.Verbs{Store: store, Tree: bareTree{store}, Endpoint: store.Endpoint(), Now: time.Now, Capabilities: b.capabilities}
 	return b, nil
+}
+
+// capabilities asks once for each bucket, without trying anything.
+func (b *bareStore) capabilities(ctx context.Context, bucket string) (backend.Capabilities, error) {
+	b.mu.Lock()
+	caps, ok := b.known[bucket]
+	b.mu.Unlock()
+	if ok {
+		return caps, nil
+	}
+	caps, err := b.Store.Capabilities(ctx, bucket, "", false)
+	if err == nil {
+		b.mu.Lock()
+		b.known[bucket] = caps
+		b.mu.Unlock()
+	}
+	return caps, err
 }
 
 // bareTree is the plain order of keys: a path is BUCKET/KEY, and every key is a name as it is.
