@@ -104,7 +104,12 @@ func (f *FS) gatherObject(ctx context.Context, n *node, needs xattr.Need, facts 
 			facts.UploadState = f.uploadState(n)
 		}
 		f.plainType(facts)
-		return key, false, nil
+		if v != nil && needs.Has(xattr.NeedAnnotations) { // no write of the object changes those
+			if facts.Annotations, err = f.annotations(ctx, factKey{ObjectID: v.remoteID()}); err != nil && untold(err) {
+				err = nil
+			}
+		}
+		return key, false, err
 	case v == nil:
 		return key, false, nil
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"reflect"
+	"slices"
 	"syscall"
 	"time"
 
@@ -28,7 +29,15 @@ func (f *FS) changeFileXattr(ctx context.Context, n *node, a xattr.Attribute, de
 		n.mu.RUnlock()
 		var err error
 		if local {
-			err = f.changeStaged(ctx, n, a, decide)
+			beside := f.isAnnotation(ctx, n, a)
+			if !beside {
+				err = f.changeStaged(ctx, n, a, decide)
+			}
+			if beside || refusedFor(err, xattr.ErrNoRoom, xattr.ErrUnsupported) && f.objectAnnotations(ctx, n) != nil {
+				if err = f.commit(ctx, n, commitOptions{wait: true}); err == nil {
+					err = f.changeStored(ctx, n, a, decide)
+				}
+			}
 		} else {
 			err = f.changeStored(ctx, n, a, decide)
 		}
@@ -36,6 +45,34 @@ func (f *FS) changeFileXattr(ctx context.Context, n *node, a xattr.Attribute, de
 			return err
 		}
 	}
+}
+
+// objectAnnotations are those of the stored object behind staged content that nobody writes: its attributes or bytes are
+// on their way, and what cannot travel with them can be set when they are there. nil: there is none, or a program writes.
+func (f *FS) objectAnnotations(ctx context.Context, n *node) map[string]int64 {
+	n.mu.RLock()
+	v, active := n.current, n.active
+	n.mu.RUnlock()
+	if v == nil || active > 0 {
+		return nil
+	}
+	all, err := f.annotations(ctx, factKey{ObjectID: v.remoteID()})
+	if err != nil {
+		return nil
+	}
+	return all
+}
+
+// isAnnotation tells whether the value of an attribute is kept beside the object.
+func (f *FS) isAnnotation(ctx context.Context, n *node, a xattr.Attribute) bool {
+	if !a.Needs().Has(xattr.NeedAnnotations) {
+		return false
+	}
+	return a.Annotation(&xattr.Facts{Scope: xattr.File, Annotations: f.objectAnnotations(ctx, n)}) != ""
+}
+
+func refusedFor(err error, kinds ...error) bool {
+	return slices.ContainsFunc(kinds, func(kind error) bool { return errors.Is(err, kind) })
 }
 
 // changeStaged changes the properties of content that is not stored yet.
