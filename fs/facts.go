@@ -116,7 +116,7 @@ func (t *facts) toldLocked(key factKey, obj backend.Object, absent bool, began t
 	if e.at.After(began) {
 		return
 	}
-	if e.obj.ETag != obj.ETag || e.tagsAt.Before(began) && obj.TagCount >= 0 && obj.TagCount != len(e.tags) {
+	if !e.at.IsZero() && e.obj.ETag != obj.ETag || e.tagsAt.Before(began) && obj.TagCount >= 0 && obj.TagCount != len(e.tags) {
 		e.tags, e.tagsAt = nil, time.Time{}
 	}
 	if !e.tagsAt.IsZero() {
