@@ -27,8 +27,8 @@ func TestUndelete(t *testing.T) {
 		t.Errorf("%v\n%s", a.err, diff)
 	}
 	w.is(map[string]string{"d/f0": "second", "d/f2": "content"})
-	if diff := cmp.Diff([]string{"d/f0"}, w.tree.changed); diff != "" {
-		t.Errorf("the mount was told:\n%s", diff)
+	if diff := cmp.Diff([]string{"d/f0"}, w.tree.changed); diff != "" || w.tree.shown != 1 {
+		t.Errorf("the mount was told (%d are shown):\n%s", w.tree.shown, diff)
 	}
 	a = w.run("versions/undelete", UndeleteRequest{Target: target("d/f2")})
 	if diff := cmp.Diff([]string{"unchanged d/f2"}, a.done(t, nil)); diff != "" || a.err != nil {

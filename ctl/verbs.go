@@ -73,6 +73,8 @@ type Tree interface {
 	Settle(ctx context.Context, p Place) error
 	// Changed says that an object is another one in the store now, or has other properties.
 	Changed(bucket, key string)
+	// Shown waits, for a moment, until programs see what Changed has said.
+	Shown(ctx context.Context)
 }
 
 // Verbs does what is asked for by path. It works in the process of a mount as well as in a command
@@ -163,7 +165,11 @@ func verbOf[R request](how care, do func(ctx context.Context, c *call, p Place, 
 				return err
 			}
 		}
-		return do(ctx, c, p, r)
+		err = do(ctx, c, p, r)
+		if how == changes && !t.DryRun {
+			c.Tree.Shown(ctx)
+		}
+		return err
 	}}
 }
 

@@ -40,6 +40,7 @@ type fakeTree struct {
 	changed []string
 	unsent  int
 	settled int
+	shown   int // how many changes had been said when it was last waited for them
 }
 
 func (f *fakeTree) Locate(ctx context.Context, path string) (Place, error) {
@@ -70,6 +71,12 @@ func (f *fakeTree) Changed(_, key string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.changed = append(f.changed, key)
+}
+
+func (f *fakeTree) Shown(context.Context) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.shown = len(f.changed)
 }
 
 func newWorld(t *testing.T) *world {

@@ -164,6 +164,23 @@ func (f *FS) Changed(bucket, key string) {
 	f.forgetBelow(dir, rest)
 }
 
+// Notified waits until the kernel has been told what is to be told now, or ctx ends.
+func (f *FS) Notified(ctx context.Context) {
+	told := make(chan struct{})
+	select {
+	case f.notify <- func(*fuse.Server) { close(told) }:
+	case <-ctx.Done():
+		return
+	case <-f.ctx.Done():
+		return
+	}
+	select {
+	case <-told:
+	case <-ctx.Done():
+	case <-f.ctx.Done():
+	}
+}
+
 // forgetBelow walks from a directory towards what a key is shown as, as far as it is known.
 func (f *FS) forgetBelow(dir *node, key string) {
 	for key != "" {

@@ -136,10 +136,16 @@ func TestChangedAttributes(t *testing.T) {
 	id := backend.ObjectID{Bucket: testBucket, Key: "d/f"}
 	check(t, m.raw.PutTags(t.Context(), id, "", map[string]string{"k": "v"}))
 	m.fs.Changed(id.Bucket, id.Key)
-	eventually(t, func() bool { return get() == "v" })
+	m.fs.Notified(t.Context())
+	if got := get(); got != "v" {
+		t.Errorf("the tag is %q", got)
+	}
 	m.put("d/f", []byte("y"))
 	m.fs.Changed(id.Bucket, id.Key)
-	eventually(t, func() bool { return versions() == 2 })
+	m.fs.Notified(t.Context())
+	if n := versions(); n != 2 {
+		t.Errorf("%d versions are shown", n)
+	}
 }
 
 // TestChanged makes changes in the store that only Changed tells of: caches live for an hour here.
@@ -183,14 +189,12 @@ func TestChanged(t *testing.T) {
 		"d/changed": "newer", "d/open": "newer", "d/back": "back", "gone/deep/file": "back",
 		"d/removed": "(removed: no such file or directory)",
 	}
-	eventually(t, func() bool { // the kernel is told in the background
-		for name, content := range want {
-			if read(name) != content {
-				return false
-			}
+	m.fs.Notified(t.Context())
+	for name, content := range want {
+		if got := read(name); got != content {
+			t.Errorf("%s reads %q, want %q", name, got, content)
 		}
-		return true
-	})
+	}
 	if got := namesBelow(t, m.dir); !strings.Contains(got, "gone/deep/file") || strings.Contains(got, "removed") {
 		t.Errorf("listed: %s", got)
 	}

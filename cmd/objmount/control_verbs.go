@@ -67,3 +67,10 @@ func (t mountTree) Settle(ctx context.Context, p ctl.Place) error {
 }
 
 func (t mountTree) Changed(bucket, key string) { t.fs.Changed(bucket, key) }
+
+func (t mountTree) Shown(ctx context.Context) {
+	const patience = 2 * time.Second // the kernel may hold a directory for a program that waits for the store
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	t.fs.Notified(ctx)
+}

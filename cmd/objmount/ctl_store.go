@@ -96,3 +96,4 @@ func (t bareTree) Locate(ctx context.Context, path string) (ctl.Place, error) {
 func (bareTree) Unsent(ctl.Place) int                    { return 0 }
 func (bareTree) Settle(context.Context, ctl.Place) error { return nil }
 func (bareTree) Changed(string, string)                  {}
+func (bareTree) Shown(context.Context)                   {}
