@@ -63,7 +63,7 @@ func TestEveryFlagIsAnOption(t *testing.T) {
 	t.Parallel()
 	values := map[string]string{
 		"bool": "", "user": "=4242", "group": "=4242", "octal": "=0700", "size": "=65MiB", "time": "=11s", "number": "=9", "string": "=text",
-		"when": "=2026-11-01T12:00:00Z",
+		"when":        "=2026-11-01T12:00:00Z",
 		"auto|on|off": "=off", "auto|true|false": "=false", "close|background": "=background", "remote|local": "=local", "commit|open": "=open",
 		"close-to-open|ttl|immutable": "=ttl", "debug|info|warn|error": "=debug", "text|json": "=json",
 	}
