@@ -255,6 +255,16 @@ func (f *FS) mayTakeNames(ctx context.Context, nodes ...*node) (looks, error) {
 	return seen, err
 }
 
+// mayTakeFree asks for a name that seems to be free, where no condition keeps a copy from covering what another client has
+// stored there since.
+func (f *FS) mayTakeFree(ctx context.Context, id backend.ObjectID) error {
+	if f.cfg.Capabilities(id.Bucket).CopyDestination || f.promises.has(id) {
+		return nil
+	}
+	_, err := f.mayReplace(ctx, id)
+	return err
+}
+
 // learn takes over what was told of the object of a node: who changes it need not ask for its properties.
 func (f *FS) learn(n *node, id backend.ObjectID, obj backend.Object, asked time.Time) {
 	kept := f.showsKept(n)

@@ -94,8 +94,13 @@ func (f *FS) rename(ctx context.Context, from *node, oldName string, m move) err
 	if err := f.awaitStreams(ctx, n); err != nil {
 		return err
 	}
-	if m.seen, err = f.mayTakeNames(ctx, n, m.target); err == nil && n.dir {
+	m.seen, err = f.mayTakeNames(ctx, n, m.target)
+	switch {
+	case err != nil:
+	case n.dir:
 		err = f.mayMove(ctx, n)
+	case m.target == nil:
+		err = f.mayTakeFree(ctx, m.place.id())
 	}
 	if err != nil {
 		return err

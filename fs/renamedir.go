@@ -54,7 +54,7 @@ func (f *FS) renameDir(ctx context.Context, n *node, m move) error {
 	if err != nil {
 		return err
 	}
-	if err := f.flushTagsBelow(ctx, d.Bucket, d.From); backend.Temporary(err) || backend.IsKind(err, backend.KindCanceled) {
+	if err := f.flushTagsBelow(ctx, d.Bucket, d.From); unsent(err) {
 		f.moving.end() // the copies would be without them
 		f.resume(waiting)
 		return err

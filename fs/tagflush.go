@@ -2,6 +2,8 @@ package fs
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"strings"
 	"sync"
 
@@ -46,7 +48,7 @@ func (f *FS) flushNodeTags(ctx context.Context, n *node) error {
 }
 
 // flushTagsBelow sends all changes of objects whose keys begin with a prefix; bucket "" means all there are. It tries
-// them all and returns the first failure.
+// them all and returns their failures; if some are still to be sent, one of those.
 func (f *FS) flushTagsBelow(ctx context.Context, bucket, prefix string) error {
 	f.tags.mu.Lock()
 	var ids []backend.ObjectID
@@ -56,12 +58,25 @@ func (f *FS) flushTagsBelow(ctx context.Context, bucket, prefix string) error {
 		}
 	}
 	f.tags.mu.Unlock()
+	failures := make([]error, len(ids))
 	var group errgroup.Group
 	group.SetLimit(tagsParallel)
-	for _, id := range ids {
-		group.Go(func() error { return f.flushTags(ctx, id) })
+	for i, id := range ids {
+		group.Go(func() error {
+			failures[i] = f.flushTags(ctx, id)
+			return nil
+		})
 	}
-	return group.Wait()
+	_ = group.Wait() // see failures
+	if i := slices.IndexFunc(failures, unsent); i >= 0 {
+		return failures[i]
+	}
+	return errors.Join(failures...)
+}
+
+// unsent tells of a failure after which a change is still to be sent.
+func unsent(err error) bool {
+	return backend.Temporary(err) || backend.IsKind(err, backend.KindCanceled)
 }
 
 // stillTheSame makes sure, by a HEAD, that a change which could not be sent for a while is not made to another object than
@@ -134,7 +149,7 @@ func (f *FS) holdTags(ctx context.Context, send bool, ids ...backend.ObjectID) (
 		} else {
 			err = f.landTags(ctx, id)
 		}
-		if backend.Temporary(err) || backend.IsKind(err, backend.KindCanceled) {
+		if unsent(err) {
 			release(false)
 			return nil, err
 		}

@@ -2,8 +2,12 @@ package fs
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"os"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/objmount/objmount/backend"
 	"github.com/objmount/objmount/backend/mem"
@@ -65,5 +69,36 @@ func TestTagsOfReplacedObjectAfterACrash(t *testing.T) {
 	eventually(t, func() bool { return len(next.fs.cfg.Staging.Intents()) == 0 })
 	if got := fmt.Sprint(m.tagsOf("f")); got != "map[of:the new one]" {
 		t.Errorf("tags of the new object: %s", got)
+	}
+}
+
+// Before a directory moves, a change that the store refuses does not hide that another one could not be sent yet.
+func TestTagsBelowARefusal(t *testing.T) {
+	t.Parallel()
+	var faults *mem.Faults
+	m := newTestMount(t, testOptions{posix: PosixOff, wrap: func(s backend.Store) backend.Store {
+		faults = mem.Faulty(s)
+		return faults
+	}})
+	m.put("d/refused", []byte("a"))
+	m.put("d/late", []byte("b"))
+	refused := make(chan struct{})
+	faults.Add(mem.Rule{Op: "PutObjectTagging", Key: func(key string) bool { return key == "d/refused" }, Do: []mem.Action{
+		mem.Fail(backend.KindPermission)}})
+	away := faults.Add(mem.Rule{Op: "PutObjectTagging", Key: func(key string) bool { return key == "d/late" }, Do: []mem.Action{
+		mem.Before(func(context.Context, mem.Call) { <-refused }), mem.Fail(backend.KindTransient)}})
+	setXattr(t, m.path("d/refused"), "user.s3.tag.x", "1")
+	setXattr(t, m.path("d/late"), "user.s3.tag.x", "1")
+	result := make(chan error)
+	go func() { result <- os.Rename(m.path("d"), m.path("e")) }()
+	eventually(t, func() bool { return !m.fs.tags.pending(idOf("d/refused")) })
+	close(refused)
+	if err := <-result; !errors.Is(err, unix.EIO) {
+		t.Errorf("rename while a change could not be sent: %v", err)
+	}
+	away.Remove()
+	check(t, os.Rename(m.path("d"), m.path("e")))
+	if got := m.tagsOf("e/late"); got["x"] != "1" {
+		t.Errorf("tags: %v", got)
 	}
 }
