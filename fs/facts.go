@@ -198,8 +198,9 @@ func (t *facts) begin(q factQuestion) (fl *factFlight, mine bool) {
 	return fl, true
 }
 
-// end takes over the answer, unless the object was changed here meanwhile.
-func (t *facts) end(q factQuestion, fl *factFlight) {
+// end takes over the answer, unless the object was changed here meanwhile; also is called with an object that is taken
+// over, before any later change of this mount can be.
+func (t *facts) end(q factQuestion, fl *factFlight, also func(backend.Object)) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.flights[q] == fl {
@@ -210,7 +211,9 @@ func (t *facts) end(q factQuestion, fl *factFlight) {
 	case q.tags:
 		t.taggedLocked(q.factKey, fl.fact.tags, fl.began)
 	default:
-		t.toldLocked(q.factKey, fl.fact.obj, fl.fact.absent, fl.began)
+		if t.toldLocked(q.factKey, fl.fact.obj, fl.fact.absent, fl.began); !fl.fact.absent {
+			also(fl.fact.obj)
+		}
 	}
 	close(fl.done)
 }
@@ -246,7 +249,13 @@ func (f *FS) ask(ctx context.Context, q factQuestion) (fact, error) {
 
 // answer makes the request of a flight.
 func (f *FS) answer(ctx context.Context, q factQuestion, fl *factFlight) {
-	defer f.facts.end(q, fl)
+	defer func() {
+		f.facts.end(q, fl, func(obj backend.Object) {
+			if q.version == "" {
+				f.cfg.Metadata.Remember(obj)
+			}
+		})
+	}()
 	fl.fact.at, fl.fact.tagsAt = fl.began, fl.began
 	if q.tags {
 		fl.fact.tags, fl.err = f.cfg.Store.Tags(ctx, q.ObjectID, q.version)
@@ -259,9 +268,7 @@ func (f *FS) answer(ctx context.Context, q factQuestion, fl *factFlight) {
 	fl.fact.tagsAt = time.Time{}
 	switch {
 	case fl.err == nil:
-		if fl.fact.obj.Bucket, fl.fact.obj.Key = q.Bucket, q.Key; q.version == "" {
-			f.cfg.Metadata.Remember(fl.fact.obj)
-		}
+		fl.fact.obj.Bucket, fl.fact.obj.Key = q.Bucket, q.Key
 	case backend.IsKind(fl.err, backend.KindNotExist):
 		fl.fact = fact{obj: backend.Object{Bucket: q.Bucket, Key: q.Key}, absent: true, at: fl.began}
 		fl.err = nil

@@ -92,7 +92,7 @@ func TestFactsInOrder(t *testing.T) {
 			t.Error("who asks after a change gets the answer to an earlier question")
 		}
 		flight.fact = fact{obj: object("old", 3), tags: map[string]string{"old": "1"}, at: flight.began, tagsAt: flight.began}
-		f.end(q, flight)
+		f.end(q, flight, func(backend.Object) { t.Error("it is remembered elsewhere") })
 		if got := f.get(key); got.obj.ETag == "old" || got.tags["old"] != "" {
 			t.Errorf("an answer to what was asked before a change is believed: %+v", got)
 		}
