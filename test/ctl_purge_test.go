@@ -170,11 +170,19 @@ func TestCtlLocks(t *testing.T) {
 			t.Errorf("a version without retention could not be removed: %v", got)
 		}
 
-		plain := s.newBucket(t)
-		s.putVersion(t, plain, "f", "x", nil)
-		a := m.ctl(m.bare("retention", "set", "--mode", "governance", "--until", "1d", "s3://"+plain+"/f")...)
-		if a.code != 13 || !strings.Contains(a.problems, "has no object lock") || string(s.get(t, plain, "f")) != "x" {
-			t.Errorf("a bucket without object lock: %+v", a)
+	})
+}
+
+func TestCtlLocksWhereThereAreNone(t *testing.T) {
+	t.Parallel()
+	onEachStore(t, func(t *testing.T, s *store) {
+		bucket := s.newBucket(t)
+		s.putVersion(t, bucket, "f", "x", nil)
+		m := newMount(t, mountOptions{store: s, source: "s3://" + bucket})
+		m.failsCtl(13, "has no object lock", "retention", "set", "--mode", "governance", "--until", "1d", "f")
+		m.failsCtl(13, "has no object lock", m.bare("legal-hold", "on", "s3://"+bucket+"/f")...)
+		if got := string(s.get(t, bucket, "f")); got != "x" {
+			t.Errorf("the other client reads %q", got)
 		}
 	})
 }
