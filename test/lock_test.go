@@ -98,7 +98,11 @@ func TestLockedObjects(t *testing.T) {
 					before := s.versionsOf(t, bucket, key)
 					var script strings.Builder
 					fmt.Fprintf(&script, "%s\ncd %s\n", refusals, dir)
-					for _, command := range commandsOnLocked {
+					commands := commandsOnLocked
+					if dir != name { // of a large file open asks by another request: that is all
+						commands = []string{`rm f`, `mv f g`, `cp $SRC/new f`, `echo more >> f`, `truncate -s 10 f`, `chmod 600 f`}
+					}
+					for _, command := range commands {
 						fmt.Fprintf(&script, "refused '%s'\n", strings.ReplaceAll(command, `'`, `'\''`))
 					}
 					w.sh(script.String())
