@@ -40,8 +40,9 @@
 // # Versions and locks
 //
 // Pages of ListVersions have every version once and in order, also when those of the page before
-// were removed for good meanwhile. VersityGW, Ceph and Swift do not give that by themselves:
-// versions_whole.go and versions_times.go say what they do, and what is done about it.
+// were removed for good meanwhile. VersityGW and Ceph do not give that by themselves:
+// versions_whole.go and versions_times.go say what they do, and what is done about it. Swift keeps
+// versions, but not as S3 does: there they are read by their ids only.
 //
 // A lock is shown as S3 defines it. VersityGW enforces a bucket's default retention without
 // showing it with an object, and counts it from when the default was set, which it does not

@@ -112,7 +112,7 @@ func TestDescribeOnServers(t *testing.T) {
 		if err != nil || owner == "" {
 			t.Errorf("owner: %q, %v", owner, err)
 		}
-		if known.versions {
+		if known.listing {
 			if one, err := store.Owner(ctx, whole, backend.NullVersion); err != nil || one != owner {
 				t.Errorf("owner of a version: %q, %v; want %q", one, err, owner)
 			}
@@ -205,7 +205,7 @@ func TestPresignOnServers(t *testing.T) {
 		if status != http.StatusOK || text != "first" || header.Get("Content-Type") != "text/x; a=b" {
 			t.Errorf("GET: %d %q %v", status, text, header)
 		}
-		if vendors[srv.name].versions && srv.name != vendorSwift {
+		if vendors[srv.name].listing {
 			enableVersions(t, store, bucket)
 			if _, err := store.Put(t.Context(), backend.PutInput{Bucket: bucket, Key: id.Key, Body: strings.NewReader("second"), Size: 6}); err != nil {
 				t.Fatal(err)
@@ -232,7 +232,7 @@ func TestPresignOnServers(t *testing.T) {
 		if _, err := store.Head(t.Context(), id, backend.GetOptions{}); !backend.IsKind(err, backend.KindNotExist) {
 			t.Errorf("deleted: %v", err)
 		}
-		if vendors[srv.name].versions {
+		if vendors[srv.name].listing {
 			purge(t, store, bucket, false)
 		}
 	})
@@ -295,7 +295,7 @@ func TestBucketPropertiesOnServers(t *testing.T) {
 				t.Errorf("%s of no bucket: %v", what, err)
 			}
 		}
-		if known.versions {
+		if known.listing {
 			purge(t, store, bucket, false)
 		} else {
 			store.Delete(context.WithoutCancel(ctx), backend.DeleteInput{Bucket: bucket, Key: "k"})

@@ -32,6 +32,9 @@ func (s *Store) head(ctx context.Context, id backend.ObjectID, opt backend.GetOp
 	if err := named(c.op, id.Bucket, id.Key); err != nil {
 		return nil, err
 	}
+	if err := s.possible(c, opt.VersionID); err != nil {
+		return nil, err
+	}
 	header := readHeader(opt)
 	if s.vendor.Load().checksums {
 		header.Set(checksumMode, "ENABLED")
@@ -94,6 +97,17 @@ func readHeader(opt backend.GetOptions) http.Header {
 	return header
 }
 
+// possible is an error for a version id that the store could not have given, and fails over.
+func (s *Store) possible(c call, version string) error {
+	if version == "" || version == backend.NullVersion || !s.vendor.Load().timeIDs {
+		return nil
+	}
+	if _, err := strconv.ParseFloat(version, 64); err == nil {
+		return nil
+	}
+	return &backend.Error{Kind: backend.KindNotExist, Op: c.op, Bucket: c.bucket, Key: c.key, Message: "no id of a version"}
+}
+
 func versionQuery(id string) string {
 	if id == "" {
 		return ""
@@ -112,6 +126,9 @@ func (s *Store) Get(ctx context.Context, id backend.ObjectID, opt backend.GetOpt
 func (s *Store) get(ctx context.Context, id backend.ObjectID, opt backend.GetOptions) (*backend.Body, error) {
 	c := call{op: "GetObject", bucket: id.Bucket, key: id.Key, repeat: repeatHarmless}
 	if err := named(c.op, id.Bucket, id.Key); err != nil {
+		return nil, err
+	}
+	if err := s.possible(c, opt.VersionID); err != nil {
 		return nil, err
 	}
 	header := readHeader(opt)

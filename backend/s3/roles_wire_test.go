@@ -75,6 +75,9 @@ var roleOperations = map[string]struct {
 	"Put with a lock": {do: func(ctx context.Context, s *Store) error {
 		return errOf(s.Put(ctx, backend.PutInput{Bucket: "bucket", Key: "a key", Body: strings.NewReader("x"), Size: 1, CRC64NVME: "AAAAAAAAAAA=", Properties: backend.Properties{Lock: aLock}}))
 	}, method: "PUT", header: map[string]string{lockModeHeader: "GOVERNANCE", lockUntilHeader: "2030-01-02T03:04:05Z", legalHoldHeader: "ON", checksumHeader: "AAAAAAAAAAA="}},
+	"Put with a lock and no checksum": {do: func(ctx context.Context, s *Store) error {
+		return errOf(s.Put(ctx, backend.PutInput{Bucket: "bucket", Key: "a key", Body: strings.NewReader(""), Properties: backend.Properties{Lock: aLock}}))
+	}, method: "PUT", header: map[string]string{legalHoldHeader: "ON", checksumHeader: "AAAAAAAAAAA="}},
 	"CreateUpload with a lock": {do: func(ctx context.Context, s *Store) error {
 		return errOf(s.CreateUpload(ctx, backend.CreateUploadInput{Bucket: "bucket", Key: "a key", Properties: backend.Properties{Lock: aLock}}))
 	}, method: "POST", query: []string{"uploads"}, reads: true,

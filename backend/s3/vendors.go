@@ -32,7 +32,8 @@ type vendor struct {
 	// liar: it accepts what it ignores. Nothing is claimed and nothing is tried.
 	liar bool
 
-	versions   bool // ?versioning and ?versions are understood
+	versions   bool // ?versioning is understood, and ?versions somehow
+	listing    bool // ?versions tells what S3 would
 	objectLock bool // ?object-lock, ?retention, ?legal-hold and the headers of a lock are understood
 	checksums  bool // x-amz-checksum-mode gives the CRC64NVME of an object back
 	tags       bool // x-amz-tagging and ?tagging are understood, and answers have the number of tags
@@ -89,12 +90,12 @@ type vendor struct {
 	// one that goes on from a version loses what follows when that version is not there any more.
 	// Versions and delete markers come apart.
 	wholeKeys bool
-	// plainMarkers: in a listing of versions, where it goes on is not encoded like the keys, and
-	// noMarkers: nor is it right; the last entry tells.
-	plainMarkers, noMarkers bool
 	// beginsAt: a listing of versions that goes on from a key, and from no version, has that key;
-	// from a version that is gone it goes on with the next key.
+	// from a version that is gone it goes on with the next key. And where it goes on is not encoded
+	// as the keys are.
 	beginsAt bool
+	// timeIDs: version ids are times, and others are a server error.
+	timeIDs bool
 	// forgetsLocks: copies and what is uploaded in parts take no lock, and the latter no tags. But
 	// a plain copy takes the lock of its source.
 	forgetsLocks bool
@@ -131,7 +132,7 @@ var unknownVendor = &vendor{
 var vendors = map[string]*vendor{
 	vendorAWS: {
 		name: vendorAWS, versions: true, regions: true, objectLock: true, checksums: true, tags: true,
-		acls: true, partHeads: true, restores: true, selects: true, annotates: true,
+		listing: true, acls: true, partHeads: true, restores: true, selects: true, annotates: true,
 		location: true, encryption: true, policies: true, status: true, bucketTags: true,
 		caps: backend.Capabilities{
 			PutIfNoneMatch: true, PutIfMatch: true, CompleteIfNoneMatch: true, CompleteIfMatch: true,
@@ -155,7 +156,7 @@ var vendors = map[string]*vendor{
 	},
 	vendorMinIO: {
 		name: vendorMinIO, versions: true, regions: true, objectLock: true, checksums: true, tags: true,
-		copyForgets: true, emptyPages: true,
+		listing: true, copyForgets: true, emptyPages: true,
 		// Its ?acl names nobody, and its ?policyStatus always says that nothing is public.
 		partHeads: true, restores: true, selects: true, blamesItself: true, location: true, encryption: true, policies: true, bucketTags: true,
 		caps: backend.Capabilities{
@@ -168,7 +169,7 @@ var vendors = map[string]*vendor{
 	vendorVersityGW: {
 		name: vendorVersityGW, versions: true, regions: true, objectLock: true, checksums: true, tags: true,
 		cutsShort: true, mixesReads: true, markersMatch: true, completeFakes: true,
-		keepsRetention: true, hidesLocks: true, wholeKeys: true, noNullIDs: true,
+		keepsRetention: true, hidesLocks: true, listing: true, wholeKeys: true, noNullIDs: true,
 		partHeads: true, restores: true, selects: true, location: true, encryption: true, policies: true, status: true, bucketTags: true,
 		caps: backend.Capabilities{GetIfMatch: true, PartCopy: true, DeleteMany: true, Tagging: true, Limits: limits(nil)},
 		// Keys become paths: "x//y" overwrites "x/y".
@@ -179,7 +180,7 @@ var vendors = map[string]*vendor{
 		decodesTwice: true, dashes: true, copyForgetsTags: true, unclearCompletion: true,
 		// Not selects: release 18 ends itself over a query that it cannot read.
 		acls: true, location: true, policies: true, status: true, bucketTags: true, usage: true,
-		plainMarkers: true, beginsAt: true, forgetsLocks: true, deniesAll: true, keepsTags: true, keepsRetention: true,
+		listing: true, beginsAt: true, forgetsLocks: true, deniesAll: true, keepsTags: true, keepsRetention: true,
 		caps: backend.Capabilities{
 			GetIfMatch: true, PartCopy: true, DeleteMany: true, Tagging: true, Classes: true, FileAndPrefix: true, AnyKey: true,
 			Limits: limits(nil),
@@ -189,7 +190,9 @@ var vendors = map[string]*vendor{
 	vendorSwift: {
 		name: vendorSwift, versions: true, md5: true,
 		dashes: true, headsTrail: true, otherETags: true, cutsRanges: true, versionedKey: 1006, metaValue: 256, deleteBatch: 50,
-		plainMarkers: true, noMarkers: true,
+		// Not listing: once what was there before the versions is replaced it has another id, removing
+		// several versions at once brings nothing back, and markers are missing.
+		timeIDs: true,
 		caps: backend.Capabilities{
 			GetIfMatch: true, FileAndPrefix: true, AnyKey: true, DeleteMany: true,
 			Limits: limits(func(l *backend.Limits) { l.MaxParts = 1000; l.MaxMeta = 2 * backend.KiB }),

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -45,7 +44,7 @@ type listedVersion struct {
 // ListVersions implements backend.Versioner.
 func (s *Store) ListVersions(ctx context.Context, in backend.ListVersionsInput) (backend.VersionPage, error) {
 	known := s.vendor.Load()
-	c, err := about(known.versions, call{op: "ListObjectVersions", bucket: in.Bucket, repeat: repeatHarmless})
+	c, err := about(known.listing, call{op: "ListObjectVersions", bucket: in.Bucket, repeat: repeatHarmless})
 	if err != nil {
 		return backend.VersionPage{}, err
 	}
@@ -66,24 +65,6 @@ func (s *Store) ListVersions(ctx context.Context, in backend.ListVersionsInput) 
 			Message: "the store says that there is more, but not where"}
 	}
 	return page, err
-}
-
-// lastTells corrects a page of Swift: it goes on behind its last entry, and the first version
-// of a page is not the latest when others of its key were in the page before.
-func lastTells(page *backend.VersionPage, in backend.ListVersionsInput) {
-	if len(page.Versions) > 0 && in.VersionMarker != "" && page.Versions[0].Key == in.KeyMarker {
-		page.Versions[0].Latest = false
-	}
-	if !page.More {
-		return
-	}
-	page.NextKey, page.NextVersion = "", ""
-	if n := len(page.Versions); n > 0 {
-		page.NextKey, page.NextVersion = page.Versions[n-1].Key, page.Versions[n-1].VersionID
-	}
-	if n := len(page.Prefixes); n > 0 && page.Prefixes[n-1] > page.NextKey {
-		page.NextKey, page.NextVersion = page.Prefixes[n-1], ""
-	}
 }
 
 // firstOf cuts a page to one entry.
@@ -111,14 +92,8 @@ func (s *Store) listVersions(ctx context.Context, c call, in backend.ListVersion
 		if err != nil {
 			return err
 		}
-		page, err = said.page(in.Bucket, known.plainMarkers)
-		if known.noMarkers {
-			lastTells(&page, in)
-		}
+		page, err = said.page(in.Bucket, known.beginsAt)
 		return err
-	}
-	if known.noMarkers && in.VersionMarker == "" && in.Delimiter != "" && strings.HasSuffix(in.KeyMarker, in.Delimiter) {
-		in.KeyMarker += "\U0010ffff" // else the prefix comes again, because of what is in it
 	}
 	resp, err := s.direct(ctx, c, http.MethodGet, versionsQuery(in), make(http.Header, 8))
 	if err != nil {
@@ -212,7 +187,7 @@ func (v *listedVersion) version(bucket string, name func(string) (string, error)
 // DeleteVersions implements backend.Versioner. Keys that XML cannot carry are removed one by one.
 func (s *Store) DeleteVersions(ctx context.Context, bucket string, ids []backend.VersionID, bypassGovernance bool) ([]backend.DeleteResult, error) {
 	known := s.vendor.Load()
-	c, err := about(known.versions && (known.objectLock || !bypassGovernance), call{
+	c, err := about(known.listing && (known.objectLock || !bypassGovernance), call{
 		op: "DeleteObjects", bucket: bucket, write: true, repeat: repeatHarmless, patience: s.patience(int64(len(ids)), 20),
 	})
 	if err != nil {
