@@ -275,9 +275,16 @@ func (f *FS) learn(n *node, id backend.ObjectID, obj backend.Object, asked time.
 	}
 }
 
-// mayMove asks, before a directory is renamed, whether everything below it may go.
-func (f *FS) mayMove(ctx context.Context, dir *node) error {
-	at := f.tree.locate(dir)
+// mayMove asks, before a directory is renamed, whether everything below its prefix may go, and what another client may have
+// stored below the new one since that was looked at.
+func (f *FS) mayMove(ctx context.Context, from, to place) error {
+	if err := f.mayGoBelow(ctx, from); err != nil {
+		return err
+	}
+	return f.mayGoBelow(ctx, to)
+}
+
+func (f *FS) mayGoBelow(ctx context.Context, at place) error {
 	if !f.locks(at.bucket) {
 		return nil
 	}

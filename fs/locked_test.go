@@ -287,6 +287,21 @@ func TestLockedDirectory(t *testing.T) {
 	m.mustHave("b/sub/locked", "locked")
 }
 
+// Nor does a directory move over what another client has stored where there seemed to be nothing.
+func TestDirectoryOverLocked(t *testing.T) {
+	t.Parallel()
+	m := newTestMount(t, testOptions{settings: withLocks, ttl: time.Hour})
+	m.put("a/x", []byte("x"))
+	for _, dir := range []string{m.dir, m.path("a")} {
+		_, err := os.ReadDir(dir)
+		check(t, err)
+	}
+	m.put("b/x", []byte("other"))
+	m.hold("b/x")
+	m.untouched("rename", func() error { return os.Rename(m.path("a"), m.path("b")) })
+	m.mustHave("b/x", "other")
+}
+
 // A lock that comes while a directory's copies are made keeps that object under its old name, and the rename says so.
 func TestDirectoryLockedMeanwhile(t *testing.T) {
 	t.Parallel()

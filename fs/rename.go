@@ -98,7 +98,7 @@ func (f *FS) rename(ctx context.Context, from *node, oldName string, m move) err
 	switch {
 	case err != nil:
 	case n.dir:
-		err = f.mayMove(ctx, n)
+		err = f.mayMove(ctx, f.tree.locate(n), place{m.place.bucket, m.place.key + "/"})
 	case m.target == nil:
 		err = f.mayTakeFree(ctx, m.place.id())
 	}
