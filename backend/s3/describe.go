@@ -3,7 +3,6 @@ package s3
 import (
 	"cmp"
 	"context"
-	"net/http"
 	"strconv"
 	"strings"
 
@@ -19,12 +18,12 @@ import (
 // checksums, and of what was uploaded in parts another one the size of the first.
 func (s *Store) Describe(ctx context.Context, id backend.ObjectID, version string) (backend.Description, error) {
 	opt := backend.GetOptions{VersionID: version}
-	resp, err := s.head(ctx, id, opt, "")
+	told, err := s.head(ctx, id, opt, "")
 	if err != nil {
 		return backend.Description{}, err
 	}
-	d := backend.Description{Checksums: make(map[string]string), ChecksumType: resp.Header.Get("X-Amz-Checksum-Type")}
-	for name, values := range resp.Header {
+	d := backend.Description{Checksums: make(map[string]string), ChecksumType: told.header.Get("X-Amz-Checksum-Type")}
+	for name, values := range told.header {
 		algorithm, ok := strings.CutPrefix(name, "X-Amz-Checksum-")
 		switch {
 		case !ok || len(values) == 0 || values[0] == "":
@@ -32,7 +31,7 @@ func (s *Store) Describe(ctx context.Context, id backend.ObjectID, version strin
 			d.Checksums[strings.ToLower(algorithm)] = values[0]
 		}
 	}
-	etag := unquote(resp.Header.Get("Etag"))
+	etag := unquote(told.header.Get("Etag"))
 	_, parts, _ := strings.Cut(etag, "-")
 	if d.Parts, _ = strconv.Atoi(parts); d.Parts == 0 || !s.vendor.Load().partHeads {
 		return d, nil
@@ -42,8 +41,8 @@ func (s *Store) Describe(ctx context.Context, id backend.ObjectID, version strin
 	switch {
 	case backend.IsKind(err, backend.KindCanceled):
 		return backend.Description{}, err
-	case err == nil && part.StatusCode == http.StatusPartialContent && unquote(part.Header.Get("Etag")) == etag:
-		d.PartSize = max(part.ContentLength, 0)
+	case err == nil && part.part && unquote(part.header.Get("Etag")) == etag:
+		d.PartSize = part.length
 	}
 	return d, nil
 }

@@ -103,11 +103,11 @@ func (s *Store) Lock(ctx context.Context, id backend.ObjectID, version string) (
 	if err != nil || byDefault.Mode == backend.NoRetention {
 		return lock, err
 	}
-	resp, err := s.head(ctx, id, backend.GetOptions{VersionID: version}, "")
+	told, err := s.head(ctx, id, backend.GetOptions{VersionID: version}, "")
 	if err != nil {
 		return lock, err
 	}
-	obj := objectOf(id, s.vendor.Load(), resp.Header, 0)
+	obj := objectOf(id, s.vendor.Load(), told.header, 0)
 	obj.Lock = lock
 	addDefault(&obj, byDefault)
 	return obj.Lock, nil
@@ -194,11 +194,11 @@ func (s *Store) endRetention(ctx context.Context, c call, version string, bypass
 	if err != nil || lock.Retention.Mode == backend.NoRetention {
 		return err
 	}
-	resp, err := s.head(ctx, id, backend.GetOptions{VersionID: version}, "")
+	told, err := s.head(ctx, id, backend.GetOptions{VersionID: version}, "")
 	if err != nil {
 		return err
 	}
-	now, held := fetchedAt(resp.Header), lock.Retention
+	now, held := fetchedAt(told.header), lock.Retention
 	if !held.Active(now) {
 		return nil
 	}

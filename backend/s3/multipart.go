@@ -87,6 +87,7 @@ func (s *Store) CopyPart(ctx context.Context, in backend.CopyPartInput) (backend
 	if in.Range.Off < 0 || in.Range.Len <= 0 {
 		return backend.Part{}, &backend.Error{Kind: backend.KindInvalid, Op: c.op, Bucket: in.Bucket, Key: in.Key, Message: "bad range"}
 	}
+	in.Source.VersionID = s.idFor(ctx, in.Source.Bucket, in.Source.VersionID)
 	if s.vendor.Load().decodesTwice && strings.Contains(in.Source.Key, "%") {
 		return backend.Part{}, &backend.Error{Kind: backend.KindUnsupported, Op: c.op, Bucket: in.Bucket, Key: in.Key,
 			Message: "the store would copy another object for a source key with a percent sign"}

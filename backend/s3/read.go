@@ -17,37 +17,42 @@ import (
 // Head implements backend.Reader.
 func (s *Store) Head(ctx context.Context, id backend.ObjectID, opt backend.GetOptions) (backend.Object, error) {
 	known := s.vendor.Load()
-	resp, err := s.head(ctx, id, opt, "")
+	told, err := s.head(ctx, id, opt, "")
 	if err != nil {
 		return backend.Object{}, err
 	}
-	obj := objectOf(id, known, resp.Header, max(resp.ContentLength, 0))
+	obj := objectOf(id, known, told.header, told.length)
 	s.addLock(ctx, &obj, opt.VersionID)
 	return obj, nil
 }
 
+// headAnswer is the answer to a HEAD.
+type headAnswer struct {
+	header http.Header
+	length int64 // 0 when it is not said
+	part   bool  // of a part of the object
+}
+
 // head makes a HEAD of an object; query is added to it.
-func (s *Store) head(ctx context.Context, id backend.ObjectID, opt backend.GetOptions, query string) (*http.Response, error) {
+func (s *Store) head(ctx context.Context, id backend.ObjectID, opt backend.GetOptions, query string) (headAnswer, error) {
 	c := call{op: "HeadObject", bucket: id.Bucket, key: id.Key, repeat: repeatHarmless}
 	if err := named(c.op, id.Bucket, id.Key); err != nil {
-		return nil, err
+		return headAnswer{}, err
 	}
 	if err := s.possible(c, opt.VersionID); err != nil {
-		return nil, err
+		return headAnswer{}, err
 	}
 	header := readHeader(opt)
 	if s.vendor.Load().checksums {
 		header.Set(checksumMode, "ENABLED")
 	}
+	opt.VersionID = s.idFor(ctx, id.Bucket, opt.VersionID)
 	resp, err := s.direct(ctx, c, http.MethodHead, joined(versionQuery(opt.VersionID), query), header)
-	if err != nil && s.unversioned(ctx, id.Bucket, opt.VersionID, err) {
-		resp, err = s.direct(ctx, c, http.MethodHead, query, header)
-	}
 	if err != nil {
-		return nil, s.explainHead(ctx, id, opt, err)
+		return headAnswer{}, s.explainHead(ctx, id, opt, err)
 	}
 	_ = resp.Body.Close() // there is none
-	return resp, nil
+	return headAnswer{resp.Header, max(resp.ContentLength, 0), resp.StatusCode == http.StatusPartialContent}, nil
 }
 
 // joined joins two queries, each of which may be empty.
@@ -74,16 +79,6 @@ func (s *Store) explainHead(ctx context.Context, id backend.ObjectID, opt backen
 		e.Kind, e.Code, e.Message = said.Kind, said.Code, said.Message
 	}
 	return e
-}
-
-// unversioned reports whether a version was refused only because the store gives no ids to
-// what is in a bucket that never kept versions.
-func (s *Store) unversioned(ctx context.Context, bucket, version string, err error) bool {
-	if version != backend.NullVersion || !s.vendor.Load().noNullIDs || !backend.IsKind(err, backend.KindNotExist) {
-		return false
-	}
-	status, err := s.BucketVersioning(ctx, bucket)
-	return err == nil && status == ""
 }
 
 // checksumMode asks for the checksum of the object.
@@ -141,10 +136,7 @@ func (s *Store) get(ctx context.Context, id backend.ObjectID, opt backend.GetOpt
 	case opt.Range != nil:
 		header.Set("Range", rangeHeader(*opt.Range))
 	}
-	resp, err := s.direct(ctx, c, http.MethodGet, versionQuery(opt.VersionID), header)
-	if err != nil && s.unversioned(ctx, id.Bucket, opt.VersionID, err) {
-		resp, err = s.direct(ctx, c, http.MethodGet, "", header)
-	}
+	resp, err := s.direct(ctx, c, http.MethodGet, versionQuery(s.idFor(ctx, id.Bucket, opt.VersionID)), header)
 	if err != nil {
 		return nil, err
 	}

@@ -17,6 +17,7 @@ func (s *Store) Tags(ctx context.Context, id backend.ObjectID, version string) (
 	if err != nil {
 		return nil, err
 	}
+	version = s.idFor(ctx, id.Bucket, version)
 	out, err := send(ctx, s, c, s.client.GetObjectTagging, &awss3.GetObjectTaggingInput{Bucket: &id.Bucket, Key: &id.Key, VersionId: some(version)})
 	if codeOf(err) == "NoSuchTagSet" {
 		return map[string]string{}, nil
@@ -38,6 +39,7 @@ func (s *Store) PutTags(ctx context.Context, id backend.ObjectID, version string
 	if err != nil {
 		return err
 	}
+	version = s.idFor(ctx, id.Bucket, version)
 	if none {
 		_, err := send(ctx, s, c, s.client.DeleteObjectTagging, &awss3.DeleteObjectTaggingInput{Bucket: &id.Bucket, Key: &id.Key, VersionId: some(version)})
 		return err

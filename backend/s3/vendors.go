@@ -105,7 +105,8 @@ type vendor struct {
 	keepsTags bool
 	// emptyPages: a page of one that goes on from a common prefix may be empty though more follows.
 	emptyPages bool
-	// noNullIDs: in a bucket that never kept versions "null" is nobody's version id.
+	// noNullIDs: in a bucket that never kept versions "null" is nobody's version id, and to remove
+	// a version by any id removes the object.
 	noNullIDs         bool
 	unclearCompletion bool // completing an unknown upload is a server error
 	completeFakes     bool // CompleteMultipartUpload of an unknown upload succeeds when the key exists

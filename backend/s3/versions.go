@@ -204,6 +204,7 @@ func (s *Store) DeleteVersions(ctx context.Context, bucket string, ids []backend
 		switch {
 		case id.Key == "" || id.VersionID == "":
 			return nil, &backend.Error{Kind: backend.KindInvalid, Op: c.op, Bucket: bucket, Key: id.Key, Message: "a version needs a key and an id"}
+		case s.ignoresID(ctx, bucket, id.VersionID):
 		case xmlSafe(id.Key) && xmlSafe(id.VersionID):
 			together = append(together, types.ObjectIdentifier{Key: &ids[i].Key, VersionId: &ids[i].VersionID})
 		default:
@@ -232,4 +233,29 @@ func (s *Store) DeleteVersions(ctx context.Context, bucket string, ids []backend
 		results[i].Err = failed[id]
 	}
 	return results, nil
+}
+
+// idFor is the id that a store knows a version by. In a bucket that never kept versions
+// VersityGW has none for what S3 calls "null".
+func (s *Store) idFor(ctx context.Context, bucket, version string) string {
+	if version == backend.NullVersion && s.vendor.Load().noNullIDs && s.neverVersioned(ctx, bucket) {
+		return ""
+	}
+	return version
+}
+
+// ignoresID reports whether a store would take a removal of a version for one of the object:
+// VersityGW does in buckets that never kept versions, where there is no other than "null".
+func (s *Store) ignoresID(ctx context.Context, bucket, version string) bool {
+	return version != "" && version != backend.NullVersion && s.vendor.Load().noNullIDs && s.neverVersioned(ctx, bucket)
+}
+
+// neverVersioned reports whether a bucket never kept versions. It asks, unless it is known that
+// it does.
+func (s *Store) neverVersioned(ctx context.Context, bucket string) bool {
+	if known, _ := s.versions.Load(bucket); known == true {
+		return false
+	}
+	status, err := s.BucketVersioning(ctx, bucket)
+	return err == nil && status == ""
 }

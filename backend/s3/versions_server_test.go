@@ -297,6 +297,7 @@ func TestVersionIDsOnServers(t *testing.T) {
 		if err != nil || obj.Size != 4 || obj.VersionID != "" {
 			t.Errorf("null where there never were versions: %+v, %v", obj, err)
 		}
+		withoutVersions(t, store, id)
 		enableVersions(t, store, bucket)
 		marker, err := store.remove(ctx, backend.DeleteInput{Bucket: bucket, Key: "k"})
 		if err != nil {
@@ -346,6 +347,41 @@ func TestVersionIDsOnServers(t *testing.T) {
 		}
 		purge(t, store, bucket, false)
 	})
+}
+
+// withoutVersions: in a bucket that never kept versions an object is its own "null", and no other id
+// is anything.
+func withoutVersions(t *testing.T, store *Store, id backend.ObjectID) {
+	t.Helper()
+	ctx, null := t.Context(), backend.NullVersion
+	copied, err := store.Copy(ctx, backend.CopyInput{Bucket: id.Bucket, Key: "copy", Size: 4, Source: backend.Source{Bucket: id.Bucket, Key: id.Key, VersionID: null}})
+	if err != nil {
+		t.Errorf("a copy of null: %v", err)
+	}
+	if vendors[vendorVersityGW] == store.vendor.Load() {
+		const other = "01KABCDEFGHJKMNPQRSTVWXYZ0"
+		if err := store.Delete(ctx, backend.DeleteInput{Bucket: id.Bucket, Key: id.Key, VersionID: other}); err != nil {
+			t.Error(err)
+		}
+		if _, err := store.DeleteVersions(ctx, id.Bucket, []backend.VersionID{{Key: id.Key, VersionID: other}}, false); err != nil {
+			t.Error(err)
+		}
+	}
+	if tags, err := store.Tags(ctx, id, null); err != nil || len(tags) != 0 {
+		t.Errorf("tags of null: %v, %v", tags, err)
+	}
+	if err := store.PutTags(ctx, id, null, map[string]string{"a": "b"}); err != nil {
+		t.Errorf("tags of null: %v", err)
+	}
+	if err := store.PutTags(ctx, id, null, nil); err != nil {
+		t.Errorf("tags of null: %v", err)
+	}
+	if err := store.Delete(ctx, backend.DeleteInput{Bucket: id.Bucket, Key: "copy", VersionID: null}); err != nil {
+		t.Error(err)
+	}
+	if _, err := store.Head(ctx, copied.ID(), backend.GetOptions{}); !backend.IsKind(err, backend.KindNotExist) {
+		t.Errorf("null was removed: %v", err)
+	}
 }
 
 func ptr(s string) *string { return &s }

@@ -120,6 +120,7 @@ func (s *Store) Copy(ctx context.Context, in backend.CopyInput) (backend.Object,
 	if err := named("CopyObject", in.Source.Bucket, in.Source.Key); err != nil {
 		return backend.Object{}, err
 	}
+	in.Source.VersionID = s.idFor(ctx, in.Source.Bucket, in.Source.VersionID)
 	if s.vendor.Load().otherETags && ofParts(in.Source.ETag) {
 		return s.copyLooking(ctx, in)
 	}
@@ -223,7 +224,7 @@ func (s *Store) remove(ctx context.Context, in backend.DeleteInput) (string, err
 	if err := named(c.op, in.Bucket, in.Key); err != nil {
 		return "", err
 	}
-	if s.possible(c, in.VersionID) != nil {
+	if s.possible(c, in.VersionID) != nil || s.ignoresID(ctx, in.Bucket, in.VersionID) {
 		return "", nil
 	}
 	header := make(http.Header, 8)
