@@ -166,6 +166,8 @@ func (f *FS) propertiesLocked(n *node) backend.Properties {
 	}
 	if n.attr.mode&syscall.S_IFMT == syscall.S_IFREG && n.untypedLocked() {
 		props.Headers.ContentType = contentType(n.staged, n.inherited)
+	} else if now := typeByName(n.staged.Spec().Target.Key); n.guessed && now != "" {
+		props.Headers.ContentType = now // renamed since
 	}
 	return props
 }
@@ -200,6 +202,7 @@ func (f *FS) committed(file *staging.File, snap *staging.Snapshot, obj backend.O
 		f.log.Warn("journal", "key", obj.Key, "error", err.Error())
 	}
 	old := n.current
+	n.guessed = (n.guessed || n.untypedLocked() && n.inherited == "") && typeByName(obj.Key) == ""
 	n.current, n.failure = v, nil
 	props := spec.Properties.Clone()
 	props.Lock = backend.ObjectLock{} // of this one version

@@ -65,6 +65,28 @@ func (n *node) untypedLocked() bool {
 	return n.current == nil && (n.props == nil || n.props.Headers.ContentType == "")
 }
 
+// typeUnder is the content type that a file gets with a new name: one that had a name which said nothing, and is as
+// this mount has made it. So programs work that write a file under a name of their own and rename it. Empty: it keeps what it has.
+func (n *node) typeUnder(key string) string {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	if !n.guessed {
+		return ""
+	}
+	return typeByName(key)
+}
+
+// typed notes the content type that a file was stored with under its new name.
+func (n *node) typed(contentType string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.guessed = false; n.props != nil {
+		props := n.props.Clone()
+		props.Headers.ContentType = contentType
+		n.props = &props
+	}
+}
+
 // plainType makes a list silent about a content type that a file of this name and content would get by itself: where
 // the name says nothing, any that the first bytes may have told.
 func (f *FS) plainType(facts *xattr.Facts) {

@@ -54,6 +54,23 @@ func TestContentTypes(t *testing.T) {
 		m.putWith("renamed.txt", "x", backend.Properties{Headers: backend.Headers{ContentType: "text/x-kept"}})
 		check(t, m.fs.Drain(t.Context(), nil))
 		m.fs.cfg.Metadata.Invalidate(testBucket, "")
+		// The way of programs that replace a file: another name first, which says nothing.
+		write("tmp1", "a {}")
+		check(t, os.Rename(m.path("tmp1"), m.path("styled.css")))
+		write("tmp2", "a {}")
+		check(t, m.fs.Drain(t.Context(), nil))
+		check(t, os.Rename(m.path("tmp2"), m.path("styled2.css")))
+		check(t, os.Rename(m.path("styled2.css"), m.path("styled2.html"))) // now it has one
+		write("tmp3", "a {}")
+		check(t, m.fs.Drain(t.Context(), nil))
+		appendTo(t, m.path("tmp3"), "b {}")
+		check(t, os.Rename(m.path("tmp3"), m.path("styled3.css")))
+		write("tmp4", "a {}")
+		setXattr(t, m.path("tmp4"), "user.s3.content-type", "text/x-set")
+		check(t, os.Rename(m.path("tmp4"), m.path("set.css")))
+		write("named.txt", "a {}")
+		check(t, m.fs.Drain(t.Context(), nil))
+		check(t, os.Rename(m.path("named.txt"), m.path("named.css")))
 		// An edit, a rename and a chmod keep what is stored.
 		appendTo(t, m.path("theirs.css"), "y")
 		appendTo(t, m.path("picture"), "not a picture any more")
@@ -65,6 +82,8 @@ func TestContentTypes(t *testing.T) {
 			"page.html": "text/html; charset=utf-8", "picture": "image/png", "segment.ts": transportStream, "source.ts": "text/plain; charset=utf-8",
 			"words": "text/plain; charset=utf-8", "mine.txt": "application/x-mine", "before.html": "application/x-before",
 			"marked.html": "text/html; charset=utf-8", "theirs.css": "text/x-theirs", "renamed.jpg": "text/x-kept",
+			"styled.css": "text/css; charset=utf-8", "styled2.html": "text/css; charset=utf-8", "styled3.css": "text/css; charset=utf-8",
+			"set.css": "text/x-set",
 		} {
 			eventually(t, func() bool { _, err := m.stored(key); return err == nil })
 			if _, obj := m.object(key); obj.Headers.ContentType != want {

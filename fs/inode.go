@@ -56,6 +56,7 @@ type node struct {
 	propsAt   time.Time           // when props were last known to be true
 	tagCount  int                 // of current; -1 unknown
 	inherited string              // content type of the object that a copy's first bytes come from
+	guessed   bool                // this mount has told its content type by its first bytes, because its name said nothing
 	explicit  bool                // mode, owner or times were set by a program: they must be stored
 	opens     int                 // open handles
 	holds     int                 // renames and unlinks under way that take its name

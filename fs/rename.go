@@ -174,8 +174,9 @@ func (f *FS) renameStored(ctx context.Context, n *node, v *version, m move, cond
 	if caps.CopyDestination {
 		in.Condition = condition
 	}
-	if caps.Classes {
-		props, err := f.classOf(ctx, n, v)
+	now := n.typeUnder(m.place.key)
+	if caps.Classes || now != "" {
+		props, err := f.classOf(ctx, n, v, now)
 		if err != nil {
 			return err
 		}
@@ -197,6 +198,9 @@ func (f *FS) renameStored(ctx context.Context, n *node, v *version, m move, cond
 	}
 	promise.seen = m.seen[v.remoteID()]
 	obj.Bucket, obj.Key, obj.Size = m.place.bucket, m.place.key, v.remote.Size
+	if now != "" {
+		n.typed(now)
+	}
 	f.arrive(n, v, obj, m)
 	err = f.fulfil(ctx, promise)
 	switch {
@@ -215,14 +219,19 @@ func (f *FS) renameStored(ctx context.Context, n *node, v *version, m move, cond
 }
 
 // classOf returns properties to send with a copy, for an object with a class or encryption of
-// its own, which a plain copy would lose.
-func (f *FS) classOf(ctx context.Context, n *node, v *version) (*backend.Properties, error) {
+// its own, which a plain copy would lose, or that gets another content type.
+func (f *FS) classOf(ctx context.Context, n *node, v *version, contentType string) (*backend.Properties, error) {
 	n.mu.RLock()
 	props := n.props
 	n.mu.RUnlock()
 	props, err := f.fullProperties(ctx, n, v, props)
 	if err != nil {
 		return nil, f.sourceGone(n, v, err)
+	}
+	if contentType != "" {
+		own := props.Clone()
+		own.Headers.ContentType = contentType
+		return &own, nil
 	}
 	if props.StorageClass == "" && props.Encryption == (backend.Encryption{}) {
 		return nil, nil

@@ -121,6 +121,9 @@ func (f *FS) stageChangeLocked(n *node, change xattrChange, rules xattr.Rules) (
 		n.props = before
 		return false, err
 	}
+	if before != nil && before.Headers.ContentType != props.Headers.ContentType {
+		n.guessed = false
+	}
 	n.written = true
 	return n.active > 0, nil
 }

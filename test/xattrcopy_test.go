@@ -108,6 +108,9 @@ func TestContentTypesOfNewObjects(t *testing.T) {
 			mkdir $SRC/site
 			echo x > $SRC/site/index.html
 			rsync -a $SRC/site/ site/
+			sed -i s/x/y/ style.css
+			echo y > $SRC/page.html
+			rsync -a $SRC/page.html .
 			echo y >> theirs.html
 			chmod 600 theirs.html
 			mv theirs.html theirs.css
