@@ -34,6 +34,10 @@ type look struct {
 
 func (l look) recent() bool { return time.Since(l.at) < looksFor }
 
+// of tells whether it spares another HEAD before the version with this ETag goes, any if that is empty. What was seen of an
+// older one does not: an upload of this mount may have ended since.
+func (l look) of(etag string) bool { return l.recent() && (etag == "" || l.etag == etag) }
+
 // looks are those of one request. A nil map is a bucket without object lock.
 type looks map[backend.ObjectID]look
 

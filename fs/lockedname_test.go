@@ -5,7 +5,10 @@ import (
 	"os"
 	"testing"
 
+	"github.com/hanwen/go-fuse/v2/fuse"
+
 	"github.com/objmount/objmount/backend"
+	"github.com/objmount/objmount/backend/mem"
 )
 
 // A rename to a name that seems to be free does not cover a locked object that another client has stored there since, also
@@ -27,5 +30,43 @@ func TestLockedUnderAFreeName(t *testing.T) {
 		if data, _ := m.object("a"); string(data) != "ours" {
 			t.Errorf("conditions %v: a is %q", conditions, data)
 		}
+	}
+}
+
+// An upload of this mount that ends between the question whether a file may go and its removal is no other client's: the file
+// goes.
+func TestLooksBesideAnUpload(t *testing.T) {
+	t.Parallel()
+	var faults *mem.Faults
+	m := newTestMount(t, testOptions{posix: PosixOff, commit: CommitBackground, settings: withLocks, wrap: func(s backend.Store) backend.Store {
+		faults = mem.Faulty(s)
+		return faults
+	}})
+	m.put("d/f", []byte("old"))
+	upload, uploading, store := blockOf("PutObject")
+	faults.Add(upload)
+	check(t, os.WriteFile(m.path("d/f"), []byte("new content"), 0o644))
+	<-uploading
+	marker, asked, goOn := blockOf("PutObject") // d would vanish: after the question, it gets a marker
+	faults.Add(marker)
+	d := m.nodeOf("d")
+	result := make(chan fuse.Status)
+	go func() { result <- m.fs.Unlink(nil, &fuse.InHeader{NodeId: d.id}, "f") }() // the kernel would try again
+	<-asked
+	close(store)
+	eventually(t, func() bool {
+		data, _ := m.stored("d/f")
+		return string(data) == "new content" && len(m.fs.queue.Pending()) == 0
+	})
+	close(goOn)
+	if code := <-result; !code.Ok() {
+		t.Errorf("unlink: %v", code)
+	}
+	m.fs.notifyEntry(d, "f")
+	m.gone("d/f")
+	check(t, os.WriteFile(m.path("d/f"), []byte("another"), 0o644))
+	check(t, m.fs.Drain(t.Context(), nil))
+	if data, _ := m.object("d/f"); string(data) != "another" || len(m.fs.Status().Kept) != 0 {
+		t.Errorf("%q, kept %+v", data, m.fs.Status().Kept)
 	}
 }

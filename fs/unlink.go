@@ -19,7 +19,7 @@ func (f *FS) deleteObject(ctx context.Context, id backend.ObjectID, etag string,
 	if guarded {
 		in.IfMatch = etag
 	}
-	if ask := f.locks(id.Bucket) || etag != "" && !guarded; ask && !seen.recent() {
+	if ask := f.locks(id.Bucket) || etag != "" && !guarded; ask && !seen.of(etag) {
 		obj, err := f.cfg.Store.Head(ctx, id, backend.GetOptions{})
 		if err == nil && (etag == "" || obj.ETag == etag) {
 			err = f.unlocked(ctx, obj)
@@ -174,7 +174,7 @@ func (f *FS) removeStored(ctx context.Context, n *node, v *version, opens int, s
 		f.cfg.Metadata.Removed(v.remote.Bucket, v.remote.Key)
 		return nil
 	}
-	if !seen.recent() {
+	if !seen.of(v.remote.ETag) {
 		if _, err := f.mayReplace(ctx, v.remoteID()); err != nil {
 			return err
 		}
