@@ -54,7 +54,7 @@ type Tagger interface {
 	// Tags returns the tags of a version ("": the current one); an empty map when there are none.
 	Tags(ctx context.Context, id ObjectID, versionID string) (map[string]string, error)
 	// PutTags replaces all tags of a version ("": the current one); none removes them. It changes
-	// neither ETag nor LastModified. At most 10 tags, keys of 1..128 and values of 0..256 characters.
+	// neither ETag nor LastModified (but on Ceph the date). At most 10 tags, keys of 1..128 and values of 0..256 characters.
 	PutTags(ctx context.Context, id ObjectID, versionID string, tags map[string]string) error
 }
 

@@ -53,7 +53,8 @@ func tagLifetime(e *env) {
 	after := e.wantContent("a", []byte("content"))
 	e.wantMetadata("after all", after, e.sampleMetadata())
 	e.wantHeaders("after all", after, in.Properties.Headers)
-	if after.ETag != before.ETag || !after.LastModified.Equal(before.LastModified) || after.VersionID != before.VersionID {
+	redated := !after.LastModified.Equal(before.LastModified) && e.caps.Vendor != "ceph" // Ceph 16 dates an object by its tags
+	if after.ETag != before.ETag || redated || after.VersionID != before.VersionID {
 		e.Errorf("tags changed the object from\n%+v to\n%+v", before, after)
 	}
 	tags := map[string]string{"mine": "1"}

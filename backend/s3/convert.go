@@ -133,7 +133,7 @@ func encodeMetadata(meta map[string]string) (map[string]string, error) {
 			return nil, fmt.Errorf("metadata key %q", k)
 		}
 		switch {
-		case strings.TrimSpace(v) != v || strings.Contains(v, "=?"):
+		case strings.TrimSpace(v) != v || strings.Contains(v, "=?") || strings.Contains(v, "\t"): // a signature of a tab is refused
 			encoded[k] = "=?UTF-8?B?" + base64.StdEncoding.EncodeToString([]byte(v)) + "?="
 		case strings.ToValidUTF8(v, "") != v:
 			return nil, errors.New("metadata value is not UTF-8")

@@ -33,7 +33,7 @@ func TestChecksumOfKnownBytes(t *testing.T) {
 func TestMetadataSurvivesHeaders(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		value := rapid.OneOf(rapid.String(), rapid.StringMatching(`[ -~]*`), rapid.StringMatching(`( |=\?|UTF-8\?[BQ]\?|\?=|ü|\n|a)*`)).Draw(t, "value")
+		value := rapid.OneOf(rapid.String(), rapid.StringMatching(`[ -~]*`), rapid.StringMatching(`( |=\?|UTF-8\?[BQ]\?|\?=|ü|\n|\t|a)*`)).Draw(t, "value")
 		encoded, err := encodeMetadata(map[string]string{"key": value})
 		if !utf8.ValidString(value) {
 			if err == nil {
