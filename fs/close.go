@@ -93,8 +93,10 @@ func (f *FS) Fsync(cancel <-chan struct{}, in *fuse.FsyncIn) fuse.Status {
 		o = commitOptions{fsync: true}
 	}
 	err := f.commit(r, h.node, o)
-	if tagErr := f.flushNodeTags(r, h.node); err == nil {
-		err = tagErr
+	if !f.cfg.LocalFsync {
+		if tagErr := f.flushNodeTags(r, h.node); err == nil {
+			err = tagErr
+		}
 	}
 	return f.status("fsync", err)
 }

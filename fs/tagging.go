@@ -128,7 +128,7 @@ func (f *FS) changeTags(ctx context.Context, n *node, tags map[string]string, ch
 		if err != nil {
 			return err
 		}
-		intent, err := f.cfg.Staging.AddIntent(intentTags, payload, false)
+		intent, err := f.cfg.Staging.AddIntent(intentTags, payload, f.cfg.LocalFsync) // then fsync need not wait for it
 		if err != nil {
 			return err
 		}

@@ -133,6 +133,26 @@ func TestTagsAreTriedAgain(t *testing.T) {
 	}
 }
 
+// With --fsync=local, fsync does not wait for the store: the journal has the tags when setfattr returns.
+func TestTagsOnTheLocalDisk(t *testing.T) {
+	t.Parallel()
+	state := t.TempDir()
+	m := taggedMount(t, testOptions{state: state}, mem.Rule{Op: "PutObjectTagging", Do: []mem.Action{mem.Fail(backend.KindUnreachable)}})
+	m.fs.cfg.LocalFsync = true
+	m.put("f", []byte("x"))
+	file, err := os.OpenFile(m.path("f"), os.O_RDWR, 0)
+	check(t, err)
+	defer file.Close()
+	setXattr(t, m.path("f"), "user.s3.tag.a", "1")
+	check(t, file.Sync())
+	m.lost = true
+	next := m.killed(state)
+	check(t, next.fs.Drain(t.Context(), nil))
+	if got := next.tagsOf("f"); got["a"] != "1" {
+		t.Errorf("tags: %v", got)
+	}
+}
+
 // A refusal is told by the next fsync, and listed; what is shown is then what the store has.
 func TestTagsRefused(t *testing.T) {
 	t.Parallel()

@@ -19,7 +19,7 @@ import (
 // TestXattrModel changes the attributes of a file in every state that it can be in, between writes, renames and chmods,
 // while uploads and tags are on their way, and compares with what was set: at every step here, at the end in the store.
 func TestXattrModel(t *testing.T) {
-	for seed := range uint64(8) {
+	for seed := range uint64(9) {
 		for _, commit := range []CommitMode{CommitClose, CommitBackground} {
 			t.Run(fmt.Sprintf("%d-%d", seed, commit), func(t *testing.T) {
 				t.Parallel()
@@ -88,7 +88,9 @@ func runXattrModel(t *testing.T, seed uint64, commit CommitMode) {
 		default:
 		}
 	})
-	m := newTestMount(t, testOptions{commit: commit, wrap: func(s backend.Store) backend.Store {
+	caps := mem.AllCapabilities()
+	caps.Versioned, caps.Classes = seed%3 == 1, seed%2 == 0
+	m := newTestMount(t, testOptions{commit: commit, caps: &caps, wrap: func(s backend.Store) backend.Store {
 		return mem.Faulty(s, mem.Rule{Op: "PutObject", Do: []mem.Action{pause}}, mem.Rule{Op: "CopyObject", Do: []mem.Action{pause}},
 			mem.Rule{Op: "PutObjectTagging", Do: []mem.Action{pause}}, mem.Rule{Op: "GetObjectTagging", Do: []mem.Action{pause}})
 	}})
