@@ -3,8 +3,6 @@ package backend
 import (
 	"context"
 	"io"
-	"net/url"
-	"time"
 )
 
 // Description is what a store tells about a version beyond a HEAD.
@@ -48,30 +46,6 @@ type Annotator interface {
 	Annotation(ctx context.Context, id ObjectID, versionID, name string) ([]byte, error)
 	PutAnnotation(ctx context.Context, id ObjectID, versionID, name string, value []byte) error
 	DeleteAnnotation(ctx context.Context, id ObjectID, versionID, name string) error
-}
-
-// PresignInput describes a request that somebody without credentials shall make.
-type PresignInput struct {
-	Method    string // GET, HEAD, PUT or DELETE
-	Object    ObjectID
-	VersionID string
-	Expires   time.Duration     // from now; S3 takes up to 7 days
-	Query     map[string]string // response-content-type and its kind
-}
-
-// Presigned is a request that works without credentials.
-type Presigned struct {
-	URL     string
-	Method  string
-	Header  map[string]string // to be sent exactly as given
-	Expires time.Time         // of the signature, or of the credentials when that is earlier
-}
-
-// Presigner signs requests for others; no request is made.
-type Presigner interface {
-	Presign(ctx context.Context, in PresignInput) (Presigned, error)
-	// ObjectURL is an object's plain address, for whoever may read it without a signature.
-	ObjectURL(ctx context.Context, id ObjectID) (*url.URL, error)
 }
 
 // SelectInput is a query over the rows of one object (S3 API, "SelectObjectContent").

@@ -89,6 +89,11 @@ func (Unsupported) Presign(_ context.Context, in PresignInput) (Presigned, error
 	return Presigned{}, unsupported("Presign", in.Object)
 }
 
+// PresignPost implements Presigner.
+func (Unsupported) PresignPost(_ context.Context, in PostInput) (Presigned, error) {
+	return Presigned{}, unsupported("PresignPost", in.Object)
+}
+
 // ObjectURL implements Presigner.
 func (Unsupported) ObjectURL(_ context.Context, id ObjectID) (*url.URL, error) {
 	return nil, unsupported("ObjectURL", id)

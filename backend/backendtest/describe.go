@@ -20,6 +20,7 @@ var describeCases = []testCase{
 	{name: "Encryption", run: updateEncryption},
 	{name: "Annotations", run: annotations},
 	{name: "Presign", run: presign},
+	{name: "PresignPost", run: presignPost},
 	{name: "ObjectURL", run: objectURL},
 }
 
@@ -140,6 +141,22 @@ func presign(e *env) {
 	} else if time.Until(signed.Expires) > longest {
 		e.Errorf("for too long: it is said to be good until %v", signed.Expires)
 	}
+}
+
+func presignPost(e *env) {
+	id := e.id("a b/+%/\u00fc?")
+	signed, err := e.store.PresignPost(e.ctx, backend.PostInput{Object: id, Expires: 10 * time.Minute, Exact: map[string]string{"x-amz-meta-a": "b"}})
+	e.optional("PresignPost", err)
+	address, err := url.Parse(signed.URL)
+	if err != nil || !strings.Contains(address.Host+address.Path, id.Bucket) || strings.Contains(address.Path, "+%") {
+		e.Errorf("the form goes to %s (%v)", signed.URL, err)
+	}
+	left := time.Until(signed.Expires)
+	if signed.Method != http.MethodPost || left < time.Minute || left > 11*time.Minute || signed.Fields["key"] != id.Key || signed.Fields["x-amz-meta-a"] != "b" || signed.Fields["policy"] == "" {
+		e.Errorf("%+v", signed)
+	}
+	_, err = e.store.PresignPost(e.ctx, backend.PostInput{Object: id, Expires: time.Minute, Exact: map[string]string{"policy": "x"}})
+	e.wantKind("PresignPost with a policy of its own", err, backend.KindInvalid)
 }
 
 func objectURL(e *env) {

@@ -5,22 +5,16 @@ import (
 	"crypto/sha1"
 	"crypto/sha256"
 	"encoding/base64"
-	"fmt"
 	"hash"
 	"hash/crc32"
-	"net/http"
 	"net/url"
 	"strings"
-	"time"
 
 	"github.com/objmount/objmount/backend"
 )
 
 // endpoint is the address that URLs of this store name; nothing answers there.
 const endpoint = "https://mem.invalid"
-
-// maxPresign is the longest life of a signature (S3 user guide, "Sharing objects with presigned URLs").
-const maxPresign = 7 * 24 * time.Hour
 
 // Describe implements backend.Describer. Where checksums are on, an object has all that S3
 // knows and the standard library computes, of the whole object.
@@ -64,40 +58,6 @@ func (s *Store) Owner(ctx context.Context, id backend.ObjectID, versionID string
 		return "", c.unsupported("owners")
 	}
 	return owner, nil
-}
-
-// Presign implements backend.Presigner. Nothing answers at the URL; it is the same for the
-// same request at the same time. What shall be good for longer than 7 days is good for 7 days.
-func (s *Store) Presign(ctx context.Context, in backend.PresignInput) (backend.Presigned, error) {
-	c := call{"Presign", in.Object.Bucket, in.Object.Key}
-	address, err := s.ObjectURL(ctx, in.Object)
-	switch {
-	case err != nil:
-		return backend.Presigned{}, err
-	case in.Method != http.MethodGet && in.Method != http.MethodHead && in.Method != http.MethodPut && in.Method != http.MethodDelete:
-		return backend.Presigned{}, c.invalid("InvalidArgument", "method "+in.Method)
-	case in.Expires < time.Second:
-		return backend.Presigned{}, c.invalid("AuthorizationQueryParametersError", "X-Amz-Expires must be at least 1 second")
-	}
-	lasts := min(in.Expires, maxPresign).Truncate(time.Second)
-	s.mu.Lock()
-	now := s.nowLocked()
-	s.mu.Unlock()
-	query := url.Values{
-		"X-Amz-Date":    {now.Format("20060102T150405Z")},
-		"X-Amz-Expires": {fmt.Sprint(int64(lasts / time.Second))},
-	}
-	if in.VersionID != "" {
-		query.Set("versionId", in.VersionID)
-	}
-	for name, value := range in.Query {
-		if !strings.HasPrefix(name, "response-") { // another could name a sub-resource
-			return backend.Presigned{}, c.invalid("InvalidArgument", "query "+name)
-		}
-		query.Set(name, value)
-	}
-	address.RawQuery = query.Encode()
-	return backend.Presigned{URL: address.String(), Method: in.Method, Header: map[string]string{}, Expires: now.Add(lasts)}, nil
 }
 
 // ObjectURL implements backend.Presigner: in path style. The object need not be there.

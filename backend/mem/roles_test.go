@@ -3,6 +3,8 @@ package mem
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
+	"encoding/json"
 	"io"
 	"maps"
 	"reflect"
@@ -168,7 +170,79 @@ func TestURLs(t *testing.T) {
 	if signed, err = s.Presign(ctx, backend.PresignInput{Method: "GET", Object: id, Expires: 8 * 24 * time.Hour}); err != nil || !signed.Expires.Equal(now.Add(7*24*time.Hour)) {
 		t.Errorf("%+v, %v", signed, err)
 	}
-	for _, in := range []backend.PresignInput{{Method: "GET", Object: id}, {Method: "POST", Object: id, Expires: time.Hour}, {Method: "GET", Object: id, Expires: time.Hour, Query: map[string]string{"tagging": ""}}} {
+	for _, in := range []backend.PresignInput{{Method: "GET", Object: id}, {Method: "PATCH", Object: id, Expires: time.Hour}, {Method: "GET", Object: id, Expires: time.Hour, Query: map[string]string{"tagging": ""}}} {
+		_, err := s.Presign(ctx, in)
+		wantKind(t, err, backend.KindInvalid)
+	}
+}
+
+func TestPresignPost(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	s, ctx := configured(func(cfg *Settings) {
+		cfg.Clock, cfg.CredentialsEnd = func() time.Time { return now }, now.Add(time.Minute)
+	}), context.Background()
+	in := backend.PostInput{
+		Object: backend.ObjectID{Bucket: testBucket, Key: "in/"}, Prefix: true, Expires: time.Hour,
+		Exact: map[string]string{"x-amz-meta-by": "<\"a\">"}, StartsWith: map[string]string{"Content-Type": "image/"}, Length: &backend.LengthRange{Min: 1, Max: 9},
+	}
+	signed, err := s.PresignPost(ctx, in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	policy, err := base64.StdEncoding.DecodeString(signed.Fields["policy"])
+	var have, want any
+	if err != nil || json.Unmarshal(policy, &have) != nil || json.Unmarshal([]byte(`{"expiration": "2026-01-02T03:05:05.000Z", "conditions": [
+		{"bucket": "bucket"}, ["starts-with", "$key", "in/"], {"x-amz-date": "20260102T030405Z"}, {"x-amz-meta-by": "<\"a\">"},
+		["starts-with", "$Content-Type", "image/"], ["content-length-range", 1, 9]]}`), &want) != nil || !reflect.DeepEqual(have, want) {
+		t.Errorf("%s, %v", policy, err)
+	}
+	delete(signed.Fields, "policy")
+	fields := map[string]string{"key": "in/${filename}", "x-amz-date": "20260102T030405Z", "x-amz-meta-by": "<\"a\">", "Content-Type": "image/"}
+	if !reflect.DeepEqual(signed, backend.Presigned{
+		URL: "https://mem.invalid/bucket", Method: "POST", Header: map[string]string{}, Fields: fields, Expires: now.Add(time.Minute), Shortened: true,
+	}) {
+		t.Errorf("%+v", signed)
+	}
+	for name, change := range map[string]func(in *backend.PostInput){
+		"no key":    func(in *backend.PostInput) { in.Object.Key, in.Prefix = "", false },
+		"no UTF-8":  func(in *backend.PostInput) { in.Object.Key = "\xff" },
+		"replaced":  func(in *backend.PostInput) { in.Object.Key = "a${filename}" },
+		"no time":   func(in *backend.PostInput) { in.Expires = 0 },
+		"own field": func(in *backend.PostInput) { in.Exact = map[string]string{"Policy": "x"} },
+		"no name":   func(in *backend.PostInput) { in.Exact = map[string]string{"a b": "x"} },
+		"no value":  func(in *backend.PostInput) { in.Exact = map[string]string{"a": "\xff"} },
+		"twice":     func(in *backend.PostInput) { in.Exact = map[string]string{"Content-Type": "x"} },
+		"length":    func(in *backend.PostInput) { in.Length = &backend.LengthRange{Min: 2, Max: 1} },
+	} {
+		wrong := in
+		change(&wrong)
+		if _, err := s.PresignPost(ctx, wrong); !backend.IsKind(err, backend.KindInvalid) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestWhatCanBeSigned: neither headers nor parameters may be those of the signature.
+func TestWhatCanBeSigned(t *testing.T) {
+	t.Parallel()
+	s, ctx := New(testBucket), context.Background()
+	in := backend.PresignInput{
+		Method: "POST", Object: backend.ObjectID{Bucket: testBucket, Key: "a"}, Expires: time.Hour,
+		Parameters: map[string]string{"uploads": ""}, Header: map[string]string{"Content-Type": "a/b"},
+	}
+	signed, err := s.Presign(ctx, in)
+	if err != nil || !strings.Contains(signed.URL, "&uploads=") || signed.Header["Content-Type"] != "a/b" || signed.Shortened {
+		t.Errorf("%+v, %v", signed, err)
+	}
+	for _, name := range []string{"", "X-Amz-Date", "versionID", "response-content-type"} {
+		in.Parameters = map[string]string{name: "x"}
+		_, err := s.Presign(ctx, in)
+		wantKind(t, err, backend.KindInvalid)
+	}
+	in.Parameters = nil
+	for name, value := range map[string]string{"": "x", "a b": "x", "Host": "x", "X-Amz-Date": "x", "x-amz-meta-a": "x\ny", "x-amz-meta-b": " "} {
+		in.Header = map[string]string{name: value}
 		_, err := s.Presign(ctx, in)
 		wantKind(t, err, backend.KindInvalid)
 	}

@@ -38,6 +38,8 @@ type Settings struct {
 	UpdateEncryption, Annotations bool
 	// Owner is of all buckets and objects; empty: the store does not say.
 	Owner string
+	// CredentialsEnd is when those end that URLs are signed with; zero: they do not.
+	CredentialsEnd time.Time
 	// EmptyCompleteETag leaves the ETag out of CompleteUpload's answer, as Ceph 16 does.
 	EmptyCompleteETag bool
 }

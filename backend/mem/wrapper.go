@@ -33,7 +33,7 @@ type interception interface {
 }
 
 // wrapper is a backend.Store that runs a hook around the calls of another. What is no request
-// of its own passes: Capabilities, Presign and ObjectURL.
+// of its own passes: Capabilities, Presign, PresignPost and ObjectURL.
 type wrapper struct {
 	store backend.Store
 	hook  hook

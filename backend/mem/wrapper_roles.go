@@ -131,6 +131,11 @@ func (w *wrapper) Presign(ctx context.Context, in backend.PresignInput) (backend
 	return w.store.Presign(ctx, in)
 }
 
+// PresignPost implements backend.Presigner; it is no request.
+func (w *wrapper) PresignPost(ctx context.Context, in backend.PostInput) (backend.Presigned, error) {
+	return w.store.PresignPost(ctx, in)
+}
+
 // ObjectURL implements backend.Presigner; it is no request.
 func (w *wrapper) ObjectURL(ctx context.Context, id backend.ObjectID) (*url.URL, error) {
 	return w.store.ObjectURL(ctx, id)

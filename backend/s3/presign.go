@@ -2,84 +2,153 @@ package s3
 
 import (
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
 	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
-	"strings"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 
 	"github.com/objmount/objmount/backend"
 )
 
-// maxPresigned is how long a signature in a URL may be good (S3 user guide, "Download and upload
-// objects with presigned URLs").
-const maxPresigned = 7 * 24 * time.Hour
+// signature is what a signature for others is made with.
+type signature struct {
+	place *place
+	keys  aws.Credentials
+	now   time.Time     // by our clock
+	skew  time.Duration // to that of the store
+	lasts time.Duration // in whole seconds
+	// See backend.Presigned.
+	shortened, uncertain bool
+}
 
-// Presign implements backend.Presigner. The only header that is signed is Host, so Header is
-// empty. A bucket in another region than the client's has to be known as such: any answer to a
+// signFor finds out what to sign with. A signature ends with the credentials, and is no longer good than
+// backend.MaxPresigned. A bucket in another region than the client's has to be known as such: any answer to a
 // request about it tells.
-func (s *Store) Presign(ctx context.Context, in backend.PresignInput) (backend.Presigned, error) {
-	c := call{op: "Presign", bucket: in.Object.Bucket, key: in.Object.Key}
-	query, err := presignQuery(c, in)
-	if err != nil {
-		return backend.Presigned{}, err
+func (s *Store) signFor(ctx context.Context, c call, lasts time.Duration) (signature, error) {
+	missing := func(why string) error {
+		return &backend.Error{Kind: backend.KindCredentials, Op: c.op, Bucket: c.bucket, Key: c.key, Message: why}
 	}
 	if s.credentials == nil {
-		return backend.Presigned{}, &backend.Error{Kind: backend.KindCredentials, Op: c.op, Bucket: c.bucket, Key: c.key, Message: "there are no credentials to sign with"}
+		return signature{}, missing("there are no credentials to sign with")
 	}
 	at, err := s.placeOf(ctx, c.bucket)
 	if err != nil {
-		return backend.Presigned{}, decode(c, err)
+		return signature{}, decode(c, err)
 	}
 	keys, err := s.credentials.Retrieve(ctx)
 	if err != nil {
-		return backend.Presigned{}, decode(c, err)
+		return signature{}, decode(c, err)
 	}
-	now := time.Now()
-	lasts := min(in.Expires, maxPresigned)
+	g := signature{place: at, keys: keys, now: time.Now(), skew: time.Duration(s.skew.Load()), lasts: min(lasts, backend.MaxPresigned)}
+	g.uncertain = keys.SessionToken != "" && !keys.CanExpire
 	if keys.CanExpire {
-		lasts = min(lasts, keys.Expires.Sub(now))
+		left := keys.Expires.Sub(g.now)
+		g.shortened = left < g.lasts
+		g.lasts = min(g.lasts, left)
 	}
-	if lasts = lasts.Truncate(time.Second); lasts <= 0 {
-		return backend.Presigned{}, &backend.Error{Kind: backend.KindCredentials, Op: c.op, Bucket: c.bucket, Key: c.key, Message: "the credentials expire now"}
+	if g.lasts = g.lasts.Truncate(time.Second); g.lasts <= 0 {
+		return signature{}, missing("the credentials expire now")
 	}
-	query.Set("X-Amz-Expires", strconv.Itoa(int(lasts/time.Second)))
-	req := (&http.Request{Method: in.Method, Header: make(http.Header), Host: at.host, URL: at.url(c.key, query.Encode())}).WithContext(ctx)
-	signed, _, err := s.signer.PresignHTTP(ctx, keys, req, unsignedBody, "s3", at.region, now.Add(time.Duration(s.skew.Load())))
+	return g, nil
+}
+
+func (g signature) presigned(method, address string) backend.Presigned {
+	return backend.Presigned{URL: address, Method: method, Expires: g.now.Add(g.lasts), Shortened: g.shortened, Uncertain: g.uncertain}
+}
+
+// Presign implements backend.Presigner. Signed are Host and the headers that were given.
+func (s *Store) Presign(ctx context.Context, in backend.PresignInput) (backend.Presigned, error) {
+	c := call{op: "Presign", bucket: in.Object.Bucket, key: in.Object.Key}
+	if err := named(c.op, c.bucket, c.key); err != nil {
+		return backend.Presigned{}, err
+	}
+	query, err := in.Values()
+	if err != nil {
+		return backend.Presigned{}, unsignableAs(c, err)
+	}
+	g, err := s.signFor(ctx, c, in.Expires)
+	if err != nil {
+		return backend.Presigned{}, err
+	}
+	query.Set("X-Amz-Expires", strconv.Itoa(int(g.lasts/time.Second)))
+	req := (&http.Request{Method: in.Method, Header: make(http.Header), Host: g.place.host, URL: g.place.url(c.key, query.Encode())}).WithContext(ctx)
+	for name, value := range in.Header {
+		req.Header.Set(name, value)
+	}
+	address, headers, err := s.signer.PresignHTTP(ctx, g.keys, req, unsignedBody, "s3", g.place.region, g.now.Add(g.skew), asHeaders)
 	if err != nil {
 		return backend.Presigned{}, decode(c, err)
 	}
-	return backend.Presigned{URL: signed, Method: in.Method, Expires: now.Add(lasts)}, nil
+	signed := g.presigned(in.Method, address)
+	signed.Header = make(map[string]string, len(in.Header))
+	for name := range headers {
+		if name != "Host" {
+			signed.Header[name] = headers.Get(name)
+		}
+	}
+	return signed, nil
 }
 
-// presignQuery checks what shall be signed.
-func presignQuery(c call, in backend.PresignInput) (url.Values, error) {
-	if err := named(c.op, c.bucket, c.key); err != nil {
-		return nil, err
+// asHeaders keeps the SDK from moving headers into the query, where servers other than Amazon's overlook them.
+func asHeaders(o *v4.SignerOptions) { o.DisableHeaderHoisting = true }
+
+func unsignableAs(c call, err error) error {
+	return &backend.Error{Kind: backend.KindInvalid, Op: c.op, Bucket: c.bucket, Key: c.key, Message: err.Error()}
+}
+
+// PresignPost implements backend.Presigner (S3 API, "POST Object" and "Authenticating Requests: Browser-Based
+// Uploads Using POST").
+func (s *Store) PresignPost(ctx context.Context, in backend.PostInput) (backend.Presigned, error) {
+	c := call{op: "PresignPost", bucket: in.Object.Bucket, key: in.Object.Key}
+	name := named(c.op, c.bucket, c.key)
+	if in.Prefix {
+		name = namedBucket(c.op, c.bucket)
 	}
-	wrong := ""
-	switch {
-	case !slices.Contains([]string{http.MethodGet, http.MethodHead, http.MethodPut, http.MethodDelete}, in.Method):
-		wrong = fmt.Sprintf("method %q", in.Method)
-	case in.Expires < time.Second:
-		wrong = "a signature is good for a second or more"
+	if name != nil {
+		return backend.Presigned{}, name
 	}
-	query := make(url.Values)
-	if in.VersionID != "" {
-		query.Set("versionId", in.VersionID)
+	g, err := s.signFor(ctx, c, in.Expires)
+	if err != nil {
+		return backend.Presigned{}, err
 	}
-	for name, value := range in.Query {
-		if !strings.HasPrefix(name, "response-") { // another could name a sub-resource, or be a part of the signature
-			wrong = fmt.Sprintf("query %q: only response-... can be signed", name)
-		}
-		query.Set(name, value)
+	at := g.now.Add(g.skew).UTC()
+	day := at.Format("20060102")
+	own := map[string]string{
+		"x-amz-algorithm":  "AWS4-HMAC-SHA256",
+		"x-amz-credential": fmt.Sprintf("%s/%s/%s/s3/aws4_request", g.keys.AccessKeyID, day, g.place.region),
+		"x-amz-date":       at.Format("20060102T150405Z"),
 	}
-	if wrong != "" {
-		return nil, &backend.Error{Kind: backend.KindInvalid, Op: c.op, Bucket: c.bucket, Key: c.key, Message: wrong}
+	if g.keys.SessionToken != "" {
+		own["x-amz-security-token"] = g.keys.SessionToken
 	}
-	return query, nil
+	policy, fields, err := in.Policy(at.Add(g.lasts), own)
+	if err != nil {
+		return backend.Presigned{}, unsignableAs(c, err)
+	}
+	fields["policy"] = base64.StdEncoding.EncodeToString(policy)
+	key := []byte("AWS4" + g.keys.SecretAccessKey)
+	for _, part := range []string{day, g.place.region, "s3", "aws4_request", fields["policy"]} {
+		key = keyed(key, part)
+	}
+	fields["x-amz-signature"] = hex.EncodeToString(key)
+	signed := g.presigned(http.MethodPost, g.place.url("", "").String())
+	signed.Header, signed.Fields = map[string]string{}, fields
+	return signed, nil
+}
+
+// keyed is one step of a signature of version 4.
+func keyed(key []byte, text string) []byte {
+	mac := hmac.New(sha256.New, key)
+	mac.Write([]byte(text))
+	return mac.Sum(nil)
 }
 
 // ObjectURL implements backend.Presigner.

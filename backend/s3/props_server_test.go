@@ -367,7 +367,7 @@ func TestAddressOfObject(t *testing.T) {
 		}
 		u, err := url.Parse(signed.URL)
 		if err != nil || !strings.HasPrefix(signed.URL, test.want+"?") || u.Query().Get("X-Amz-Expires") != "604800" || u.Query().Get("versionId") != "v/1" ||
-			u.Query().Get("X-Amz-SignedHeaders") != "host" || time.Until(signed.Expires) > maxPresigned {
+			u.Query().Get("X-Amz-SignedHeaders") != "host" || time.Until(signed.Expires) > backend.MaxPresigned {
 			t.Errorf("%+v, %v", signed, err)
 		}
 	}

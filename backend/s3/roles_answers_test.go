@@ -212,12 +212,21 @@ func TestPresignedUntil(t *testing.T) {
 			}
 			continue
 		}
-		if err != nil || signed.Expires.After(keys.Expires) || keys.Expires.Sub(signed.Expires) > 2*time.Second || !strings.Contains(signed.URL, "X-Amz-Security-Token=session") {
+		if err != nil || signed.Expires.After(keys.Expires) || keys.Expires.Sub(signed.Expires) > 2*time.Second || !signed.Shortened || signed.Uncertain || !strings.Contains(signed.URL, "X-Amz-Security-Token=session") {
 			t.Errorf("%+v, %v", signed, err)
 		}
 	}
+	keys := aws.Credentials{AccessKeyID: "id", SecretAccessKey: "secret", SessionToken: "session"}
+	store.credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return keys, nil })
+	if signed, err := store.Presign(t.Context(), in); err != nil || signed.Shortened || !signed.Uncertain {
+		t.Errorf("a session without an end: %+v, %v", signed, err)
+	}
+	form, err := store.PresignPost(t.Context(), backend.PostInput{Object: aKey, Expires: 8 * 24 * time.Hour})
+	if err != nil || time.Until(form.Expires) > backend.MaxPresigned || form.Method != "POST" || !form.Uncertain || form.Fields["x-amz-security-token"] != "session" {
+		t.Errorf("%+v, %v", form, err)
+	}
 	for name, change := range map[string]func(*backend.PresignInput){
-		"method": func(in *backend.PresignInput) { in.Method = "POST" }, "time": func(in *backend.PresignInput) { in.Expires = 0 },
+		"method": func(in *backend.PresignInput) { in.Method = "PATCH" }, "time": func(in *backend.PresignInput) { in.Expires = 0 },
 		"query": func(in *backend.PresignInput) { in.Query = map[string]string{"acl": ""} },
 	} {
 		wrong := in
