@@ -169,12 +169,17 @@ func (f *FS) mayChange(ctx context.Context, n *node, seen *backend.Object) error
 	n.mu.RLock()
 	v, file := n.current, n.staged
 	n.mu.RUnlock()
-	if v == nil || file != nil && changed(file) || !f.locks(v.remote.Bucket) {
+	switch {
+	case file != nil && changed(file):
+		return nil
+	case v == nil && file != nil:
+		return lockedBy(file)
+	case v == nil || !f.locks(v.remote.Bucket):
 		return nil
 	}
 	switch {
 	case file != nil && file.State() != staging.StateCommitted: // the upload finds out what its predecessor's has become
-		return nil
+		return lockedBy(file)
 	case file != nil:
 		_, err := f.mayReplace(ctx, v.remoteID())
 		return err
@@ -186,6 +191,15 @@ func (f *FS) mayChange(ctx context.Context, n *node, seen *backend.Object) error
 		seen = obj
 	}
 	return f.unlocked(ctx, *seen)
+}
+
+// lockedBy returns KindLocked if an upload under way brings a lock with it: what it stores can then not be changed any more.
+func lockedBy(file *staging.File) error {
+	spec := file.Spec()
+	if lock := spec.Properties.Lock; file.State() == staging.StateSealed && (lock.LegalHold || lock.Active(time.Now())) {
+		return lockedError(backend.Object{Bucket: spec.Target.Bucket, Key: spec.Target.Key}, "it is stored with a lock just now")
+	}
+	return nil
 }
 
 // mayChangeAgain is mayChange for a file that was stored by this mount and is open for writing still: where what is stored

@@ -70,3 +70,39 @@ func TestLooksBesideAnUpload(t *testing.T) {
 		t.Errorf("%q, kept %+v", data, m.fs.Status().Kept)
 	}
 }
+
+// What is on its way with a legal hold is not changed any more: the change could not be stored after it.
+func TestLockOnItsWay(t *testing.T) {
+	t.Parallel()
+	upload, uploading, store := blockOf("PutObject")
+	m := newTestMount(t, testOptions{posix: PosixOn, commit: CommitBackground, settings: withLocks, wrap: func(s backend.Store) backend.Store {
+		return mem.Faulty(s, upload)
+	}})
+	file, err := os.Create(m.path("f"))
+	check(t, err)
+	setXattr(t, m.path("f"), "user.s3.legal-hold", "on")
+	_, err = file.WriteString("data")
+	check(t, err)
+	check(t, file.Close())
+	<-uploading
+	for what, change := range map[string]func() error{
+		"chmod":    func() error { return os.Chmod(m.path("f"), 0o600) },
+		"truncate": func() error { return os.Truncate(m.path("f"), 1) },
+		"open": func() error {
+			file, err := os.OpenFile(m.path("f"), os.O_WRONLY, 0)
+			if err == nil {
+				file.Close()
+			}
+			return err
+		},
+	} {
+		if err := change(); !errors.Is(err, os.ErrPermission) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	close(store)
+	check(t, m.fs.Drain(t.Context(), nil))
+	if data, _ := m.object("f"); string(data) != "data" || len(m.fs.Status().Kept) != 0 {
+		t.Errorf("%q, kept %+v", data, m.fs.Status().Kept)
+	}
+}
