@@ -69,6 +69,20 @@ type Buckets interface {
 	DeleteBucket(ctx context.Context, bucket string) error
 }
 
+// MakeBucketInput describes a bucket to be.
+type MakeBucketInput struct {
+	Name       string
+	Region     string // empty: the client's
+	ObjectLock bool   // so it keeps versions, too; it cannot be taken away again
+}
+
+// BucketMaker makes buckets with properties that they only get when they are made.
+type BucketMaker interface {
+	// MakeBucket fails with KindExist as CreateBucket does, and with KindUnsupported where the store is not known to
+	// have what is asked for.
+	MakeBucket(ctx context.Context, in MakeBucketInput) error
+}
+
 // Prober finds out what a store can do.
 type Prober interface {
 	// Capabilities returns what is known about the store that holds the bucket. With probe, it
@@ -96,4 +110,6 @@ type Store interface {
 	Presigner
 	Selector
 	BucketProperties
+	BucketDocs
+	BucketMaker
 }

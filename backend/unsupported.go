@@ -148,3 +148,23 @@ func (Unsupported) PutBucketTags(_ context.Context, bucket string, _ map[string]
 func (Unsupported) BucketUsage(_ context.Context, bucket string) (bytes, objects int64, err error) {
 	return 0, 0, unsupported("HeadBucket", ObjectID{Bucket: bucket})
 }
+
+// GetBucketDoc implements BucketDocs.
+func (Unsupported) GetBucketDoc(_ context.Context, bucket string, doc BucketDoc) ([]byte, error) {
+	return nil, unsupported("get the "+doc.String()+" document", ObjectID{Bucket: bucket})
+}
+
+// PutBucketDoc implements BucketDocs.
+func (Unsupported) PutBucketDoc(_ context.Context, bucket string, doc BucketDoc, _ []byte) error {
+	return unsupported("put the "+doc.String()+" document", ObjectID{Bucket: bucket})
+}
+
+// DeleteBucketDoc implements BucketDocs.
+func (Unsupported) DeleteBucketDoc(_ context.Context, bucket string, doc BucketDoc) error {
+	return unsupported("delete the "+doc.String()+" document", ObjectID{Bucket: bucket})
+}
+
+// MakeBucket implements BucketMaker.
+func (Unsupported) MakeBucket(_ context.Context, in MakeBucketInput) error {
+	return unsupported("CreateBucket", ObjectID{Bucket: in.Name})
+}

@@ -49,10 +49,11 @@ type bucket struct {
 	order   []string
 	dead    int
 	uploads map[string]*upload
+	docs    map[backend.BucketDoc][]byte // as documents.Parse gives them
 }
 
 func newBucket(created time.Time) *bucket {
-	return &bucket{created: created, keys: map[string][]*version{}, nulls: map[string]uint64{}, uploads: map[string]*upload{}}
+	return &bucket{created: created, keys: map[string][]*version{}, nulls: map[string]uint64{}, uploads: map[string]*upload{}, docs: map[backend.BucketDoc][]byte{}}
 }
 
 // current returns the object under key, nil when there is none or a delete marker.

@@ -44,6 +44,12 @@ func (s *Store) HeadBucket(ctx context.Context, name string) error {
 
 // CreateBucket implements backend.Buckets.
 func (s *Store) CreateBucket(ctx context.Context, name string) error {
+	return s.MakeBucket(ctx, backend.MakeBucketInput{Name: name})
+}
+
+// MakeBucket implements backend.BucketMaker.
+func (s *Store) MakeBucket(ctx context.Context, in backend.MakeBucketInput) error {
+	name := in.Name
 	c := call{op: "CreateBucket", bucket: name}
 	if err := c.canceled(ctx); err != nil {
 		return err
@@ -56,7 +62,10 @@ func (s *Store) CreateBucket(ctx context.Context, name string) error {
 	if s.buckets[name] != nil {
 		return c.error(backend.KindExist, http.StatusConflict, "BucketAlreadyOwnedByYou", "Your previous request to create the named bucket succeeded and you already own it.")
 	}
-	s.buckets[name] = newBucket(s.nowLocked())
+	b := newBucket(s.nowLocked())
+	b.settings.Region, b.settings.Lock.Enabled = in.Region, in.ObjectLock
+	s.statusLocked(b)
+	s.buckets[name] = b
 	return nil
 }
 

@@ -215,3 +215,31 @@ func (w *wrapper) BucketUsage(ctx context.Context, bucket string) (bytes, object
 	}
 	return bytes, objects, nil
 }
+
+// GetBucketDoc implements backend.BucketDocs.
+func (w *wrapper) GetBucketDoc(ctx context.Context, bucket string, doc backend.BucketDoc) ([]byte, error) {
+	return value(ctx, w, Call{Op: "get " + doc.String(), Bucket: bucket}, func(interception) ([]byte, error) {
+		return w.store.GetBucketDoc(ctx, bucket, doc)
+	})
+}
+
+// PutBucketDoc implements backend.BucketDocs.
+func (w *wrapper) PutBucketDoc(ctx context.Context, bucket string, doc backend.BucketDoc, text []byte) error {
+	return w.run(ctx, Call{Op: "put " + doc.String(), Bucket: bucket}, func(interception) error {
+		return w.store.PutBucketDoc(ctx, bucket, doc, text)
+	})
+}
+
+// DeleteBucketDoc implements backend.BucketDocs.
+func (w *wrapper) DeleteBucketDoc(ctx context.Context, bucket string, doc backend.BucketDoc) error {
+	return w.run(ctx, Call{Op: "delete " + doc.String(), Bucket: bucket}, func(interception) error {
+		return w.store.DeleteBucketDoc(ctx, bucket, doc)
+	})
+}
+
+// MakeBucket implements backend.BucketMaker.
+func (w *wrapper) MakeBucket(ctx context.Context, in backend.MakeBucketInput) error {
+	return w.run(ctx, Call{Op: "CreateBucket", Bucket: in.Name}, func(interception) error {
+		return w.store.MakeBucket(ctx, in)
+	})
+}

@@ -57,6 +57,12 @@ func (s *Store) HeadBucket(ctx context.Context, bucket string) error {
 
 // CreateBucket implements backend.Buckets.
 func (s *Store) CreateBucket(ctx context.Context, bucket string) error {
+	return s.MakeBucket(ctx, backend.MakeBucketInput{Name: bucket})
+}
+
+// MakeBucket implements backend.BucketMaker. A region is sent whatever the vendor: who names one wants it, or a refusal.
+func (s *Store) MakeBucket(ctx context.Context, wanted backend.MakeBucketInput) error {
+	bucket := wanted.Name
 	c := call{op: "CreateBucket", bucket: bucket, write: true}
 	if err := namedBucket(c.op, bucket); err != nil {
 		return err
@@ -69,10 +75,27 @@ func (s *Store) CreateBucket(ctx context.Context, bucket string) error {
 		return &backend.Error{Kind: backend.KindExist, Op: c.op, Bucket: bucket, Code: "BucketAlreadyOwnedByYou"}
 	}
 	in := &awss3.CreateBucketInput{Bucket: &bucket}
-	if region := s.region; region != "us-east-1" && s.vendor.Load().regions {
+	if wanted.ObjectLock {
+		if !s.vendor.Load().objectLock {
+			return lacking(c)
+		}
+		in.ObjectLockEnabledForBucket = aws.Bool(true)
+	}
+	region := wanted.Region
+	if region == "" && s.vendor.Load().regions {
+		region = s.region
+	}
+	if region != "" && region != "us-east-1" {
 		in.CreateBucketConfiguration = &types.CreateBucketConfiguration{LocationConstraint: types.BucketLocationConstraint(region)}
 	}
+	if wanted.Region != "" && s.vendor.Load().name == vendorAWS { // Amazon takes such a request in that region only
+		c.options = append(c.options, func(o *awss3.Options) { o.Region = wanted.Region })
+	}
 	_, err := send(ctx, s, c, s.client.CreateBucket, in)
+	if err == nil && wanted.ObjectLock {
+		s.versions.Delete(bucket)
+		s.locks.Delete(bucket)
+	}
 	return err
 }
 

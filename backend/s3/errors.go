@@ -67,7 +67,7 @@ var codes = func() map[string]verdict {
 	// exclude each other. That is a key they cannot hold now, not a failed If-None-Match.
 	add(final(backend.KindInvalid), "InvalidArgument", "InvalidRequest", "InvalidPart", "InvalidPartOrder", "EntityTooSmall", "InvalidPartNumber",
 		"XMinioInvalidObjectName", "XMinioObjectExistsAsDirectory", "XMinioParentIsObject", "ObjectParentIsFile", "ExistingObjectIsDirectory",
-		"DirectoryObjectContainsData", "InvalidBucketName", "InvalidURI", "InvalidTag", "InvalidStorageClass", "InvalidDigest", "MalformedXML",
+		"DirectoryObjectContainsData", "InvalidBucketName", "InvalidURI", "InvalidTag", "InvalidStorageClass", "InvalidDigest", "MalformedXML", "MalformedPolicy",
 		"InvalidLocationConstraint", "IllegalLocationConstraintException", "AuthorizationHeaderMalformed", "PermanentRedirect", "BadRequest",
 		"InvalidBucketState", "InvalidRetentionPeriod", "InvalidAnnotationName", "UnsupportedMediaType", "EncryptionTypeMismatch",
 		"ObjectAlreadyInActiveTierError", "InvalidEncryptionAlgorithmError", "InvalidEncryptionMethod")

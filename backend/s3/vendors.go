@@ -43,15 +43,16 @@ type vendor struct {
 	selects    bool // ?select is understood, be it to refuse it
 	// blamesItself: a query that cannot be answered for what it finds in a row is an InternalError.
 	blamesItself bool
-	annotates    bool // ?annotation, and ?encryption of an object, are understood
-	location     bool // ?location is understood
-	encryption   bool // ?encryption of a bucket is understood, be it to refuse it
-	policies     bool // ?policy is understood
-	status       bool // ?policyStatus is understood and tells the truth
-	bucketTags   bool // ?tagging of a bucket is understood
-	usage        bool // a HEAD of a bucket tells how much is in it
-	md5          bool // DeleteObjects needs, or does not mind, a Content-MD5
-	regions      bool // CreateBucket takes the client's region as a LocationConstraint
+	annotates    bool                // ?annotation, and ?encryption of an object, are understood
+	location     bool                // ?location is understood
+	encryption   bool                // ?encryption of a bucket is understood, be it to refuse it
+	policies     bool                // ?policy is understood
+	status       bool                // ?policyStatus is understood and tells the truth
+	bucketTags   bool                // ?tagging of a bucket is understood
+	docs         []backend.BucketDoc // that the vendor understands and keeps
+	usage        bool                // a HEAD of a bucket tells how much is in it
+	md5          bool                // DeleteObjects needs, or does not mind, a Content-MD5
+	regions      bool                // CreateBucket takes the client's region as a LocationConstraint
 
 	// cutsShort: the body of a PUT that breaks off is stored as if it had been whole, unless
 	// the request has a checksum.
@@ -135,6 +136,7 @@ var vendors = map[string]*vendor{
 		name: vendorAWS, versions: true, regions: true, objectLock: true, checksums: true, tags: true,
 		listing: true, acls: true, partHeads: true, restores: true, selects: true, annotates: true,
 		location: true, encryption: true, policies: true, status: true, bucketTags: true,
+		docs: backend.EachBucketDoc(),
 		caps: backend.Capabilities{
 			PutIfNoneMatch: true, PutIfMatch: true, CompleteIfNoneMatch: true, CompleteIfMatch: true,
 			CopySourceIfMatch: true, CopyPartIfMatch: true, DeleteIfMatch: true, GetIfMatch: true,
@@ -150,6 +152,7 @@ var vendors = map[string]*vendor{
 	},
 	vendorR2: {
 		name: vendorR2,
+		docs: []backend.BucketDoc{backend.LifecycleDoc, backend.CORSDoc},
 		caps: backend.Capabilities{
 			GetIfMatch: true, Classes: true, FileAndPrefix: true, AnyKey: true, DeleteMany: true,
 			Limits: limits(func(l *backend.Limits) { l.EqualParts = true; l.MaxMeta = 8 * backend.KiB }),
@@ -160,6 +163,7 @@ var vendors = map[string]*vendor{
 		listing: true, copyForgets: true, emptyPages: true,
 		// Its ?acl names nobody, and its ?policyStatus always says that nothing is public.
 		partHeads: true, restores: true, selects: true, blamesItself: true, location: true, encryption: true, policies: true, bucketTags: true,
+		docs: []backend.BucketDoc{backend.PolicyDoc, backend.LifecycleDoc, backend.NotificationDoc, backend.EncryptionDoc, backend.ReplicationDoc, backend.ObjectLockDoc},
 		caps: backend.Capabilities{
 			GetIfMatch: true, PartCopy: true, DeleteMany: true, Tagging: true, Classes: true,
 			Limits: limits(func(l *backend.Limits) { l.MaxPut = 5 * backend.TiB; l.MaxCopy = 5 * backend.GiB }),
@@ -172,6 +176,7 @@ var vendors = map[string]*vendor{
 		cutsShort: true, mixesReads: true, markersMatch: true, completeFakes: true,
 		keepsRetention: true, hidesLocks: true, listing: true, wholeKeys: true, noNullIDs: true,
 		partHeads: true, restores: true, selects: true, location: true, encryption: true, policies: true, status: true, bucketTags: true,
+		docs: []backend.BucketDoc{backend.PolicyDoc, backend.ObjectLockDoc, backend.CORSDoc},
 		caps: backend.Capabilities{GetIfMatch: true, PartCopy: true, DeleteMany: true, Tagging: true, Limits: limits(nil)},
 		// Keys become paths: "x//y" overwrites "x/y".
 		never: []string{"CopyDestination", "FileAndPrefix", "AnyKey"},
@@ -182,6 +187,7 @@ var vendors = map[string]*vendor{
 		// Not selects: release 18 ends itself over a query that it cannot read.
 		acls: true, location: true, policies: true, status: true, bucketTags: true, usage: true,
 		listing: true, beginsAt: true, forgetsLocks: true, deniesAll: true, keepsTags: true, keepsRetention: true,
+		docs: []backend.BucketDoc{backend.PolicyDoc, backend.LifecycleDoc, backend.NotificationDoc, backend.ObjectLockDoc, backend.CORSDoc},
 		caps: backend.Capabilities{
 			GetIfMatch: true, PartCopy: true, DeleteMany: true, Tagging: true, Classes: true, FileAndPrefix: true, AnyKey: true,
 			Limits: limits(nil),
