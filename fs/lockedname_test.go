@@ -4,8 +4,10 @@ import (
 	"errors"
 	"os"
 	"testing"
+	"time"
 
 	"github.com/hanwen/go-fuse/v2/fuse"
+	"golang.org/x/sys/unix"
 
 	"github.com/objmount/objmount/backend"
 	"github.com/objmount/objmount/backend/mem"
@@ -100,8 +102,26 @@ func TestLockOnItsWay(t *testing.T) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
+	results := make(chan error, 3)
+	for _, a := range []string{"user.a", "user.s3.tag.a", "user.s3.legal-hold"} {
+		go func() { results <- unix.Setxattr(m.path("f"), a, []byte("off"), 0) }()
+	}
+	time.Sleep(100 * time.Millisecond) // for them to wait, as they do; else nothing is tried here
 	close(store)
+	refused := 0
+	for range 3 {
+		if err := <-results; errors.Is(err, os.ErrPermission) {
+			refused++
+		} else {
+			check(t, err)
+		}
+	}
 	check(t, m.fs.Drain(t.Context(), nil))
+	lock, err := m.raw.Lock(t.Context(), idOf("f"), "")
+	check(t, err)
+	if lock.LegalHold || m.tagsOf("f")["a"] != "off" || refused > 1 {
+		t.Errorf("then %+v, tags %v, %d refused", lock, m.tagsOf("f"), refused)
+	}
 	if data, _ := m.object("f"); string(data) != "data" || len(m.fs.Status().Kept) != 0 {
 		t.Errorf("%q, kept %+v", data, m.fs.Status().Kept)
 	}

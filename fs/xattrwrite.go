@@ -89,6 +89,13 @@ func (f *FS) changeStaged(ctx context.Context, n *node, a xattr.Attribute, decid
 		n.mu.Unlock()
 		return errStored
 	}
+	if !n.doomed && lockedBy(n.staged) != nil { // what is changed after it has to be changed in the store
+		n.mu.Unlock()
+		if err := f.commit(ctx, n, commitOptions{wait: true}); err != nil {
+			return err
+		}
+		return errStored
+	}
 	facts := &xattr.Facts{Scope: xattr.File, Capabilities: f.cfg.Capabilities(n.staged.Spec().Target.Bucket), Now: time.Now()}
 	facts.Object, facts.Tags = f.stagedObjectLocked(n)
 	rules := xattr.Rules{Capabilities: facts.Capabilities, Now: facts.Now, Staged: true}
