@@ -320,6 +320,7 @@ func TestDescriptionMatchesRoutes(t *testing.T) {
 		"UnmountOptions": UnmountOptions{}, "FlushLine": line{}, "Error": Error{}, "Line": Line{}, "Step": Step{}, "Summary": Summary{},
 		"Version": Version{}, "Done": Done{}, "Selector": Selector{}, "FileDiff": FileDiff{}, "PropertyDiff": PropertyDiff{},
 		"TreeDiff": TreeDiff{}, "Lock": Lock{}, "Tags": Tags{}, "SelectResult": SelectResult{},
+		"Presigned": Presigned{}, "LengthRange": LengthRange{},
 	}
 	for name, v := range verbs { // the schema of a request has the name of its type
 		request := v.request()

@@ -24,6 +24,7 @@ type Store interface {
 	backend.Locker
 	backend.Versioner
 	backend.Selector
+	backend.Presigner
 	// The others are of backend.BucketProperties.
 	BucketVersioning(ctx context.Context, bucket string) (string, error)
 	BucketLock(ctx context.Context, bucket string) (backend.BucketLock, error)
@@ -84,9 +85,11 @@ type Verbs struct {
 	Tree  Tree
 	// Capabilities of a bucket.
 	Capabilities func(ctx context.Context, bucket string) (backend.Capabilities, error)
-	Endpoint     string // of the store, for messages
-	ReadOnly     bool   // changes are refused
-	Now          func() time.Time
+	// Signer signs for others; nil: Store does. It is another one where the mount shows another time.
+	Signer   backend.Presigner
+	Endpoint string // of the store, for messages
+	ReadOnly bool   // changes are refused
+	Now      func() time.Time
 }
 
 // Target is the part that every request has.
@@ -189,6 +192,8 @@ var verbs = map[string]verb{
 	"tags/set":          verbOf(changes, setTags),
 	"tags/delete":       verbOf(changes, deleteTags),
 	"select":            verbOf(settles, selectRows),
+	"presign/url":       pathVerb(presign),
+	"presign/post":      pathVerb(presignPost),
 }
 
 // Run does a verb. request is its struct, or JSON of it. each gets the lines of the answer, one at a time;

@@ -28,10 +28,10 @@ func (o *storeOptions) s3Config(log *slog.Logger) s3.Config {
 }
 
 // Verbs acts on the store of the mount with the mount's credentials. A request that fails is not waited for
-// as the calls of programs are: who asks can ask again.
+// as the calls of programs are: who asks can ask again. A URL is of what the mount shows, also of another time.
 func (c *control) Verbs() *ctl.Verbs {
 	return &ctl.Verbs{
-		Store: c.p.store, Tree: mountTree{c.p.fs}, Endpoint: c.p.endpoint, ReadOnly: c.p.cfg.readOnly, Now: time.Now,
+		Store: c.p.store, Signer: c.p.view, Tree: mountTree{c.p.fs}, Endpoint: c.p.endpoint, ReadOnly: c.p.cfg.readOnly, Now: time.Now,
 		Capabilities: func(ctx context.Context, bucket string) (backend.Capabilities, error) {
 			return c.p.capabilities.ask(ctx, bucket), ctx.Err()
 		},

@@ -28,7 +28,7 @@ func newCtlCommand() *cobra.Command {
   objmount ctl versions undelete s3://my-bucket/report.txt`,
 		Args: noVerb, RunE: func(*cobra.Command, []string) error { return nil },
 	}
-	cmd.AddCommand(newVersionsCommand(), newRetentionCommand(), newLegalHoldCommand(), newTagsCommand(), newSelectCommand())
+	cmd.AddCommand(newVersionsCommand(), newRetentionCommand(), newLegalHoldCommand(), newTagsCommand(), newSelectCommand(), newPresignCommand())
 	return cmd
 }
 
