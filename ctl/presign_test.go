@@ -1,6 +1,7 @@
 package ctl
 
 import (
+	"context"
 	"encoding/base64"
 	"net/url"
 	"strings"
@@ -102,6 +103,10 @@ func TestPresignedSaysWhatItIsWorth(t *testing.T) {
 	if a := w.run("presign/url", PresignRequest{Target: target("f"), Method: "PUT", Expires: 1800}); a.err != nil || len(a.notes) > 0 || w.tree.settled != 1 {
 		t.Errorf("PUT: %v, %q, settled %d", a.err, a.notes, w.tree.settled)
 	}
+	w.verbs.Signer = signsWithASession{w.store}
+	if a := w.run("presign/url", PresignRequest{Target: target("f"), Method: "PUT", Expires: 60}); len(a.notes) != 1 || !strings.Contains(a.notes[0], "temporary credentials whose end is not known") {
+		t.Errorf("%v, %q", a.err, a.notes)
+	}
 	w.verbs.Signer = backend.Unsupported{}
 	w.run("presign/url", PresignRequest{Target: target("f"), Method: "GET"}).wants(t, KindUnsupported, "Presign")
 	w.verbs.ReadOnly, w.verbs.Signer = true, nil
@@ -110,6 +115,15 @@ func TestPresignedSaysWhatItIsWorth(t *testing.T) {
 	if a := w.run("presign/url", PresignRequest{Target: target("f"), Method: "GET"}); a.err != nil {
 		t.Error(a.err)
 	}
+}
+
+// signsWithASession has credentials of a session that nobody knows the end of.
+type signsWithASession struct{ backend.Presigner }
+
+func (s signsWithASession) Presign(ctx context.Context, in backend.PresignInput) (backend.Presigned, error) {
+	signed, err := s.Presigner.Presign(ctx, in)
+	signed.Uncertain = true
+	return signed, err
 }
 
 func TestPresignedForms(t *testing.T) {

@@ -176,6 +176,24 @@ func TestCtlPresignsRequests(t *testing.T) {
 	})
 }
 
+// TestCtlPresignsThePast: the URL is of what the mount shows, and changes nothing.
+func TestCtlPresignsThePast(t *testing.T) {
+	t.Parallel()
+	onEachStore(t, func(t *testing.T, s *store) {
+		bucket := s.newVersionedBucket(t)
+		s.putVersion(t, bucket, "f", "then", nil)
+		at := apart()
+		s.putVersion(t, bucket, "f", "now", nil)
+		past := newMount(t, mountOptions{store: s, source: "s3://" + bucket, args: []string{"--at", at.Format(time.RFC3339Nano)}})
+		if status, text, _ := past.presign(time.Hour, "presign", "get", "--json", "f").do(t, ""); status != http.StatusOK || text != "then" {
+			t.Errorf("GET: %d %q", status, text)
+		}
+		for _, verb := range []string{"put", "delete", "post"} {
+			past.failsCtl(4, "read-only", "presign", verb, "f")
+		}
+	})
+}
+
 func TestCtlPresignExpires(t *testing.T) {
 	t.Parallel()
 	onEachStore(t, func(t *testing.T, s *store) {

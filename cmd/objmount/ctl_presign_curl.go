@@ -144,8 +144,10 @@ func curlCommand(r ctl.Presigned, file string) string {
 		words = append(words, "--form "+quoted(fmt.Sprintf(`file=@"%s"`, inside)))
 	case r.Method == "HEAD":
 		words = append(words, "--head")
-	case r.Method == "GET" && file != "":
-		words = append(words, "--output "+quoted(file))
+	case r.Method == "GET":
+		if file != "" {
+			words = append(words, "--output "+quoted(file))
+		}
 	case r.Method == "PUT" && file != "":
 		words = append(words, "--upload-file "+quoted(file))
 	case r.Method == "PUT", r.Method == "POST":
