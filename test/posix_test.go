@@ -18,7 +18,6 @@ var notPosix = map[string]string{
 	"Link":                "an object has one name: link(2) is EPERM (fs/SEMANTICS.md)",
 	"LinkUnlinkRename":    "an object has one name: link(2) is EPERM (fs/SEMANTICS.md)",
 	"FcntlFlockLocksFile": "wants a conflict between two descriptors of one process, which POSIX locks do not have; the kernel keeps the locks of a mount",
-	"XAttr":               "extended attributes are not stored yet: setxattr is EOPNOTSUPP (fs/SEMANTICS.md)",
 	"FallocateKeepSize":   "an object has no space beyond its end: fallocate with KEEP_SIZE is EOPNOTSUPP (fs/SEMANTICS.md)",
 }
 
