@@ -65,7 +65,11 @@ func (t *tally) done(d Done, failure error) error {
 	}
 	sum := t.sum
 	t.mu.Unlock()
-	if err := t.call.item(d); err != nil {
+	var item any = d
+	if t.call.saysOK {
+		item = Deleted{OK: failure == nil, Done: d}
+	}
+	if err := t.call.item(item); err != nil {
 		return err
 	}
 	return t.call.progress(func(s *Step) { s.Done, s.Bytes = sum.Done+sum.Failed, sum.Bytes })

@@ -319,6 +319,7 @@ func TestDescriptionMatchesRoutes(t *testing.T) {
 		"Status": Status{}, "Info": Info{}, "Pending": Pending{}, "Kept": Kept{}, "Staging": Staging{}, "Cache": Cache{},
 		"UnmountOptions": UnmountOptions{}, "FlushLine": line{}, "Error": Error{}, "Line": Line{}, "Step": Step{}, "Summary": Summary{},
 		"Version": Version{}, "Done": Done{}, "Selector": Selector{}, "FileDiff": FileDiff{}, "PropertyDiff": PropertyDiff{},
+		"Object": Object{}, "Existence": Existence{}, "Deleted": Deleted{},
 		"TreeDiff": TreeDiff{}, "Lock": Lock{}, "Tags": Tags{}, "SelectResult": SelectResult{},
 		"Presigned": Presigned{}, "LengthRange": LengthRange{},
 	}

@@ -24,6 +24,7 @@ type Store interface {
 	backend.Locker
 	backend.Versioner
 	backend.Selector
+	backend.Describer
 	backend.Presigner
 	// The others are of backend.BucketProperties.
 	BucketVersioning(ctx context.Context, bucket string) (string, error)
@@ -143,7 +144,10 @@ const (
 	changes             // so it does, and then changes the store
 )
 
-// verbOf makes a row: do gets the place, which is no Unknown one.
+// newcomer is a request about what need not be there: its place may be Unknown.
+type newcomer interface{ anew() }
+
+// verbOf makes a row: do gets the place, which is no Unknown one, unless R is a newcomer.
 func verbOf[R request](how care, do func(ctx context.Context, c *call, p Place, r R) error) verb {
 	return verb{func() any { return *new(R) }, func(ctx context.Context, c *call, body []byte) error {
 		var r R
@@ -154,7 +158,8 @@ func verbOf[R request](how care, do func(ctx context.Context, c *call, p Place, 
 		if how == changes && c.ReadOnly && !t.DryRun {
 			return &Error{Kind: KindPermission, Message: "it is mounted read-only"}
 		}
-		p, err := c.place(ctx, t)
+		_, isNew := any(r).(newcomer)
+		p, err := c.place(ctx, t, isNew)
 		if err != nil {
 			return err
 		}
@@ -194,6 +199,10 @@ var verbs = map[string]verb{
 	"select":            verbOf(settles, selectRows),
 	"presign/url":       pathVerb(presign),
 	"presign/post":      pathVerb(presignPost),
+	"object/stat":       verbOf(settles, stat),
+	"object/exists":     verbOf(settles, exists),
+	"object/list":       verbOf(settles, listObjects),
+	"object/delete":     verbOf(changes, deleteObjects),
 }
 
 // Run does a verb. request is its struct, or JSON of it. each gets the lines of the answer, one at a time;
@@ -231,6 +240,8 @@ func decodeStrictly(body []byte, v any) error {
 type call struct {
 	*Verbs
 	each func(Line) error
+	// saysOK makes what is done a Deleted.
+	saysOK bool
 
 	mu   sync.Mutex // one line at a time; held while it is sent
 	step Step
@@ -275,8 +286,8 @@ func (c *call) progress(change func(*Step)) error {
 	return c.each(Line{Progress: &step})
 }
 
-// place locates a target. What is not there now is looked for among the versions.
-func (c *call) place(ctx context.Context, t Target) (Place, error) {
+// place locates a target. What is not there now is looked for among the versions, unless it may be new.
+func (c *call) place(ctx context.Context, t Target, anew bool) (Place, error) {
 	p, err := c.Tree.Locate(ctx, string(t.Path))
 	if err != nil {
 		return p, err
@@ -284,7 +295,7 @@ func (c *call) place(ctx context.Context, t Target) (Place, error) {
 	if p.Bucket == "" {
 		return p, &Error{Kind: KindInvalid, Message: "this is the list of buckets; name a bucket or what is in one"}
 	}
-	if p.Kind != Unknown {
+	if p.Kind != Unknown || anew {
 		return p, nil
 	}
 	dir := Place{p.Bucket, strings.TrimSuffix(p.Key, "/") + "/", Directory}

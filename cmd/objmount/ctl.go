@@ -28,7 +28,7 @@ func newCtlCommand() *cobra.Command {
   objmount ctl versions undelete s3://my-bucket/report.txt`,
 		Args: noVerb, RunE: func(*cobra.Command, []string) error { return nil },
 	}
-	cmd.AddCommand(newVersionsCommand(), newRetentionCommand(), newLegalHoldCommand(), newTagsCommand(), newSelectCommand(), newPresignCommand())
+	cmd.AddCommand(newVersionsCommand(), newRetentionCommand(), newLegalHoldCommand(), newTagsCommand(), newObjectCommand(), newSelectCommand(), newPresignCommand())
 	return cmd
 }
 
@@ -59,6 +59,8 @@ type ctlCommand struct {
 	do func(ctx context.Context, s *ctlSession, t ctlTarget, args []string) error
 	// onePath: the arguments after the first are no paths.
 	onePath bool
+	// pathsOrKeys: nor is a "-" that comes second.
+	pathsOrKeys bool
 }
 
 func (v ctlCommand) command() *cobra.Command {
@@ -84,7 +86,7 @@ func (v ctlCommand) command() *cobra.Command {
 			s.flags, s.out = cmd.Flags(), cmd.OutOrStdout()
 			defer s.close()
 			s.infos = ctl.List(ctx, runtimeDirs()...)
-			if v.onePath {
+			if v.onePath || v.pathsOrKeys && len(args) > 1 && args[1] == "-" {
 				return s.on(ctx, args[0], args[1:], v.do)
 			}
 			return s.onAll(ctx, args, v.do)

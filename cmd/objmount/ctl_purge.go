@@ -118,7 +118,12 @@ func (s *ctlSession) confirm(ctx context.Context, t ctlTarget, r ctl.PurgeReques
 		s.say("objmount: " + t.path + ": nothing to do")
 		return false, nil
 	}
-	fmt.Fprintf(s.err, "Remove %s (%s) of %s for good? [y/N] ", plural(int(sum.Done), "version"), bytesText(sum.Bytes), t.path)
+	return s.ask(ctx, fmt.Sprintf("Remove %s (%s) of %s for good? [y/N] ", plural(int(sum.Done), "version"), bytesText(sum.Bytes), t.path))
+}
+
+// ask asks on the terminal.
+func (s *ctlSession) ask(ctx context.Context, question string) (bool, error) {
+	fmt.Fprint(s.err, question)
 	answer := make(chan string, 1)
 	go func() { // a read of a terminal cannot be interrupted; the process ends anyway
 		line, _ := bufio.NewReader(os.Stdin).ReadString('\n') // no line is no

@@ -1,0 +1,162 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"golang.org/x/term"
+
+	"github.com/objmount/objmount/ctl"
+)
+
+type objectDelete struct {
+	request ctl.DeleteObjectsRequest
+	yes     bool
+	null    bool
+}
+
+func objectDeleteCommand() *cobra.Command {
+	var o objectDelete
+	return ctlCommand{
+		use: "delete [flags] PATH [PATH... | -]", short: "remove objects",
+		long: `Remove objects, each as rm does: where the bucket keeps versions, a delete marker comes on top. With
+--version-id that version is removed for good. After a directory or s3://BUCKET, "-" takes the keys from
+standard input, one a line, whole as the list prints them, a thousand in one request. What is under
+retention or legal hold stays and is reported (exit code 12).`,
+		example: `  objmount ctl object delete /mnt/report.txt
+  objmount ctl object delete --recursive --yes /mnt/photos
+  objmount ctl object list --recursive --json /mnt/photos | jq -r 'select(.size == 0).key' | objmount ctl object delete /mnt/photos -`,
+		flags: func(f *pflag.FlagSet) {
+			f.StringVar(&o.request.VersionID, "version-id", "", "the version or delete marker with this `id`, for good")
+			f.BoolVar(&o.request.Recursive, "recursive", false, "everything below a directory")
+			f.BoolVar(&o.request.Bypass, "bypass-governance", false, "also what is under retention of mode GOVERNANCE, if the credentials may")
+			f.BoolVar(&o.null, "null", false, "keys on standard input end with a NUL byte instead of a line")
+			f.BoolVar(&o.request.DryRun, "dry-run", false, "only show what would be removed")
+			f.BoolVarP(&o.yes, "yes", "y", false, "do not ask before a directory is removed")
+		},
+		args: func(cmd *cobra.Command, args []string) error {
+			for i, arg := range args {
+				if arg == "-" && (i != 1 || len(args) != 2) {
+					return usage(`"-" comes after one directory: objmount ctl object delete DIRECTORY -`)
+				}
+			}
+			return somePaths(cmd, args)
+		},
+		pathsOrKeys: true,
+		do: func(ctx context.Context, s *ctlSession, t ctlTarget, args []string) error {
+			r := o.request
+			r.Target = t.target(r.DryRun)
+			if len(args) > 0 {
+				return s.deleteKeys(ctx, t, r, o.null, os.Stdin)
+			}
+			if r.Recursive && !r.DryRun && !o.yes {
+				if !term.IsTerminal(int(os.Stdin.Fd())) {
+					return usage("%s: all below a directory would be removed, so --yes is needed where nobody can be asked; --dry-run shows what would go", t.path)
+				}
+				if wanted, err := s.confirmDelete(ctx, t, r); err != nil || !wanted {
+					return err
+				}
+			}
+			return s.showDone(ctx, t, "object/delete", r)
+		},
+	}.command()
+}
+
+// confirmDelete says on the terminal what would be removed, and asks.
+func (s *ctlSession) confirmDelete(ctx context.Context, t ctlTarget, r ctl.DeleteObjectsRequest) (bool, error) {
+	r.DryRun = true
+	var sum ctl.Summary
+	asJSON := s.json
+	s.json = false
+	err := s.run(ctx, t, "object/delete", r, func(l ctl.Line) error {
+		found, ok, err := summaryOf(l)
+		if ok {
+			sum = found
+		}
+		return err
+	})
+	s.json = asJSON
+	s.bar.finish()
+	if failed, ok := errors.AsType[*ctl.Error](err); ok && failed.Kind == ctl.KindPartial {
+		err = nil // what is locked is said when it stays
+	}
+	if err != nil {
+		return false, err
+	}
+	if sum.Done == 0 {
+		s.say("objmount: " + t.path + ": nothing to do")
+		return false, nil
+	}
+	return s.ask(ctx, fmt.Sprintf("Remove %s (%s) of %s? [y/N] ", plural(int(sum.Done), "object"), bytesText(sum.Bytes), t.path))
+}
+
+// The keys of one request: what S3 takes at a time, and what fits into a request of the control socket.
+const (
+	keysAtOnce     = 1000
+	keyBytesAtOnce = 40 << 10
+	longestKeyLine = 64 << 10
+)
+
+// deleteKeys removes what standard input names, batch by batch. Some that stay do not stop the rest.
+func (s *ctlSession) deleteKeys(ctx context.Context, t ctlTarget, r ctl.DeleteObjectsRequest, null bool, in io.Reader) error {
+	lines := bufio.NewScanner(in)
+	lines.Buffer(nil, longestKeyLine)
+	if null {
+		lines.Split(scanNull)
+	}
+	size := 0
+	var last error
+	flush := func() error {
+		if len(r.Keys) == 0 {
+			return nil
+		}
+		err := s.showDone(ctx, t, "object/delete", r)
+		r.Keys, size = nil, 0
+		if failed, ok := errors.AsType[*ctl.Error](err); ok && failed.Kind == ctl.KindPartial {
+			last, err = err, nil
+		}
+		return err
+	}
+	for lines.Scan() {
+		if lines.Text() == "" {
+			continue
+		}
+		key := ctl.Text(lines.Text())
+		encoded, err := json.Marshal(key)
+		if err != nil {
+			return err
+		}
+		if len(r.Keys) == keysAtOnce || size+len(encoded)+1 > keyBytesAtOnce {
+			if err := flush(); err != nil {
+				return err
+			}
+		}
+		r.Keys, size = append(r.Keys, key), size+len(encoded)+1
+	}
+	if err := lines.Err(); err != nil {
+		return fmt.Errorf("reading keys: %w", err)
+	}
+	if err := flush(); err != nil {
+		return err
+	}
+	return last
+}
+
+// scanNull splits at NUL bytes.
+func scanNull(data []byte, atEnd bool) (advance int, token []byte, err error) {
+	if i := bytes.IndexByte(data, 0); i >= 0 {
+		return i + 1, data[:i], nil
+	}
+	if atEnd && len(data) > 0 {
+		return len(data), data, nil
+	}
+	return 0, nil, nil
+}
