@@ -5,6 +5,7 @@ import (
 
 	"github.com/hanwen/go-fuse/v2/fuse"
 
+	"github.com/objmount/objmount/backend"
 	"github.com/objmount/objmount/cache/staging"
 	"github.com/objmount/objmount/fs/attributes"
 )
@@ -30,14 +31,30 @@ func (f *FS) Flush(cancel <-chan struct{}, in *fuse.FlushIn) fuse.Status {
 	n := h.node
 	n.mu.Lock()
 	h.activeLocked(false)
-	due := n.written || n.failure != nil
+	due := n.written || n.failure != nil || n.refused != nil
 	n.mu.Unlock()
 	if !due {
 		return fuse.OK
 	}
 	r := f.request(cancel, in.Pid)
 	defer r.finish()
-	return f.status("close", f.commit(r, n, commitOptions{wait: f.cfg.Commit == CommitClose}))
+	err := f.commit(r, n, commitOptions{wait: f.cfg.Commit == CommitClose})
+	return f.status("close", n.orRefused(err))
+}
+
+// orRefused returns err, or the refusal of tags that is still to be told. Either is told once.
+func (n *node) orRefused(err error) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	refused := n.refused
+	if backend.IsKind(err, backend.KindCanceled) { // nobody has heard it
+		return err
+	}
+	n.refused = nil
+	if err == nil {
+		err = refused
+	}
+	return err
 }
 
 // interruptedReplace keeps the old object when the program that was replacing it is killed: what
@@ -98,7 +115,7 @@ func (f *FS) Fsync(cancel <-chan struct{}, in *fuse.FsyncIn) fuse.Status {
 			err = tagErr
 		}
 	}
-	return f.status("fsync", err)
+	return f.status("fsync", h.node.orRefused(err))
 }
 
 // Release is the last close of an open file; nobody waits for its answer.

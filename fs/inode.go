@@ -71,6 +71,7 @@ type node struct {
 	doomedID  *deferredDelete       // the object to delete at the last close
 	after     []*deferredDelete     // promises to carry out once the staged content is stored (a rename)
 	failure   error                 // the last failed commit, for the next close or fsync
+	refused   error                 // tags that the store has refused, for the next close or fsync, whatever is stored meanwhile
 	keeps     keepState             // directories: are attributes kept here
 	unread    noted[backend.Object] // directories: listed, attributes not read yet
 	unasked   noted[string]         // directories: listed below, marker not known yet

@@ -12,10 +12,23 @@ import (
 	"github.com/objmount/objmount/backend"
 )
 
-// flushTags sends the changes of an object's tags now and waits for the answer: nil when there are none.
+// flushTags sends the changes of an object's tags now and waits for the answer: nil when there are none. While
+// another request holds the object, it waits for that.
 func (f *FS) flushTags(ctx context.Context, id backend.ObjectID) error {
+	return f.flushTagsOf(ctx, id, false)
+}
+
+// flushTagsOf is flushTags; holding: the caller holds the object itself.
+func (f *FS) flushTagsOf(ctx context.Context, id backend.ObjectID, holding bool) error {
 	for {
 		f.tags.mu.Lock()
+		if f.tags.held[id] > 0 && !holding {
+			f.tags.mu.Unlock()
+			if err := f.tags.awaitFree(ctx, id); err != nil {
+				return err
+			}
+			continue
+		}
 		var fl *tagFlight
 		c := f.tags.byID[id]
 		if c != nil {
@@ -122,7 +135,7 @@ func (t *tagging) awaitFree(ctx context.Context, id backend.ObjectID) error {
 		select {
 		case <-freed:
 		case <-ctx.Done():
-			return ctx.Err()
+			return &backend.Error{Kind: backend.KindCanceled, Op: "PutObjectTagging", Bucket: id.Bucket, Key: id.Key, Err: context.Cause(ctx)}
 		}
 	}
 }
@@ -145,7 +158,7 @@ func (f *FS) holdTags(ctx context.Context, send bool, ids ...backend.ObjectID) (
 	release = func(gone bool) { once.Do(func() { f.releaseTags(gone, ids) }) }
 	for _, id := range ids {
 		if send {
-			err = f.flushTags(ctx, id)
+			err = f.flushTagsOf(ctx, id, true)
 		} else {
 			err = f.landTags(ctx, id)
 		}

@@ -110,7 +110,8 @@ func (t *tagging) pending(id backend.ObjectID) bool {
 	return t.byID[id] != nil
 }
 
-// changeTags journals a change of the tags that a node's object has, and sends it within attributeDelay.
+// changeTags journals a change of the tags that a node's object has, and sends it within attributeDelay. Of a file that
+// was unlinked meanwhile it is errStored: its key may be another file's by then.
 func (f *FS) changeTags(ctx context.Context, n *node, tags map[string]string, change map[string]*string) error {
 	for {
 		n.mu.RLock()
@@ -133,7 +134,8 @@ func (f *FS) changeTags(ctx context.Context, n *node, tags map[string]string, ch
 			return err
 		}
 		n.mu.Lock()
-		if n.current == v && f.noteTags(what, n, intent, attributeDelay) {
+		doomed := n.doomed
+		if !doomed && n.current == v && f.noteTags(what, n, intent, attributeDelay) {
 			if n.props != nil {
 				props := n.props.Clone()
 				props.Tags = overlay(tags, change) // it may not have them yet
@@ -145,6 +147,9 @@ func (f *FS) changeTags(ctx context.Context, n *node, tags map[string]string, ch
 		n.mu.Unlock() // it gets another key just now
 		if err := f.cfg.Staging.DropIntent(intent); err != nil {
 			return err
+		}
+		if doomed {
+			return errStored
 		}
 	}
 }
@@ -303,7 +308,7 @@ func (f *FS) tagsStored(n *node, id backend.ObjectID, tags map[string]string) {
 	}
 }
 
-// tagsRefused makes the next fsync tell that tags are not stored, and forgets what was to be.
+// tagsRefused makes the next fsync or close tell that tags are not stored, and forgets what was to be.
 func (f *FS) tagsRefused(n *node, id backend.ObjectID, cause error) {
 	f.facts.drop(id)
 	if n == nil {
@@ -311,9 +316,7 @@ func (f *FS) tagsRefused(n *node, id backend.ObjectID, cause error) {
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.failure == nil {
-		n.failure = cause
-	}
+	n.refused = cause
 	if n.current != nil && n.current.remoteID() == id && n.staged == nil {
 		n.props = nil
 	}
