@@ -320,7 +320,8 @@ func TestDescriptionMatchesRoutes(t *testing.T) {
 		"UnmountOptions": UnmountOptions{}, "FlushLine": line{}, "Error": Error{}, "Line": Line{}, "Step": Step{}, "Summary": Summary{},
 		"Version": Version{}, "Done": Done{}, "Selector": Selector{}, "FileDiff": FileDiff{}, "PropertyDiff": PropertyDiff{},
 		"Object": Object{}, "Existence": Existence{}, "Deleted": Deleted{},
-		"TreeDiff": TreeDiff{}, "Lock": Lock{}, "Tags": Tags{}, "SelectResult": SelectResult{},
+		"TreeDiff": TreeDiff{}, "Lock": Lock{}, "Tags": Tags{}, "Bucket": Bucket{}, "BucketDetails": BucketDetails{}, "BucketLock": BucketLock{}, "Versioning": Versioning{}, "Document": Document{},
+		"DocumentDiff": DocumentDiff{}, "SelectResult": SelectResult{},
 		"Presigned": Presigned{}, "LengthRange": LengthRange{},
 	}
 	for name, v := range verbs { // the schema of a request has the name of its type

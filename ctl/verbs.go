@@ -24,13 +24,12 @@ type Store interface {
 	backend.Locker
 	backend.Versioner
 	backend.Selector
-	backend.Describer
 	backend.Presigner
-	// The others are of backend.BucketProperties.
-	BucketVersioning(ctx context.Context, bucket string) (string, error)
-	BucketLock(ctx context.Context, bucket string) (backend.BucketLock, error)
-	BucketTags(ctx context.Context, bucket string) (map[string]string, error)
-	PutBucketTags(ctx context.Context, bucket string, tags map[string]string) error
+	backend.Describer
+	backend.Buckets
+	backend.BucketMaker
+	backend.BucketProperties
+	backend.BucketDocs
 }
 
 // PlaceKind says what a path is.
@@ -197,6 +196,18 @@ var verbs = map[string]verb{
 	"tags/set":          verbOf(changes, setTags),
 	"tags/delete":       verbOf(changes, deleteTags),
 	"select":            verbOf(settles, selectRows),
+	"bucket/list":       listBucketsVerb,
+	"bucket/show":       bucketVerb(false, showBucket),
+	"bucket/create":     bucketVerb(true, createBucket),
+	"bucket/delete":     bucketVerb(true, deleteBucket),
+	"bucket/empty":      verbOf(changes, emptyBucket),
+	"versioning/get":    bucketVerb(false, getVersioning),
+	"versioning/set":    bucketVerb(true, setVersioning),
+	"document/get":      documentVerb(false, nameOfDocument, getDocument),
+	"document/set":      documentVerb(true, nameOfSet, setDocument),
+	"document/delete":   documentVerb(true, nameOfDocument, deleteDocument),
+	"document/diff":     documentVerb(false, nameOfSet, diffDocument),
+	"policy/anonymous":  documentVerb(true, nameOfPolicy, setAnonymous),
 	"presign/url":       pathVerb(presign),
 	"presign/post":      pathVerb(presignPost),
 	"object/stat":       verbOf(settles, stat),

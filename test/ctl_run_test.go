@@ -22,10 +22,21 @@ func (m *mount) ctl(args ...string) ctlAnswer { return m.ctlIn(m.dir, args...) }
 
 func (m *mount) ctlIn(dir string, args ...string) ctlAnswer {
 	m.t.Helper()
+	return m.ctlAs(dir, nil, args)
+}
+
+// ctlWith is ctl with more in its environment.
+func (m *mount) ctlWith(environment []string, args ...string) ctlAnswer {
+	m.t.Helper()
+	return m.ctlAs(m.dir, environment, args)
+}
+
+func (m *mount) ctlAs(dir string, more, args []string) ctlAnswer {
+	m.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), unmountTimeout)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, m.cmd.Path, append([]string{"ctl"}, args...)...)
-	cmd.Dir, cmd.Env = dir, m.environment()
+	cmd.Dir, cmd.Env = dir, append(m.environment(), more...)
 	var out, problems bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &problems
 	err := cmd.Run()

@@ -28,7 +28,9 @@ func newCtlCommand() *cobra.Command {
   objmount ctl versions undelete s3://my-bucket/report.txt`,
 		Args: noVerb, RunE: func(*cobra.Command, []string) error { return nil },
 	}
-	cmd.AddCommand(newVersionsCommand(), newRetentionCommand(), newLegalHoldCommand(), newTagsCommand(), newObjectCommand(), newSelectCommand(), newPresignCommand())
+	cmd.AddCommand(newVersionsCommand(), newRetentionCommand(), newLegalHoldCommand(), newTagsCommand(), newObjectCommand(), newSelectCommand(), newPresignCommand(),
+		newBucketCommand(), newVersioningCommand())
+	cmd.AddCommand(newDocumentCommands()...)
 	return cmd
 }
 
@@ -61,6 +63,8 @@ type ctlCommand struct {
 	onePath bool
 	// pathsOrKeys: nor is a "-" that comes second.
 	pathsOrKeys bool
+	// store: without a path, or with s3:// alone, the store as a whole is meant.
+	store bool
 }
 
 func (v ctlCommand) command() *cobra.Command {
@@ -86,6 +90,9 @@ func (v ctlCommand) command() *cobra.Command {
 			s.flags, s.out = cmd.Flags(), cmd.OutOrStdout()
 			defer s.close()
 			s.infos = ctl.List(ctx, runtimeDirs()...)
+			if v.store && (len(args) == 0 || args[0] == scheme) {
+				return s.onTarget(ctx, ctlTarget{path: scheme, bare: true}, nil, v.do)
+			}
 			if v.onePath || v.pathsOrKeys && len(args) > 1 && args[1] == "-" {
 				return s.on(ctx, args[0], args[1:], v.do)
 			}
@@ -129,9 +136,14 @@ func (s *ctlSession) onAll(ctx context.Context, paths []string, do ctlDo) error 
 
 func (s *ctlSession) on(ctx context.Context, path string, args []string, do ctlDo) error {
 	t, err := findTarget(s.infos, path)
-	if err == nil {
-		err = do(ctx, s, t, args)
+	if err != nil {
+		return err
 	}
+	return s.onTarget(ctx, t, args, do)
+}
+
+func (s *ctlSession) onTarget(ctx context.Context, t ctlTarget, args []string, do ctlDo) error {
+	err := do(ctx, s, t, args)
 	s.bar.finish()
 	if err == nil {
 		return nil

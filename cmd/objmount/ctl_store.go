@@ -71,6 +71,10 @@ type bareTree struct {
 func (t bareTree) Locate(ctx context.Context, path string) (ctl.Place, error) {
 	bucket, key, _ := strings.Cut(path, "/")
 	p := ctl.Place{Bucket: bucket, Key: key}
+	if bucket == "" {
+		p.Kind = ctl.Directory
+		return p, nil
+	}
 	if err := t.store.HeadBucket(ctx, bucket); err != nil && (key == "" || !backend.IsKind(err, backend.KindPermission)) {
 		return p, err
 	}
