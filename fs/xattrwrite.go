@@ -23,7 +23,7 @@ func (f *FS) changeFileXattr(ctx context.Context, n *node, a xattr.Attribute, de
 	if n.view != noView {
 		return syscall.EROFS
 	}
-	for {
+	for refused := false; ; {
 		n.mu.RLock()
 		local := !n.storedLocked()
 		n.mu.RUnlock()
@@ -31,7 +31,9 @@ func (f *FS) changeFileXattr(ctx context.Context, n *node, a xattr.Attribute, de
 		if local {
 			beside := f.isAnnotation(ctx, n, a)
 			if !beside {
-				err = f.changeStaged(ctx, n, a, decide)
+				if err = f.changeStaged(ctx, n, a, decide, refused); errors.Is(err, errPending) {
+					refused, err = f.storePending(ctx, n)
+				}
 			}
 			if beside || refusedFor(err, xattr.ErrNoRoom, xattr.ErrUnsupported) && f.objectAnnotations(ctx, n) != nil {
 				if err = f.commit(ctx, n, commitOptions{wait: true}); err == nil {
@@ -75,8 +77,8 @@ func refusedFor(err error, kinds ...error) bool {
 	return slices.ContainsFunc(kinds, func(kind error) bool { return errors.Is(err, kind) })
 }
 
-// changeStaged changes the properties of content that is not stored yet.
-func (f *FS) changeStaged(ctx context.Context, n *node, a xattr.Attribute, decide xattrDecision) error {
+// changeStaged changes the properties of content that is not stored yet. refused: the store does not take it as it is.
+func (f *FS) changeStaged(ctx context.Context, n *node, a xattr.Attribute, decide xattrDecision, refused bool) error {
 	if err := f.flushNodeTags(ctx, n); err != nil && !untold(err) { // what was set before must not come after
 		return err
 	}
@@ -101,6 +103,9 @@ func (f *FS) changeStaged(ctx context.Context, n *node, a xattr.Attribute, decid
 	rules := xattr.Rules{Capabilities: facts.Capabilities, Now: facts.Now, Staged: true}
 	change, err := decide(a, facts)
 	active := false
+	if err == nil && !refused && n.asksStoreLocked(change, rules) {
+		err = errPending
+	}
 	if err == nil {
 		active, err = f.stageChangeLocked(n, change, rules)
 	}
@@ -173,7 +178,7 @@ func (f *FS) changeStored(ctx context.Context, n *node, a xattr.Attribute, decid
 		request.Change = request.Change&^xattr.ChangeTags | xattr.ChangeProperties
 	}
 	return f.apply(ctx, n, facts, &props, request, func() error {
-		return f.changeProperties(ctx, n, change, rules)
+		return f.changeProperties(ctx, n, change, rules, asksStore(request))
 	})
 }
 
@@ -277,8 +282,8 @@ func tagsDiffer(before, after map[string]string) map[string]*string {
 }
 
 // changeProperties rewrites a stored object with other properties, as chmod does: several changes in a row are one
-// copy onto itself.
-func (f *FS) changeProperties(ctx context.Context, n *node, change xattrChange, rules xattr.Rules) error {
+// copy onto itself. ask: at once, and the answer is the store's.
+func (f *FS) changeProperties(ctx context.Context, n *node, change xattrChange, rules xattr.Rules, ask bool) error {
 	if err := f.mayChange(ctx, n, nil); err != nil {
 		return err
 	}
@@ -291,7 +296,11 @@ func (f *FS) changeProperties(ctx context.Context, n *node, change xattrChange, 
 			n.mu.Unlock()
 		}
 	}
+	question := f.askLocked(n)
 	active, err := f.stageChangeLocked(n, change, rules)
+	if n.props != nil {
+		question.set = *n.props
+	}
 	idle := err != nil && n.staged.State() == staging.StateOpen && !n.written && n.writers == 0 // staged for nothing
 	var file *staging.File
 	if idle {
@@ -303,6 +312,9 @@ func (f *FS) changeProperties(ctx context.Context, n *node, change xattrChange, 
 	}
 	if err != nil || active {
 		return err
+	}
+	if ask {
+		return f.settleAsked(ctx, n, question)
 	}
 	return f.commit(ctx, n, commitOptions{delay: attributeDelay})
 }

@@ -48,7 +48,7 @@ var codes = func() map[string]verdict {
 		"AuthFailure", "RequestTimeTooSkewed", "RequestExpired", "MissingSecurityHeader", "InvalidSecurity", "NotSignedUp",
 		"MissingAuthenticationToken", "Unauthorized", "CredentialsNotSupported", "InvalidSignatureException")
 	add(final(backend.KindPermission), "AccessDenied", "AccessDeniedException", "AccessForbidden", "Forbidden", "AllAccessDisabled",
-		"AccountProblem", "XAdminAccessDenied", "KMS.DisabledException", "UserSuspended")
+		"AccountProblem", "XAdminAccessDenied", "UserSuspended")
 	add(final(backend.KindLocked), "ObjectLocked")
 	add(final(backend.KindExist), "BucketAlreadyExists", "BucketAlreadyOwnedByYou")
 	add(final(backend.KindNotEmpty), "BucketNotEmpty", "ErrDirectoryNotEmpty")
@@ -74,7 +74,7 @@ var codes = func() map[string]verdict {
 	// Of racing conditional writers: S3 itself says that the other may have won or lost.
 	add(verdict{backend.KindUnknown, outcomeFinal}, "ConditionalRequestConflict")
 	add(verdict{backend.KindTransient, outcomeRefused}, "SlowDown", "SlowDownRead", "Throttling", "ThrottlingException", "ThrottledException",
-		"RequestThrottled", "RequestThrottledException", "TooManyRequests", "TooManyRequestsException", "RequestLimitExceeded",
+		"RequestThrottled", "RequestThrottledException", "KMS.ThrottlingException", "TooManyRequests", "TooManyRequestsException", "RequestLimitExceeded",
 		"BandwidthLimitExceeded", "XMinioServerNotInitialized", "RequestTimeout", "RequestTimeoutException", "IncompleteBody",
 		"OperationAborted", "TemporaryRedirect", "GlacierExpeditedRetrievalNotAvailable", "Busy")
 	// SlowDownWrite is MinIO's word for a write that too few drives took.
@@ -190,6 +190,9 @@ func (a answer) verdict() verdict {
 
 func (a answer) ofTables() verdict {
 	v, known := codes[a.code]
+	if !known && a.ofKey() {
+		v, known = verdict{backend.KindInvalid, outcomeFinal}, true
+	}
 	if !known {
 		v, known = statuses[a.status]
 	}
@@ -216,6 +219,15 @@ func (a answer) ofTables() verdict {
 		return verdict{backend.KindNotExist, outcomeFinal} // a GET of a delete marker by its version id
 	}
 	return v
+}
+
+// ofKey tells of refusals by the key manager: MinIO's "kms:KeyNotFound" comes with 404, though it is the key of the encryption
+// that is not there and not the object's; Amazon's are "KMS.NotFoundException", "KMSInvalidStateException" and the like.
+// Those that say try again, or that the caller may not use the key, go by their status.
+func (a answer) ofKey() bool {
+	named := strings.HasPrefix(a.code, "kms:") || strings.HasPrefix(a.code, "KMS.") || strings.HasPrefix(a.code, "KMSInvalid") ||
+		strings.HasPrefix(a.code, "KMSNotFound") || strings.HasPrefix(a.code, "KMSDisabled")
+	return named && a.status < http.StatusInternalServerError && a.status != http.StatusForbidden && a.status != http.StatusTooManyRequests
 }
 
 func (a answer) outcome() outcome { return a.verdict().outcome }
