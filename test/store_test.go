@@ -32,6 +32,7 @@ type store struct {
 	endpoint string
 	client   *s3.Client
 	foreign  func() (*foreign, error) // started when first asked for
+	events   *eventSink               // gets what notifications say; nil: the server has none
 }
 
 // stores by the name that test tables use.
@@ -71,13 +72,20 @@ func startMinIO(w *world) (*store, error) {
 	if err := os.MkdirAll(filepath.Join(dir, "certs"), 0o755); err != nil { // empty: plain http
 		return nil, err
 	}
-	return startServer(w, "minio", dir, "/minio/health/ready",
+	events := newEventSink(w, "arn:minio:sqs::T1:webhook")
+	s, err := startServer(w, "minio", dir, "/minio/health/ready",
 		[]string{"MINIO_ROOT_USER=" + accessKey, "MINIO_ROOT_PASSWORD=" + secretKey,
 			"MINIO_BROWSER=off", "MINIO_UPDATE=off", "MINIO_API_SELECT_PARQUET=on", "HOME=" + dir,
-			"MINIO_KMS_SECRET_KEY=objmount-key:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="},
+			"MINIO_KMS_SECRET_KEY=objmount-key:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",
+			"MINIO_NOTIFY_WEBHOOK_ENABLE_T1=on", "MINIO_NOTIFY_WEBHOOK_ENDPOINT_T1=" + events.URL},
 		func(address string) []string {
 			return []string{"server", "--quiet", "--address", address, "--certs-dir", filepath.Join(dir, "certs"), filepath.Join(dir, "data")}
 		})
+	if err != nil {
+		return nil, err
+	}
+	s.events = events
+	return s, nil
 }
 
 // startServer runs a server of the tools directory on a free port and waits until it answers.
