@@ -167,8 +167,8 @@ func (f *FS) lookupVersion(ctx context.Context, parent *node, name string) (*nod
 			return nil, endIsNotExist(err, at)
 		}
 		if versionName(v) == name {
-			one := &keyVersions{asked: list.asked, all: []backend.Version{v}}
-			return f.versionNode(ctx, parent, name, one, 0)
+			one := &keyVersions{asked: list.asked, all: append(newest(list.all), v)}
+			return f.versionNode(ctx, parent, name, one, len(one.all)-1)
 		}
 	}
 }
@@ -256,8 +256,10 @@ func viewIno(parent *node, name string) uint64 {
 	return inoOf(strconv.FormatUint(parent.ino, 16), name, "%versions")
 }
 
-// noWriting are the permission bits that the view shows.
-const noWriting = 0o555
+const (
+	noWriting = 0o555 // the permission bits that directories of the view show: nothing is made in them
+	permBits  = 0o777 // and files: they have those that a copy should have
+)
 
 // viewAttr is what a directory of the view shows: the rights to read of the directory that it lies in.
 func (f *FS) viewAttr(parent *node) attr {
@@ -268,15 +270,15 @@ func (f *FS) viewAttr(parent *node) attr {
 
 // plainAttr is what a version shows where no attributes are kept.
 func (f *FS) plainAttr(v backend.Version) attr {
-	return attr{mode: syscall.S_IFREG | f.cfg.FileMode&noWriting, uid: f.cfg.UID, gid: f.cfg.GID, size: v.Size, mtime: v.LastModified}
+	return attr{mode: syscall.S_IFREG | f.cfg.FileMode&permBits, uid: f.cfg.UID, gid: f.cfg.GID, size: v.Size, mtime: v.LastModified}
 }
 
-// restrict lays owner and rights that an object keeps over a. Its other attributes are not shown: the time
-// is the version's, and the version of a symbolic link is a file with the target in it.
-func (a *attr) restrict(meta map[string]string) {
+// restrict lays owner and rights that an object keeps over a, as far as shown permits. Its other attributes are not
+// shown: the time is the version's, and the version of a symbolic link is a file with the target in it.
+func (a *attr) restrict(meta map[string]string, shown uint32) {
 	kept := attributes.Decode(meta)
-	if kept.Has.Has(attributes.Mode) {
-		a.mode = a.mode&syscall.S_IFMT | kept.Mode&noWriting
+	if kept.Has.Has(attributes.Mode) && kept.Mode&syscall.S_IFMT != syscall.S_IFLNK { // a link's say nothing
+		a.mode = a.mode&syscall.S_IFMT | kept.Mode&shown
 	}
 	if kept.Has.Has(attributes.UID) {
 		a.uid = kept.UID

@@ -108,7 +108,7 @@ func TestVersionsOfFile(t *testing.T) {
 	m.wantFile("dir/.versions/file/"+third, "three")
 	info, err := os.Stat(m.path("dir/.versions/file/" + first))
 	check(t, err)
-	if info.Mode() != 0o444 || info.ModTime().Unix() != 1_700_000_001 {
+	if info.Mode() != 0o644 || info.ModTime().Unix() != 1_700_000_001 {
 		t.Errorf("mode %v, mtime %v", info.Mode(), info.ModTime())
 	}
 	if info, err = os.Stat(m.path("dir/.versions/file")); err != nil || info.ModTime().Unix() != 1_700_000_004 || info.Mode() != fs.ModeDir|0o555 {

@@ -256,16 +256,16 @@ func TestVersionsKeepRights(t *testing.T) {
 	mode(".versions", fs.ModeDir|0o555)
 	mode(".versions/private", fs.ModeDir|0o500)
 	mode(".versions/private/file", fs.ModeDir|0o500)
-	versions("private/.versions/file/", 0o400, 0o440)
+	versions("private/.versions/file/", 0o600, 0o640)
 	for _, name := range m.names(".versions/plain") {
-		mode(".versions/plain/"+name, 0o444)
+		mode(".versions/plain/"+name, 0o644)
 	}
 	m.clock.Add(1)
 	check(t, os.RemoveAll(m.path("private")))
 	again := newVersioned(t, testOptions{store: m.raw})
 	m = again
 	mode(".versions/private", fs.ModeDir|0o500)
-	m.requests(func() { versions(".versions/private/file/", 0o400, 0o440, 0o444) }, map[string]int{"HeadObject": 2, "ListObjectVersions": 1})
+	m.requests(func() { versions(".versions/private/file/", 0o600, 0o640, 0o644) }, map[string]int{"HeadObject": 2, "ListObjectVersions": 1})
 }
 
 func TestVersionsMayNotBeListed(t *testing.T) {

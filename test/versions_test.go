@@ -72,7 +72,7 @@ func wantVersions(t testing.TB, dir string, since time.Time, want ...stored) {
 		must(t, err)
 		info, err := os.Stat(path)
 		must(t, err)
-		if string(data) != v.content || info.Size() != int64(len(v.content)) || info.Mode() != 0o444 {
+		if string(data) != v.content || info.Size() != int64(len(v.content)) || info.Mode() != 0o644 {
 			t.Errorf("%s: %q, %v, size %d, want %q", path, data, info.Mode(), info.Size(), v.content)
 		}
 		if strings.HasSuffix(e.Name(), ".deleted") != v.deleted {
