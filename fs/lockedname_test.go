@@ -126,3 +126,28 @@ func TestLockOnItsWay(t *testing.T) {
 		t.Errorf("%q, kept %+v", data, m.fs.Status().Kept)
 	}
 }
+
+// The retention that a bucket gives to everything is not listed, so copies neither carry it nor try to remove it; one that
+// somebody chose is. Both are read by name.
+func TestRetentionOfTheBucketIsNotListed(t *testing.T) {
+	t.Parallel()
+	m := newTestMount(t, testOptions{posix: PosixOff, settings: withRetention})
+	const name = "user.s3.retention"
+	m.put("rule", []byte("x"))
+	m.put("longer", []byte("x"))
+	m.retain("longer", time.Now().AddDate(0, 0, 10))
+	check(t, os.WriteFile(m.path("ours"), []byte("x"), 0o644))
+	m.putWith("mode", "x", backend.Properties{Lock: backend.ObjectLock{Retention: backend.Retention{Mode: backend.Compliance, Until: time.Now().AddDate(0, 0, 1)}}})
+	check(t, os.Mkdir(m.path("d"), 0o755))
+	for file, want := range map[string]bool{"rule": false, "longer": true, "ours": false, "mode": true, "d": false} {
+		if got, listed := xattrsOf(t, m.path(file))[name]; listed != want {
+			t.Errorf("%s: listed %q, %v", file, got, listed)
+		}
+		if got := getXattr(t, m.path(file), name); got == "" {
+			t.Errorf("%s: %q", file, got)
+		}
+	}
+	_, err := os.ReadDir(m.path("."))
+	check(t, err)
+	m.requests(func() { xattrsOf(t, m.path("rule")); xattrsOf(t, m.path("longer")) }, map[string]int{}) // the rule is known for a minute
+}

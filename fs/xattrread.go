@@ -44,6 +44,11 @@ func (f *FS) listXattrs(ctx context.Context, n *node) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	if facts.Scope != xattr.Bucket && facts.Object.Lock.Retention.Active(facts.Now) {
+		if rule, err := f.ruleOf(ctx, f.tree.locate(n).bucket); err == nil { // else it is listed
+			facts.Bucket.Lock = &rule
+		}
+	}
 	return xattr.List(facts), nil
 }
 

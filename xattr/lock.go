@@ -29,7 +29,23 @@ func retentionUntil(f *Facts) string {
 	return instant(f.Object.Lock.Retention.Until)
 }
 
-func retentionListed(f *Facts) bool { return f.Object.Lock.Retention.Active(f.Now) }
+func retentionListed(f *Facts) bool {
+	return f.Object.Lock.Retention.Active(f.Now) && !givenByRule(f.Object, f.Bucket.Lock)
+}
+
+// ruleSlack is how far the date that a bucket's rule gives may be from the object's own and the rule's time: LastModified has
+// whole seconds, the date has milliseconds on MinIO, and a store may take them at different moments of the request.
+const ruleSlack = 5 * time.Second
+
+// givenByRule tells whether an object has the retention that its bucket gives to everything: nobody chose it, so a copy gets
+// what is given where it comes to lie.
+func givenByRule(o backend.Object, rule *backend.BucketLock) bool {
+	if rule == nil || rule.Mode == backend.NoRetention || o.Lock.Retention.Mode != rule.Mode || o.LastModified.IsZero() {
+		return false
+	}
+	given := o.LastModified.AddDate(rule.Years, 0, rule.Days)
+	return o.Lock.Retention.Until.Sub(given).Abs() <= ruleSlack
+}
 
 func setRetention(a Attribute, p *backend.Properties, value []byte, r Rules) (Request, error) {
 	mode, until, found := strings.Cut(string(value), " ")

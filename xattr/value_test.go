@@ -246,3 +246,36 @@ func TestListIsSilentAboutWhatNobodySet(t *testing.T) {
 		t.Errorf("listed where nothing is known: %q", got)
 	}
 }
+
+// What the bucket gives to everything nobody set.
+func TestListIsSilentAboutTheRetentionOfTheBucket(t *testing.T) {
+	t.Parallel()
+	leap := time.Date(2028, 2, 29, 0, 0, 0, 0, time.UTC)
+	for _, c := range []struct {
+		stored, until time.Time
+		mode          backend.RetentionMode
+		rule          *backend.BucketLock
+		listed        bool
+	}{
+		{noon, noon.AddDate(0, 0, 30), backend.Governance, &backend.BucketLock{Enabled: true, Mode: backend.Governance, Days: 30}, false},
+		{noon, noon.AddDate(0, 0, 30).Add(700 * time.Millisecond), backend.Governance, &backend.BucketLock{Enabled: true, Mode: backend.Governance, Days: 30}, false},
+		{leap, leap.AddDate(3, 0, 0), backend.Compliance, &backend.BucketLock{Enabled: true, Mode: backend.Compliance, Years: 3}, false},
+		{noon, noon.AddDate(0, 0, 30).Add(time.Minute), backend.Governance, &backend.BucketLock{Enabled: true, Mode: backend.Governance, Days: 30}, true},
+		{noon, noon.AddDate(0, 0, 29), backend.Governance, &backend.BucketLock{Enabled: true, Mode: backend.Governance, Days: 30}, true},
+		{noon, noon.AddDate(0, 0, 30), backend.Compliance, &backend.BucketLock{Enabled: true, Mode: backend.Governance, Days: 30}, true},
+		{noon, noon.AddDate(0, 0, 30), backend.Governance, &backend.BucketLock{Enabled: true}, true},
+		{noon, noon.AddDate(0, 0, 30), backend.Governance, nil, true},
+		{time.Time{}, noon.AddDate(0, 0, 30), backend.Governance, &backend.BucketLock{Enabled: true, Mode: backend.Governance, Days: 30}, true},
+	} {
+		f := &Facts{Now: noon, Object: backend.Object{
+			HasMetadata: true, LastModified: c.stored, Lock: backend.ObjectLock{Retention: backend.Retention{Mode: c.mode, Until: c.until}},
+		}}
+		f.Bucket.Lock = c.rule
+		if listed := slices.Contains(List(f), "user.s3.retention"); listed != c.listed {
+			t.Errorf("%+v: listed %v", c, listed)
+		}
+		if _, there := mustParse(t, "user.s3.retention", File).Value(f); !there {
+			t.Errorf("%+v is not there", c)
+		}
+	}
+}

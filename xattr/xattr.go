@@ -122,7 +122,7 @@ type BucketFacts struct {
 	Versioning *string // as BucketProperties.BucketVersioning
 	Region     string
 	Created    time.Time
-	Lock       *backend.BucketLock
+	Lock       *backend.BucketLock // of files and directories, too: List is silent about the retention that it gives
 	Encryption *backend.Encryption
 	Public     *bool
 	Usage      *Usage
