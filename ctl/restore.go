@@ -271,7 +271,7 @@ func (w *restoring) copyOnTop(ctx context.Context, v *backend.Version) (backend.
 	}
 	source := backend.Source{Bucket: v.Bucket, Key: v.Key, ETag: obj.ETag, VersionID: v.VersionID}
 	if obj.Size > backend.S3Limits().MaxCopy {
-		return w.copyInParts(ctx, source, obj.Size, props)
+		return w.copyInParts(ctx, v.ID(), source, obj.Size, props, backend.Condition{})
 	}
 	return w.Store.Copy(ctx, backend.CopyInput{Bucket: v.Bucket, Key: v.Key, Source: source, Size: obj.Size, Replace: &props})
 }
@@ -279,36 +279,44 @@ func (w *restoring) copyOnTop(ctx context.Context, v *backend.Version) (backend.
 // partOfCopy is the size of the parts of what is too large for one copy.
 const partOfCopy = backend.GiB
 
-func (c *call) copyInParts(ctx context.Context, source backend.Source, size int64, props backend.Properties) (backend.Object, error) {
-	id, err := c.Store.CreateUpload(ctx, backend.CreateUploadInput{Bucket: source.Bucket, Key: source.Key, Properties: props})
+func (c *call) copyInParts(ctx context.Context, to backend.ObjectID, source backend.Source, size int64, props backend.Properties, cond backend.Condition) (backend.Object, error) {
+	part := max(partOfCopy, (size+9999)/10000)
+	return c.inParts(ctx, to, int((size+part-1)/part), props, cond, size, func(ctx context.Context, i int, id string) (backend.Part, error) {
+		off := int64(i) * part
+		return c.Store.CopyPart(ctx, backend.CopyPartInput{
+			Bucket: to.Bucket, Key: to.Key, UploadID: id, Number: int32(i + 1), Source: source,
+			Range: backend.Range{Off: off, Len: min(part, size-off)},
+		})
+	})
+}
+
+// inParts makes an object of n parts, several at once, each with the number of its place plus one. Nothing is left of one that fails.
+func (c *call) inParts(ctx context.Context, to backend.ObjectID, n int, props backend.Properties, cond backend.Condition, size int64,
+	do func(ctx context.Context, i int, uploadID string) (backend.Part, error)) (backend.Object, error) {
+	id, err := c.Store.CreateUpload(ctx, backend.CreateUploadInput{Bucket: to.Bucket, Key: to.Key, Properties: props})
 	if err != nil {
 		return backend.Object{}, err
 	}
-	part := max(partOfCopy, (size+9999)/10000)
-	parts := make([]backend.Part, (size+part-1)/part)
+	parts := make([]backend.Part, n)
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(copiesAtOnce)
 	for i := range parts {
 		g.Go(func() error {
-			off := int64(i) * part
 			var err error
-			parts[i], err = c.Store.CopyPart(gctx, backend.CopyPartInput{
-				Bucket: source.Bucket, Key: source.Key, UploadID: id, Number: int32(i + 1), Source: source,
-				Range: backend.Range{Off: off, Len: min(part, size-off)},
-			})
+			parts[i], err = do(gctx, i, id)
 			return err
 		})
 	}
 	err = g.Wait()
 	var obj backend.Object
 	if err == nil {
-		obj, err = c.Store.CompleteUpload(ctx, backend.CompleteInput{Bucket: source.Bucket, Key: source.Key, UploadID: id, Parts: parts, Size: size})
+		obj, err = c.Store.CompleteUpload(ctx, backend.CompleteInput{Bucket: to.Bucket, Key: to.Key, UploadID: id, Parts: parts, Size: size, Condition: cond})
 	}
 	if err != nil && !backend.IsKind(err, backend.KindUnknown) {
 		const patience = 10 * time.Second // nobody else removes the parts
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 		defer cancel()
-		_ = c.Store.AbortUpload(ctx, backend.Upload{Bucket: source.Bucket, Key: source.Key, UploadID: id}) // the copy's error counts
+		_ = c.Store.AbortUpload(ctx, backend.Upload{Bucket: to.Bucket, Key: to.Key, UploadID: id}) // the copy's error counts
 	}
 	return obj, err
 }

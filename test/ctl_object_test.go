@@ -240,3 +240,109 @@ func (m *mount) ctlFed(file string, args ...string) ctlAnswer {
 	}
 	return ctlAnswer{out.String(), problems.String(), cmd.ProcessState.ExitCode()}
 }
+
+func TestCtlObjectCopy(t *testing.T) {
+	t.Parallel()
+	onEachStore(t, func(t *testing.T, s *store) {
+		covers(t, s, "ctl.copy")
+		bucket := s.newVersionedBucket(t)
+		old := s.putVersion(t, bucket, "d/f", "old content", map[string]any{"ContentType": "text/x-own", "Metadata": map[string]any{"color": "blue"}, "Tagging": "a=1"})
+		s.putVersion(t, bucket, "d/f", "new", nil)
+		s.putVersion(t, bucket, "there", "is something", nil)
+		m := newMount(t, mountOptions{store: s, source: "s3://" + bucket})
+		m.reads("copy", "")
+		m.mustCtl("object", "copy", "--version-id", old, "d/f", "copy")
+		m.reads("copy", "old content")
+		head := func(key string) (contentType string, metadata map[string]string, etag string) {
+			t.Helper()
+			var reply struct {
+				ContentType, ETag string
+				Metadata          map[string]string
+			}
+			s.boto(t, "head_object", map[string]any{"Bucket": bucket, "Key": key}, &reply)
+			return reply.ContentType, reply.Metadata, strings.Trim(reply.ETag, `"`)
+		}
+		if kind, meta, _ := head("copy"); kind != "text/x-own" || meta["color"] != "blue" || s.tags(t, bucket, "copy")["a"] != "1" {
+			t.Errorf("the other client sees %s %v %v", kind, meta, s.tags(t, bucket, "copy"))
+		}
+		replace := []string{"object", "copy", "--version-id", old, "--metadata-directive", "replace", "--content-type", "image/png", "--metadata", "Size=big",
+			"--tagging", "replace", "--tag", "b=2", "d/f", "copy"}
+		m.mustCtl(replace...)
+		if kind, meta, _ := head("copy"); kind != "image/png" || meta["color"] != "" || meta["size"] != "big" || s.tags(t, bucket, "copy")["b"] != "2" || len(s.tags(t, bucket, "copy")) != 1 {
+			t.Errorf("the other client sees %s %v %v", kind, meta, s.tags(t, bucket, "copy"))
+		}
+		m.mustCtl("object", "copy", "d/f", "d/new/")
+		m.mustCtl(m.bare("object", "copy", "s3://"+bucket+"/d/f", "s3://"+bucket+"/e/g")...)
+		for _, key := range []string{"d/new/f", "e/g"} {
+			if got := string(s.get(t, bucket, key)); got != "new" {
+				t.Errorf("%s is %q", key, got)
+			}
+		}
+		if a := m.ctl("object", "copy", "--if-none-match", "d/f", "there"); a.code == 0 {
+			t.Errorf("it was copied over something: %+v", a)
+		}
+		_, _, etag := head("there")
+		m.failsCtl(1, "is not copied", "object", "copy", "--source-if-match", etag, "d/f", "there")
+		if got := string(s.get(t, bucket, "there")); got != "is something" {
+			t.Errorf("there is %q", got)
+		}
+		if a := m.ctl("object", "copy", "--if-none-match", "d/f", "fresh"); a.code != 13 {
+			if got := string(s.get(t, bucket, "fresh")); a.code != 0 || got != "new" {
+				t.Errorf("%+v, %q", a, got)
+			}
+		}
+		if a := m.ctl("object", "copy", "--if-match", etag, "d/f", "there"); a.code != 13 {
+			if got := string(s.get(t, bucket, "there")); a.code != 0 || got != "new" {
+				t.Errorf("%+v, %q", a, got)
+			}
+		}
+		if a := m.ctl("object", "copy", "--if-match", etag, "--version-id", old, "d/f", "there"); a.code == 0 {
+			t.Errorf("the ETag is another one now: %+v", a)
+		}
+		m.failsCtl(2, "not in the same mount", "object", "copy", "d/f", "s3://"+bucket+"/x")
+	})
+}
+
+func TestCtlObjectCompose(t *testing.T) {
+	t.Parallel()
+	onEachStore(t, func(t *testing.T, s *store) {
+		covers(t, s, "ctl.compose")
+		bucket := s.newBucket(t)
+		large := bytes.Repeat([]byte("0123456789abcdef"), 6<<16) // 6 MiB
+		s.put(t, bucket, "small", []byte("small"))
+		s.put(t, bucket, "large", large)
+		m := newMount(t, mountOptions{store: s, source: "s3://" + bucket})
+		write(t, m.in("end"), "written through the mount")
+		same := func(key string, parts ...[]byte) {
+			t.Helper()
+			if got := s.get(t, bucket, key); !bytes.Equal(got, slices.Concat(parts...)) {
+				t.Errorf("%s has %d bytes, want %d, or others", key, len(got), len(slices.Concat(parts...)))
+			}
+		}
+		m.mustCtl("object", "compose", "--content-type", "text/x-all", "--metadata", "color=blue", "all", "small", "large", "small", "large", "end")
+		same("all", []byte("small"), large, []byte("small"), large, []byte("written through the mount"))
+		var told struct {
+			ContentType string
+			Metadata    map[string]string
+		}
+		s.boto(t, "head_object", map[string]any{"Bucket": bucket, "Key": "all"}, &told)
+		if told.ContentType != "text/x-all" || told.Metadata["color"] != "blue" {
+			t.Errorf("%+v", told)
+		}
+		m.mustCtl(m.bare("object", "compose", "s3://"+bucket+"/two", "s3://"+bucket+"/small", "s3://"+bucket+"/small")...)
+		m.reads("two", "smallsmall")
+		sources := filepath.Join(t.TempDir(), "sources")
+		if err := os.WriteFile(sources, []byte("two\nsmall\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if a := m.ctlFed(sources, "object", "compose", "two", "-"); a.code != 0 {
+			t.Errorf("appended: %+v", a)
+		}
+		m.reads("two", "smallsmallsmall")
+		m.failsCtl(1, "not found", "object", "compose", "new", "small", "none")
+		if a := m.ctl("object", "compose", "--if-none-match", "two", "large"); a.code != 1 && a.code != 13 {
+			t.Errorf("made over something: %+v", a)
+		}
+		same("two", []byte("smallsmallsmall"))
+	})
+}

@@ -21,8 +21,9 @@ func newObjectCommand() *cobra.Command {
 		`  objmount ctl object list --recursive /mnt/photos
   objmount ctl object stat /mnt/report.txt
   objmount ctl object exists s3://my-bucket/report.txt
+  objmount ctl object copy /mnt/report.txt /mnt/archive/
   objmount ctl object delete --recursive --yes /mnt/photos`,
-		objectList(), objectStat(), objectExists(), objectDeleteCommand())
+		objectList(), objectStat(), objectExists(), objectCopyCommand(), objectComposeCommand(), objectDeleteCommand())
 }
 
 func objectList() *cobra.Command {
