@@ -90,6 +90,11 @@ type Verbs struct {
 	Endpoint string // of the store, for messages
 	ReadOnly bool   // changes are refused
 	Now      func() time.Time
+	// Alive asks the store anything that it answers at once. While a verb is silent it is asked, and told when there is no answer.
+	// nil: not watched.
+	Alive func(ctx context.Context) error
+	// Patience is how long the store may be away before a verb fails; 0: as long as its requests wait.
+	Patience time.Duration
 }
 
 // Target is the part that every request has.
@@ -229,8 +234,9 @@ func (v *Verbs) Run(ctx context.Context, name string, request any, each func(Lin
 	if err != nil {
 		return err
 	}
-	c := &call{Verbs: v, each: each}
-	if err := row.run(ctx, c, body); err != nil {
+	c := &call{Verbs: v, each: each, last: time.Now()}
+	ctx, done := c.watch(ctx)
+	if err := done(row.run(ctx, c, body)); err != nil {
 		return wireError(err)
 	}
 	return nil
@@ -259,11 +265,13 @@ type call struct {
 	mu   sync.Mutex // one line at a time; held while it is sent
 	step Step
 	told time.Time // when step was sent
+	last time.Time // when there was something to say, or the store answered
 }
 
 func (c *call) send(l Line) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.last = time.Now()
 	return c.each(l)
 }
 
@@ -291,6 +299,7 @@ func (c *call) progress(change func(*Step)) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	change(&c.step)
+	c.last = time.Now()
 	if time.Since(c.told) < pause {
 		return nil
 	}

@@ -84,6 +84,8 @@ func parseMoment(text string, now time.Time) (time.Time, bool) {
 		return now, true
 	case "yesterday":
 		return now.AddDate(0, 0, -1), true
+	case "tomorrow":
+		return now.AddDate(0, 0, 1), true
 	}
 	if part := epochTime.FindStringSubmatch(text); part != nil {
 		n, err := strconv.ParseInt(part[1], 10, 64)

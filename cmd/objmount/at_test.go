@@ -59,7 +59,7 @@ func TestMoments(t *testing.T) {
 func TestBadMoments(t *testing.T) {
 	now := time.Date(2026, 11, 21, 15, 30, 45, 0, time.UTC)
 	for _, text := range []string{
-		"", "tomorrow", "ago", "days ago", "3 ago", "3 days", "2h", "3 fortnights ago", "3 days 2 ago", "-3 days ago", "1.5 days ago", "99999999 days ago",
+		"", "today", "ago", "days ago", "3 ago", "3 days", "2h", "3 fortnights ago", "3 days 2 ago", "-3 days ago", "1.5 days ago", "99999999 days ago",
 		"12:00", "2026-13-01", "2026-02-30", "2026-11-01 25:00", "2026-11-01 12:60", "2026-11-01 12", "2026-11", "01.11.2026", "11/01/2026",
 		"2026-11-01T12:00:00+99:99x", "2026-11-01T12:00:00 CET", "@", "@-5", "1700000000", "2026-11-01x", "now ago", "3 days ago 2 hours",
 	} {
@@ -68,7 +68,7 @@ func TestBadMoments(t *testing.T) {
 			t.Errorf("%q is %q, %v; want an error that says what is wanted", text, m.String(), err)
 		}
 	}
-	for _, text := range []string{"2026-11-21T15:30:46Z", "2026-11-22", "2026-11-21T16:31+01:00", "2026-11-21 15:31", "@99999999999"} {
+	for _, text := range []string{"2026-11-21T15:30:46Z", "2026-11-22", "2026-11-21T16:31+01:00", "2026-11-21 15:31", "@99999999999", "tomorrow", "Tomorrow "} {
 		m := moment{now: func() time.Time { return now }}
 		if err := m.Set(text); err == nil || !strings.Contains(err.Error(), "is in the future") || !m.IsZero() {
 			t.Errorf("%q is %q, %v; want that it is in the future", text, m.String(), err)

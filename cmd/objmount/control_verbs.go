@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -27,15 +28,25 @@ func (o *storeOptions) s3Config(log *slog.Logger) s3.Config {
 	return conf
 }
 
-// Verbs acts on the store of the mount with the mount's credentials. A request that fails is not waited for
-// as the calls of programs are: who asks can ask again. A URL is of what the mount shows, also of another time.
+// Verbs acts on the store of the mount with the mount's credentials, and waits for it as the calls of programs do.
+// A URL is of what the mount shows, also of another time.
 func (c *control) Verbs() *ctl.Verbs {
 	return &ctl.Verbs{
-		Store: c.p.store, Signer: c.p.view, Tree: mountTree{c.p.fs}, Endpoint: c.p.endpoint, ReadOnly: c.p.cfg.readOnly, Now: time.Now,
+		Store: c.p.patient, Signer: c.p.view, Tree: mountTree{c.p.fs}, Endpoint: c.p.endpoint, ReadOnly: c.p.cfg.readOnly, Now: time.Now,
 		Capabilities: func(ctx context.Context, bucket string) (backend.Capabilities, error) {
 			return c.p.capabilities.ask(ctx, bucket), ctx.Err()
 		},
+		Alive: c.p.alive, Patience: max(time.Duration(c.p.cfg.retryTimeout), time.Nanosecond), // 0 means not to wait, there for ever
 	}
+}
+
+// alive is a question that costs the store nothing.
+func (p *parts) alive(ctx context.Context) error {
+	if p.cfg.src.bucket != "" {
+		return p.store.HeadBucket(ctx, p.cfg.src.bucket)
+	}
+	_, err := p.store.ListBuckets(ctx)
+	return err
 }
 
 // mountTree is the inode layer as the verbs see it.
@@ -49,6 +60,9 @@ func (t mountTree) Locate(ctx context.Context, path string) (ctl.Place, error) {
 		p.Kind = ctl.Directory
 	case l.Exists:
 		p.Kind = ctl.File
+	}
+	if e, ok := errors.AsType[*backend.Error](err); ok && e.Op == "Locate" { // of the tree, which says it in its words
+		return p, &ctl.Error{Kind: ctl.KindInvalid, Message: e.Message}
 	}
 	return p, err
 }

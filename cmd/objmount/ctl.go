@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -135,7 +136,12 @@ func (s *ctlSession) onAll(ctx context.Context, paths []string, do ctlDo) error 
 }
 
 func (s *ctlSession) on(ctx context.Context, path string, args []string, do ctlDo) error {
-	t, err := findTarget(s.infos, path)
+	slow := time.AfterFunc(3*time.Second, func() { fmt.Fprintf(s.err, "objmount: %s: waiting for the mount to look it up\n", path) })
+	t, err := findTarget(ctx, s.infos, path)
+	slow.Stop()
+	if ctx.Err() != nil {
+		return fail(exitInterrupted, "interrupted; nothing was done at %s", path)
+	}
 	if err != nil {
 		return err
 	}

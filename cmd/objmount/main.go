@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/user"
 	"strconv"
@@ -23,6 +25,9 @@ func run(args []string) int {
 		root := newRoot(inv)
 		root.SetArgs(inv.words)
 		err = root.Execute()
+	}
+	if w, ok := errors.AsType[*fs.PathError](err); ok && w.Op == "write" && w.Path == os.Stdout.Name() {
+		err = fail(exitFailed, "the answer cannot be written: %v", w.Err)
 	}
 	code := codeOf(err)
 	if err != nil && !inv.child {

@@ -45,7 +45,7 @@ the store yet, what is kept, which promises the store cannot enforce, and how fu
 		},
 	}
 	cmd.Flags().AddFlagSet(groups[0].flags)
-	setHelp(cmd, groups, "")
+	setHelp(cmd, groups, "Exit codes:\n"+exitHelp())
 	return cmd
 }
 
@@ -153,11 +153,21 @@ func showMount(ctx context.Context, w io.Writer, path string, asJSON bool) error
 	if err != nil {
 		return fail(exitFailed, "the list of mounts cannot be read: %v", err)
 	}
-	dir, m, ok, err := findMountpoint(mounts, path)
+	infos := ctl.List(ctx, runtimeDirs()...)
+	abs, err := absoluteByKernel(path)
 	if err != nil {
 		return err
 	}
-	info, found := underMount(ctl.List(ctx, runtimeDirs()...), dir)
+	var dir string
+	var m mountEntry
+	var ok bool
+	_, info, found := enter(infos, abs) // of what is in the mount nothing is asked
+	if !found {
+		if dir, m, ok, err = findMountpoint(mounts, path); err != nil {
+			return err
+		}
+		info, found = underMount(infos, dir)
+	}
 	switch {
 	case !found && ok && m.fsType == fsType && isDead(dir):
 		return fail(exitNoMount, "the process of %s is gone; mount it again to upload what is left, or remove it: objmount umount %s", dir, dir)
