@@ -106,7 +106,8 @@ thing through a mount, or a command, on the servers named beside it, and looks a
 				shown++
 				tests, servers = fmt.Sprintf("`%s` in `%s`", r.name, r.folder), "recorded: "+r.why
 			}
-			fmt.Fprintf(&tables, "| %s | %s | %s | %s | %s |\n", row.operation, row.door, row.form, tests, servers)
+			form := strings.ReplaceAll(row.form, "|", `\|`)
+			fmt.Fprintf(&tables, "| %s | %s | %s | %s | %s |\n", row.operation, row.door, form, tests, servers)
 		}
 		tables.WriteString("\n")
 	}
@@ -133,12 +134,12 @@ func describeCoverage(by map[string]map[string]bool) (tests, servers string) {
 // compareDocument compares the document with this run, if that was complete, or writes it when
 // OBJMOUNT_DOCS=write.
 func compareDocument(complete bool) error {
-	if !complete {
-		return nil
-	}
 	want := document()
 	if os.Getenv("OBJMOUNT_DOCS") == "write" {
 		return os.WriteFile(capabilitiesDoc, []byte(want), 0o644)
+	}
+	if !complete {
+		return nil
 	}
 	have, err := os.ReadFile(capabilitiesDoc)
 	if err != nil {
