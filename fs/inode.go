@@ -51,6 +51,7 @@ type node struct {
 	// Guarded by mu.
 	attr      attr
 	current   *version            // the object behind it; nil: never stored
+	marker    *backend.Object     // the delete marker that a file of a view of versions stands for, as listed
 	staged    *staging.File       // nil: clean
 	props     *backend.Properties // of current, when known
 	propsAt   time.Time           // when props were last known to be true
@@ -60,8 +61,9 @@ type node struct {
 	explicit  bool                // mode, owner or times were set by a program: they must be stored
 	opens     int                 // open handles
 	holds     int                 // renames and unlinks under way that take its name
-	writers   int                 // of these, open for writing
+	writers   int                 // of these, open for writing; and one for made
 	active    int                 // of these, not closed by their opener since they wrote
+	made      chan struct{}       // made by mknod, and nobody has opened it for writing yet; closed when that ends
 	open      openMode
 	wrong     bool                  // the kernel may have pages that do not match the object's checksum
 	doomed    bool                  // unlinked or replaced: no name leads here

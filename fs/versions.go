@@ -193,7 +193,9 @@ func (f *FS) versionFile(parent *node, name string, v backend.Version, a attr, a
 	n := f.tree.child(parent, name)
 	if n == nil || n.view != viewFile || !n.shows(v) {
 		n = &node{view: viewFile, ino: viewIno(parent, name), tagCount: -1, attr: a, checked: asked}
-		if !v.DeleteMarker {
+		if v.DeleteMarker {
+			n.marker = &v.Object
+		} else {
 			n.current = newVersion(v.Object)
 		}
 		f.tree.add(parent, name, n, false)

@@ -81,6 +81,13 @@ func (f *FS) gatherObject(ctx context.Context, n *node, needs xattr.Need, facts 
 		return f.gatherMarker(ctx, n, needs, facts)
 	}
 	facts.GuessedType = typeByName(f.tree.locate(n).key)
+	n.mu.RLock()
+	marker := n.marker
+	n.mu.RUnlock()
+	if marker != nil { // the listing has told all there is
+		facts.Object, facts.DeleteMarker = *marker, true
+		return key, false, nil
+	}
 	if src, ok := n.pinned(); ok {
 		key = factKey{backend.ObjectID{Bucket: src.Bucket, Key: src.Key}, src.VersionID}
 		known, err := f.factOf(ctx, key, needs.Has(xattr.NeedTags))
@@ -88,6 +95,7 @@ func (f *FS) gatherObject(ctx context.Context, n *node, needs xattr.Need, facts 
 			return key, false, err
 		}
 		facts.Object, facts.Tags, facts.UploadState = known.obj, known.tags, "stored"
+		n.datePrecisely(&facts.Object)
 		f.plainType(facts)
 		return key, true, nil
 	}
@@ -128,8 +136,22 @@ func (f *FS) gatherObject(ctx context.Context, n *node, needs xattr.Need, facts 
 		return key, false, err
 	}
 	facts.Object, facts.Tags = known.obj, known.tags
+	n.datePrecisely(&facts.Object)
 	f.plainType(facts)
 	return key, true, nil
+}
+
+// datePrecisely gives an object, as a HEAD has told it, the date of the listing that a node was made from: HTTP has whole
+// seconds, listings of some stores milliseconds.
+func (n *node) datePrecisely(o *backend.Object) {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	if n.current == nil {
+		return
+	}
+	if listed := n.current.modified; listed.Truncate(time.Second).Equal(o.LastModified) {
+		o.LastModified = listed
+	}
 }
 
 // currentFact is factOf the object that a node pins. Where another one is current, ESTALE makes the kernel look the
@@ -180,10 +202,10 @@ func (n *node) knownAfter(at time.Time) bool {
 // outdated deals with the news that the version of a node is not the current one.
 func (f *FS) outdated(n *node, v *version, known fact) error {
 	n.mu.RLock()
-	ours, doomed := n.current != v || n.staged != nil, n.doomed
+	changedSince, doomed := n.current != v || n.staged != nil, n.doomed
 	n.mu.RUnlock()
 	switch {
-	case ours, doomed: // stored by this mount meanwhile, or unlinked: nobody looks this name up any more
+	case changedSince, doomed: // stored by this mount meanwhile, or unlinked: nobody looks this name up any more
 		f.facts.drop(v.remoteID())
 	case known.absent:
 		f.forgetVersion(n, v.remoteID())

@@ -12,6 +12,7 @@ type document struct {
 	Size           *int64            `json:"size,omitempty"`
 	ETag           string            `json:"etag,omitempty"`
 	VersionID      string            `json:"version_id,omitempty"`
+	DeleteMarker   bool              `json:"delete_marker,omitempty"`
 	LastModified   string            `json:"last_modified,omitempty"`
 	StorageClass   string            `json:"storage_class,omitempty"`
 	Headers        map[string]string `json:"headers,omitempty"`
@@ -57,7 +58,7 @@ func JSON(f *Facts) []byte {
 	}
 	o := &f.Object
 	doc := document{
-		Bucket: o.Bucket, Key: o.Key, ETag: o.ETag, VersionID: o.VersionID, LastModified: instant(o.LastModified),
+		Bucket: o.Bucket, Key: o.Key, ETag: o.ETag, VersionID: o.VersionID, DeleteMarker: f.DeleteMarker, LastModified: instant(o.LastModified),
 		StorageClass: storageClass(f), Headers: map[string]string{}, Tags: f.Tags, Metadata: map[string]string{}, Attributes: map[string]any{},
 		Annotations: map[string]int64{}, Encryption: encryption(f), RetentionMode: retentionMode(f), RetentionUntil: retentionUntil(f),
 		LegalHold: legalHold(f), Restore: restoreState(f), Replication: o.Replication, Checksums: checksums(f), ChecksumType: checksumType(f),

@@ -3,8 +3,11 @@ package xattr
 import (
 	"encoding/json"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/objmount/objmount/backend"
 )
 
 func TestJSON(t *testing.T) {
@@ -101,5 +104,26 @@ func TestJSONOfBuckets(t *testing.T) {
 	got, _ := mustParse(t, Root, Bucket).Value(f)
 	if diff := cmp.Diff(want, string(got)); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// A delete marker has two attributes and the document, also when it is asked in a bucket that can do more.
+func TestDeleteMarker(t *testing.T) {
+	t.Parallel()
+	f := &Facts{
+		Now: noon, DeleteMarker: true, Object: backend.Object{Bucket: "docs", Key: "report.pdf", VersionID: "v2", LastModified: noon.Add(5 * time.Millisecond)},
+		Capabilities: backend.Capabilities{ObjectLock: true, Tagging: true, Classes: true}, PublicURL: "https://docs/report.pdf", Tags: map[string]string{"a": "b"},
+	}
+	there := map[string]string{"user.s3.version-id": "v2", "user.s3.last-modified": "2026-11-21T12:00:00.005Z"}
+	for _, name := range []string{"version-id", "last-modified", "etag", "legal-hold", "retention", "storage-class", "public-url", "tag.a", "versions", "encryption"} {
+		value, present := mustParse(t, "user.s3."+name, File).Value(f)
+		if want, is := there["user.s3."+name]; present != is || string(value) != want {
+			t.Errorf("%s: %q, %v", name, value, present)
+		}
+	}
+	var document map[string]any
+	value, present := mustParse(t, "user.s3", File).Value(f)
+	if err := json.Unmarshal(value, &document); err != nil || !present || document["delete_marker"] != true || document["version_id"] != "v2" || document["size"] != nil {
+		t.Errorf("%s: %v", value, err)
 	}
 }

@@ -99,14 +99,16 @@ type Facts struct {
 
 	// Object is the answer to a HEAD, or the properties of what is not stored yet. Without
 	// HasMetadata it counts as not there.
-	Object      backend.Object
-	Tags        map[string]string
-	Description *backend.Description
-	Owner       string
-	URL         string // presigned
-	PublicURL   string
-	UploadState string
-	Versions    []backend.Version // of exactly this key, newest first
+	Object backend.Object
+	// DeleteMarker tells that Object is one: it has a version, a date, Root and nothing else.
+	DeleteMarker bool
+	Tags         map[string]string
+	Description  *backend.Description
+	Owner        string
+	URL          string // presigned
+	PublicURL    string
+	UploadState  string
+	Versions     []backend.Version // of exactly this key, newest first
 	// Annotations are names and sizes of those the object has; nil where the store has no
 	// annotations. AnnotationValues are those that were fetched.
 	Annotations      map[string]int64
@@ -242,7 +244,8 @@ func (a Attribute) Annotation(f *Facts) string {
 
 // Value returns the value, and whether the attribute is there.
 func (a Attribute) Value(f *Facts) (value []byte, present bool) {
-	if !a.here() || a.row != &everything && a.Needs().Has(NeedObject) && !f.Object.HasMetadata {
+	there := f.Object.HasMetadata || a.row == &everything || f.DeleteMarker && (a.row.name == "version-id" || a.row.name == "last-modified")
+	if !a.here() || !there && (f.DeleteMarker || a.Needs().Has(NeedObject)) {
 		return nil, false
 	}
 	return a.row.value(a, f)
