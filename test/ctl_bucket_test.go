@@ -2,6 +2,7 @@ package test
 
 import (
 	"crypto/rand"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -25,14 +26,33 @@ func (s *store) bucketNames(t testing.TB) []string {
 	return names
 }
 
+// listed are the names in a directory of a mount.
+func listed(t testing.TB, dir string) (names []string) {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return names
+}
+
 func TestCtlBuckets(t *testing.T) {
 	t.Parallel()
 	onEachStore(t, func(t *testing.T, s *store) {
 		covers(t, s, "ctl.make-bucket", "ctl.buckets", "ctl.bucket-show")
 		m := newMount(t, mountOptions{store: s, source: "s3://"})
 		plain, locked, versioned := newName(), newName(), newName()
+		if _, err := os.Stat(m.in(plain)); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("a bucket that is not there: %v", err)
+		}
 		if out := m.mustCtl("bucket", "create", m.in(plain)); out != "made: s3://"+plain+"\n" {
 			t.Errorf("create says %q", out)
+		}
+		if names := listed(t, m.dir); !slices.Contains(names, plain) {
+			t.Errorf("the mount does not show the new bucket: %q", names)
 		}
 		m.mustCtl(m.bare("bucket", "create", "--object-lock", "s3://"+locked)...)
 		m.mustCtl("bucket", "create", "--versioning", m.in(versioned))
@@ -69,6 +89,9 @@ func TestCtlBuckets(t *testing.T) {
 			t.Fatal(err)
 		}
 		m.mustCtl("bucket", "delete", m.in(plain), m.in(versioned))
+		if _, err := os.Stat(m.in(plain)); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("the mount still shows the bucket: %v", err)
+		}
 		m.mustCtl(m.bare("bucket", "delete", "s3://"+locked)...)
 		for _, name := range []string{plain, locked, versioned} {
 			if slices.Contains(s.bucketNames(t), name) {
@@ -98,6 +121,10 @@ func TestCtlVersioning(t *testing.T) {
 		s.putVersion(t, bucket, "f", "two", nil)
 		if n := len(s.versions(t, bucket, "f")); n != 2 {
 			t.Errorf("%d versions are kept, want 2", n)
+		}
+		m.reads("f", "two")
+		if names, err := os.ReadDir(m.in(".versions/f")); err != nil || len(names) != 2 { // the mount knows it, too
+			t.Errorf("the view of versions has %v, %v", names, err)
 		}
 		says("Suspended", m.bare("versioning", "suspend", "s3://"+bucket)...)
 		s.hasDocument(t, "get_bucket_versioning", bucket, `"Suspended"`)

@@ -66,9 +66,11 @@ func (s *Store) GetBucketDoc(ctx context.Context, bucket string, doc backend.Buc
 		answer, err = io.ReadAll(io.LimitReader(resp.Body, longest))
 		return err
 	}
-	if _, err := s.direct(ctx, c, http.MethodGet, r.query, make(http.Header, 4)); err != nil {
+	resp, err := s.direct(ctx, c, http.MethodGet, r.query, make(http.Header, 4))
+	if err != nil {
 		return nil, r.missing(err)
 	}
+	_ = resp.Body.Close() // once more
 	text, err := documents.Read(doc, answer)
 	switch {
 	case err != nil:
