@@ -109,7 +109,7 @@ func (t Target) target() Target { return t }
 // Line is one line of an answer. The last one has Error when something failed.
 type Line struct {
 	Item     json.RawMessage `json:"item,omitempty"`     // one thing found or done; its type is the verb's
-	Rows     Text            `json:"rows,omitempty"`     // of select: a piece of the result
+	Rows     Text            `json:"rows,omitempty"`     // of select and get: a piece of the result
 	Note     string          `json:"note,omitempty"`     // for people: what they should know besides
 	Progress *Step           `json:"progress,omitempty"` // how far it is; also sent to show that work goes on
 	Result   json.RawMessage `json:"result,omitempty"`   // the sum of it all
@@ -221,6 +221,7 @@ var verbs = map[string]verb{
 	"object/delete":     verbOf(changes, deleteObjects),
 	"object/copy":       verbOf(changes, copyObject),
 	"object/compose":    verbOf(changes, compose),
+	"object/get":        verbOf(settles, getObject),
 }
 
 // Run does a verb. request is its struct, or JSON of it. each gets the lines of the answer, one at a time;

@@ -346,3 +346,51 @@ func TestCtlObjectCompose(t *testing.T) {
 		same("two", []byte("smallsmallsmall"))
 	})
 }
+
+func TestCtlObjectGet(t *testing.T) {
+	t.Parallel()
+	onEachStore(t, func(t *testing.T, s *store) {
+		bucket := s.newVersionedBucket(t)
+		large := bytes.Repeat([]byte("0123456789abcde\xff"), 1<<16) // 1 MiB
+		old := s.putVersion(t, bucket, "d/f", string(large), nil)
+		s.putVersion(t, bucket, "d/f", "new", nil)
+		m := newMount(t, mountOptions{store: s, source: "s3://" + bucket})
+		for _, test := range []struct {
+			args string
+			want string
+		}{
+			{"d/f", "new"},
+			{"d/f -", "new"},
+			{"--version-id " + old + " d/f", string(large)},
+			{"--version-id " + old + " --offset 500001 d/f", string(large[500001:])},
+			{"--version-id " + old + " --offset 14 --length 4 d/f", "e\xff01"},
+			{"--offset 1 --length 100 d/f", "ew"},
+		} {
+			if got := m.mustCtl(append([]string{"object", "get"}, strings.Fields(test.args)...)...); got != test.want {
+				t.Errorf("%s: %d bytes, want %d", test.args, len(got), len(test.want))
+			}
+		}
+		file := filepath.Join(t.TempDir(), "file")
+		type got struct {
+			Result struct {
+				Size    int64  `json:"size"`
+				ETag    string `json:"etag"`
+				Version string `json:"version_id"`
+			} `json:"result"`
+		}
+		reply := jsonLines[got](t, m.mustCtl(m.bare("object", "get", "--json", "--version-id", old, "s3://"+bucket+"/d/f", file)...))[0]
+		if data, err := os.ReadFile(file); err != nil || !bytes.Equal(data, large) || reply.Result.Size != 1<<20 || reply.Result.Version != old {
+			t.Errorf("%v, %d bytes, %+v", err, len(data), reply)
+		}
+		m.mustCtl("object", "get", "--if-match", reply.Result.ETag, "--version-id", old, "d/f", "/dev/null")
+		m.failsCtl(1, "", "object", "get", "--if-match", reply.Result.ETag, "d/f", file)
+		m.failsCtl(2, "range", "object", "get", "--offset", "3", "d/f", file)
+		m.failsCtl(1, "nothing is or was", "object", "get", "none", file)
+		if data, err := os.ReadFile(file); err != nil || !bytes.Equal(data, large) {
+			t.Errorf("what failed has changed the file: %v, %d bytes", err, len(data))
+		}
+		if entries, err := os.ReadDir(filepath.Dir(file)); err != nil || len(entries) != 1 {
+			t.Errorf("left: %v, %v", entries, err)
+		}
+	})
+}

@@ -23,7 +23,7 @@ func newObjectCommand() *cobra.Command {
   objmount ctl object exists s3://my-bucket/report.txt
   objmount ctl object copy /mnt/report.txt /mnt/archive/
   objmount ctl object delete --recursive --yes /mnt/photos`,
-		objectList(), objectStat(), objectExists(), objectCopyCommand(), objectComposeCommand(), objectDeleteCommand())
+		objectList(), objectStat(), objectExists(), objectGetCommand(), objectCopyCommand(), objectComposeCommand(), objectDeleteCommand())
 }
 
 func objectList() *cobra.Command {
