@@ -120,15 +120,20 @@ func TestVersionsAsFiles(t *testing.T) {
 		wantVersions(t, filepath.Join(view, "naïve 100% name+%file"), since, odd)
 		for id, e := range versionsIn(t, filepath.Join(view, "report.txt")) {
 			path := filepath.Join(view, "report.txt", e.Name())
-			buf := make([]byte, 1024)
-			n, err := unix.Getxattr(path, "user.s3.version-id", buf)
-			told := string(buf[:max(n, 0)])
-			if strings.HasSuffix(e.Name(), ".deleted") {
-				if errno(err) != syscall.ENODATA {
-					t.Errorf("attribute of a delete marker: %q, %v", told, err)
-				}
-			} else if err != nil || told != id {
+			if told, err := readXattr(path, "user.s3.version-id"); err != nil || told != id {
 				t.Errorf("%s: the attribute says %q, %v", path, told, err)
+			}
+			info, err := os.Stat(path)
+			must(t, err)
+			if told, err := readXattr(path, "user.s3.last-modified"); err != nil || told != info.ModTime().UTC().Format(time.RFC3339Nano) {
+				t.Errorf("%s of %v: the attribute says %q, %v", path, info.ModTime().UTC(), told, err)
+			}
+			deleted := strings.HasSuffix(e.Name(), ".deleted")
+			if all, err := readXattr(path, "user.s3"); err != nil || strings.Contains(all, `"delete_marker": true`) != deleted || !strings.Contains(all, id) {
+				t.Errorf("%s: %s, %v", path, all, err)
+			}
+			if _, err := readXattr(path, "user.s3.etag"); (errno(err) == syscall.ENODATA) != deleted {
+				t.Errorf("%s: ETag: %v", path, err)
 			}
 		}
 		out, err := exec.Command("find", m.dir).CombinedOutput()
