@@ -120,6 +120,7 @@ func TestTagsOfVersionsAndBuckets(t *testing.T) {
 			t.Errorf("%s %+v: answered %+v, stored %v, of the current version %v", test.verb, test.request, got, get(old), get(""))
 		}
 	}
+	dryRunOfTags(t, w)
 	dry := SetTagsRequest{Target: Target{Path: "f", DryRun: true}, Tags: map[string]string{"x": "y"}}
 	if got := item[Tags](t, w.run("tags/set", dry)); got.Tags["x"] != "y" || len(get("")) > 0 {
 		t.Errorf("dry run: %+v, stored %v", got, get(""))
@@ -151,6 +152,26 @@ func TestTagsThatNoStoreTakes(t *testing.T) {
 	w.run("tags/get", VersionRequest{Target: target(""), VersionID: "x"}).wants(t, KindInvalid, "a bucket has no versions")
 	w.verbs.Capabilities = func(context.Context, string) (backend.Capabilities, error) { return backend.Capabilities{}, nil }
 	w.run("tags/set", SetTagsRequest{Target: target("f"), Tags: map[string]string{"a": "b"}}).wants(t, KindUnsupported, "not known to have tags")
+}
+
+// dryRunOfTags says which would go, and leaves them.
+func dryRunOfTags(t *testing.T, w *world) {
+	t.Helper()
+	had := map[string]string{"a": "1", "b": "2"}
+	w.put(5, "dry", "content", backend.Properties{Tags: had})
+	for _, test := range []struct {
+		keys           []string
+		removed, stays map[string]string
+	}{
+		{[]string{"a", "none"}, map[string]string{"a": "1"}, map[string]string{"b": "2"}},
+		{nil, had, map[string]string{}},
+	} {
+		got := item[Tags](t, w.run("tags/delete", DeleteTagsRequest{Target: Target{Path: "dry", DryRun: true}, Keys: test.keys}))
+		tags, err := w.store.Tags(t.Context(), backend.ObjectID{Bucket: "b", Key: "dry"}, "")
+		if !maps.Equal(got.Removed, test.removed) || !maps.Equal(got.Tags, test.stays) || !maps.Equal(tags, had) || err != nil {
+			t.Errorf("without %v: answered %+v, stored %v, %v", test.keys, got, tags, err)
+		}
+	}
 }
 
 // selecting is a store that runs queries: it answers with what it was asked.
@@ -227,5 +248,19 @@ func TestSelectRefuses(t *testing.T) {
 	} {
 		w.run("select", r).wants(t, KindInvalid, text)
 	}
+	for what, r := range map[string]SelectRequest{
+		"delimiter": {Delimiter: ";;"}, "quote": {Quote: `""`}, "comment": {Comment: "//"}, "output delimiter": {OutputDelimiter: "\r\n"},
+	} {
+		r.Target, r.Expression = target("a.csv"), "x"
+		if a := w.run("select", r); KindOf(a.err) != KindInvalid || !strings.Contains(a.err.Error(), "are one character each") {
+			t.Errorf("a long %s: %v", what, a.err)
+		}
+	}
 	w.run("select", SelectRequest{Target: target("a.csv"), Expression: "x"}).wants(t, KindUnsupported, "the store mem does not run queries")
+	dry := SelectRequest{Target: Target{Path: "a.csv", DryRun: true}, Expression: "x", Delimiter: "é"}
+	w.run("select", dry).wants(t, KindUnsupported, "the store mem does not run queries")
+	s.err = nil
+	if a := w.run("select", dry); a.err != nil || a.rows != "" {
+		t.Errorf("a dry run: %v, rows %q", a.err, a.rows)
+	}
 }

@@ -22,7 +22,8 @@ type PurgeRequest struct {
 	Bypass         bool       `json:"bypass_governance,omitempty"`
 }
 
-func (r PurgeRequest) check(p Place) error {
+// Check refuses what does not say which versions; what needs the store for an answer is not looked at.
+func (r PurgeRequest) Check() error {
 	rules := 0
 	for _, given := range []bool{r.VersionID != "", r.ReplacedBefore != nil, r.Keep != nil, r.Markers} {
 		if given {
@@ -34,7 +35,15 @@ func (r PurgeRequest) check(p Place) error {
 		return &Error{Kind: KindInvalid, Message: "say which versions: give one of --version-id, --older-than, --all-but and --markers"}
 	case r.Keep != nil && *r.Keep < 0:
 		return &Error{Kind: KindInvalid, Message: "--all-but takes a number from 0"}
-	case r.VersionID != "" && p.Kind == Directory:
+	}
+	return nil
+}
+
+func (r PurgeRequest) check(p Place) error {
+	if err := r.Check(); err != nil {
+		return err
+	}
+	if r.VersionID != "" && p.Kind == Directory {
 		return &Error{Kind: KindInvalid, Message: p.String() + " is a directory; a version is one of a file"}
 	}
 	return p.tree(r.Recursive)

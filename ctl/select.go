@@ -3,9 +3,11 @@ package ctl
 import (
 	"context"
 	"fmt"
+	"io"
 	"path"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/objmount/objmount/backend"
 )
@@ -109,6 +111,8 @@ func (r SelectRequest) input(p Place) (backend.SelectInput, error) {
 		wrong = "lines are for JSON"
 	case r.Input == "parquet" && in.Compression != "":
 		wrong = "Parquet is compressed inside, never as a whole"
+	case slices.ContainsFunc([]string{r.Delimiter, r.Quote, r.Comment, r.OutputDelimiter}, func(s string) bool { return utf8.RuneCountInString(s) > 1 }):
+		wrong = "delimiter, quote, comment and output delimiter are one character each"
 	case r.ScanStart < 0, r.ScanEnd < 0, r.ScanEnd > 0 && r.ScanEnd <= r.ScanStart:
 		wrong = "the range to scan is empty"
 	}
@@ -128,19 +132,35 @@ func selectRows(ctx context.Context, c *call, p Place, r SelectRequest) error {
 		return err
 	}
 	if r.DryRun {
-		return c.result(SelectResult{})
+		return c.trySelect(ctx, in)
 	}
 	in.Progress = func(s backend.SelectStats) {
 		_ = c.progress(func(step *Step) { step.Bytes = s.Processed }) // rows will meet the same error
 	}
 	stats, err := c.Store.Select(ctx, in, rowWriter{c})
+	if err != nil {
+		return c.noQueries(err)
+	}
+	return c.result(SelectResult(stats))
+}
+
+// trySelect runs nothing: a store that is not known to run queries says so before it sends one.
+func (c *call) trySelect(ctx context.Context, in backend.SelectInput) error {
+	never, cancel := context.WithCancel(ctx)
+	cancel()
+	in.Progress = func(backend.SelectStats) {}
+	if _, err := c.Store.Select(never, in, io.Discard); backend.IsKind(err, backend.KindUnsupported) || backend.IsKind(err, backend.KindInvalid) {
+		return c.noQueries(err)
+	}
+	return c.result(SelectResult{})
+}
+
+// noQueries says it when that is why a query failed.
+func (c *call) noQueries(err error) error {
 	if backend.IsKind(err, backend.KindUnsupported) {
 		return &Error{Kind: KindUnsupported, Message: fmt.Sprintf("the store %s does not run queries (S3 Select); read the file instead", c.Endpoint)}
 	}
-	if err != nil {
-		return err
-	}
-	return c.result(SelectResult(stats))
+	return err
 }
 
 // rowWriter sends rows as they come.

@@ -30,6 +30,7 @@ type Tags struct {
 	Key       Text              `json:"key"` // empty: of the bucket
 	VersionID string            `json:"version_id,omitempty"`
 	Tags      map[string]string `json:"tags"`
+	Removed   map[string]string `json:"removed,omitempty"` // of delete: those that are gone; with DryRun, that would go
 }
 
 // The limits of Amazon S3 (user guide, "Categorizing your storage using tags", "Using cost allocation
@@ -81,11 +82,11 @@ func (t tagged) put(ctx context.Context, tags map[string]string) error {
 	return t.Store.PutTags(ctx, t.place.id(), t.version, tags)
 }
 
-func (t tagged) show(tags map[string]string) error {
+func (t tagged) show(tags, removed map[string]string) error {
 	if tags == nil {
 		tags = map[string]string{}
 	}
-	return t.item(Tags{Bucket: t.place.Bucket, Key: Text(t.key()), VersionID: t.version, Tags: tags})
+	return t.item(Tags{Bucket: t.place.Bucket, Key: Text(t.key()), VersionID: t.version, Tags: tags, Removed: removed})
 }
 
 func (t tagged) key() string {
@@ -124,11 +125,11 @@ func getTags(ctx context.Context, c *call, p Place, r VersionRequest) error {
 	if err != nil {
 		return err
 	}
-	return t.show(tags)
+	return t.show(tags, nil)
 }
 
-// change stores other tags and shows them.
-func (t tagged) change(ctx context.Context, dry bool, edit func(tags map[string]string) map[string]string) error {
+// change stores other tags and shows them. What edit takes out of them it returns, too.
+func (t tagged) change(ctx context.Context, dry bool, edit func(tags map[string]string) (then, removed map[string]string)) error {
 	tags, err := t.get(ctx)
 	if err != nil && !backend.IsKind(err, backend.KindNotExist) || err != nil && !t.bucket {
 		return err
@@ -136,7 +137,7 @@ func (t tagged) change(ctx context.Context, dry bool, edit func(tags map[string]
 	if tags == nil {
 		tags = map[string]string{}
 	}
-	tags = edit(tags)
+	tags, removed := edit(tags)
 	if err := t.check(tags); err != nil {
 		return err
 	}
@@ -146,7 +147,7 @@ func (t tagged) change(ctx context.Context, dry bool, edit func(tags map[string]
 		}
 		t.Tree.Changed(t.place.Bucket, t.key())
 	}
-	return t.show(tags)
+	return t.show(tags, removed)
 }
 
 func setTags(ctx context.Context, c *call, p Place, r SetTagsRequest) error {
@@ -154,12 +155,12 @@ func setTags(ctx context.Context, c *call, p Place, r SetTagsRequest) error {
 	if err != nil {
 		return err
 	}
-	return t.change(ctx, r.DryRun, func(tags map[string]string) map[string]string {
+	return t.change(ctx, r.DryRun, func(tags map[string]string) (then, removed map[string]string) {
 		if r.Replace {
-			return r.Tags
+			return r.Tags, nil
 		}
 		maps.Copy(tags, r.Tags)
-		return tags
+		return tags, nil
 	})
 }
 
@@ -168,13 +169,17 @@ func deleteTags(ctx context.Context, c *call, p Place, r DeleteTagsRequest) erro
 	if err != nil {
 		return err
 	}
-	return t.change(ctx, r.DryRun, func(tags map[string]string) map[string]string {
+	return t.change(ctx, r.DryRun, func(tags map[string]string) (then, removed map[string]string) {
 		if len(r.Keys) == 0 {
-			return nil
+			return nil, tags
 		}
+		removed = map[string]string{}
 		for _, key := range r.Keys {
-			delete(tags, key)
+			if value, ok := tags[key]; ok {
+				removed[key] = value
+				delete(tags, key)
+			}
 		}
-		return tags
+		return tags, removed
 	})
 }

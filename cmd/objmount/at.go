@@ -30,7 +30,7 @@ func (m *moment) Set(text string) error {
 	t, ok := parseMoment(text, now)
 	switch {
 	case !ok:
-		return errors.New(`want a time such as 2026-11-01T12:00:00Z, 2026-11-01, "2026-11-01 12:00", "3 days ago", 2h ago, yesterday or now`)
+		return errors.New(`want a time such as 2026-11-01T12:00:00Z, 2026-11-01, "2026-11-01 12:00", "3 days ago", 2h ago, yesterday (at this hour) or now`)
 	case t.After(now):
 		return fmt.Errorf("%s is in the future", t.Format(time.RFC3339))
 	}

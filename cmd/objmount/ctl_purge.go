@@ -18,7 +18,7 @@ import (
 type purgeOptions struct {
 	request   ctl.PurgeRequest
 	olderThan interval
-	keep      int
+	keep      fromZero
 	yes       bool
 }
 
@@ -38,8 +38,7 @@ Which versions:`,
 			f.StringVar(&o.request.VersionID, "version-id", "", "the version or delete marker with this `id`")
 			f.Var(&o.olderThan, "older-than", "those that were replaced or deleted longer than that ago, such as 30d: what was current since then stays")
 			f.Lookup("older-than").DefValue = ""
-			f.IntVar(&o.keep, "all-but", -1, "all but this `number` of the newest, of each file; 0: everything, the current one too")
-			f.Lookup("all-but").DefValue = ""
+			f.Var(&o.keep, "all-but", "all but this `number` of the newest, of each file; 0: everything, the current one too")
 			f.BoolVar(&o.request.Markers, "markers", false, "delete markers that hide no version")
 			f.BoolVar(&o.request.Recursive, "recursive", false, "everything below a directory")
 			f.BoolVar(&o.request.Bypass, "bypass-governance", false, "also versions under retention of mode GOVERNANCE, if the credentials may")
@@ -53,7 +52,7 @@ Which versions:`,
 				r.ReplacedBefore = &before
 			}
 			if s.flags.Changed("all-but") {
-				r.Keep = &o.keep
+				r.Keep = &o.keep.n
 			}
 			return s.purge(ctx, t, r, o.yes)
 		},
@@ -85,6 +84,9 @@ func versionsDelete() *cobra.Command {
 // purge asks before it does what cannot be undone.
 func (s *ctlSession) purge(ctx context.Context, t ctlTarget, r ctl.PurgeRequest, yes bool) error {
 	r.Target = t.target(r.DryRun)
+	if err := r.Check(); err != nil {
+		return err
+	}
 	if !r.DryRun && !yes {
 		if !term.IsTerminal(int(os.Stdin.Fd())) {
 			return usage("%s: versions that are purged are gone for good, so --yes is needed where nobody can be asked; --dry-run shows what would go", t.path)

@@ -134,10 +134,10 @@ func printable(text ctl.Text) string {
 	return string(text)
 }
 
-// timeText shows a time with what precision it has.
+// timeText shows a time with as many digits as the names of versions as files have, so that they can be compared.
 func timeText(t time.Time) string {
 	if t.IsZero() {
 		return "-"
 	}
-	return t.UTC().Format("2006-01-02T15:04:05.999Z")
+	return t.UTC().Format("2006-01-02T15:04:05.000Z")
 }

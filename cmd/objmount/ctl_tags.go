@@ -26,14 +26,25 @@ func newTagsCommand() *cobra.Command {
 func (s *ctlSession) showTags(ctx context.Context, t ctlTarget, verb string, request any) error {
 	return s.run(ctx, t, verb, request, func(l ctl.Line) error {
 		return decoded(l, func(tags ctl.Tags) error {
-			for _, key := range slices.Sorted(maps.Keys(tags.Tags)) {
-				if _, err := fmt.Fprintf(s.out, "%s=%s\n", printable(ctl.Text(key)), printable(ctl.Text(tags.Tags[key]))); err != nil {
+			stays := ""
+			if verb == "tags/delete" && dryOf(request) {
+				stays = "would stay: "
+				if err := s.printTags("would be deleted: ", tags.Removed); err != nil {
 					return err
 				}
 			}
-			return nil
+			return s.printTags(stays, tags.Tags)
 		})
 	})
+}
+
+func (s *ctlSession) printTags(before string, tags map[string]string) error {
+	for _, key := range slices.Sorted(maps.Keys(tags)) {
+		if _, err := fmt.Fprintf(s.out, "%s%s=%s\n", before, printable(ctl.Text(key)), printable(ctl.Text(tags[key]))); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func tagsGet() *cobra.Command {
@@ -86,7 +97,7 @@ func tagsDelete() *cobra.Command {
 		args:    pathAnd("KEY", 0), onePath: true,
 		flags: func(f *pflag.FlagSet) {
 			f.StringVar(&r.VersionID, "version-id", "", versionFlag)
-			f.BoolVar(&r.DryRun, "dry-run", false, "only print what it would still have")
+			f.BoolVar(&r.DryRun, "dry-run", false, "only print what would be deleted, and what would stay")
 		},
 		do: func(ctx context.Context, s *ctlSession, t ctlTarget, args []string) error {
 			r := r

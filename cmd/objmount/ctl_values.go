@@ -82,3 +82,27 @@ func (d *deadline) from(now time.Time) time.Time {
 func (d *deadline) String() string { return d.text }
 
 func (*deadline) Type() string { return "when" }
+
+// fromZero is a number from 0; without a default.
+type fromZero struct {
+	n     int
+	given bool
+}
+
+func (c *fromZero) Set(text string) error {
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 0 {
+		return errors.New("want a number from 0, such as 3")
+	}
+	c.n, c.given = n, true
+	return nil
+}
+
+func (c *fromZero) String() string {
+	if !c.given {
+		return ""
+	}
+	return strconv.Itoa(c.n)
+}
+
+func (*fromZero) Type() string { return "number" }

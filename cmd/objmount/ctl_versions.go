@@ -94,7 +94,7 @@ what it was then; files that did not exist then are left alone, unless --delete 
   objmount ctl versions restore --recursive --at "2026-11-01 12:00" --dry-run /mnt/photos`,
 		flags: func(f *pflag.FlagSet) {
 			f.StringVar(&r.VersionID, "version-id", "", "the version `id` to restore")
-			f.Var(&when, "at", "what was current then: RFC 3339, 2026-11-01, \"2026-11-01 12:00\", \"3 days ago\", yesterday")
+			f.Var(&when, "at", "what was current then: RFC 3339, 2026-11-01, \"2026-11-01 12:00\", \"3 days ago\", yesterday (at this hour)")
 			f.BoolVar(&r.Recursive, "recursive", false, "everything below a directory")
 			f.BoolVar(&r.Delete, "delete", false, "with --recursive: also delete what did not exist then")
 			f.BoolVar(&r.DryRun, "dry-run", false, "only show what would be done")

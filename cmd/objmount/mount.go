@@ -20,8 +20,8 @@ SOURCE is one of
   s3://                 every bucket, each a directory
 
 With --at TIME everything is shown as it was then, read-only, from the versions that a bucket keeps.
-A day alone begins at midnight, a time without a zone is local time, and "ago" counts from now; what
-was understood, the log and objmount status say. Any number of times can be mounted beside each other.
+A day alone begins at midnight, a time without a zone is local time, and "ago" and "yesterday" count
+from now, so that the hour stays; what was understood, the log and objmount status say. Any number of times can be mounted beside each other.
 
 The command returns when the mount answers, or says in one line why it cannot. Credentials come
 from where the AWS SDK looks for them: environment, ~/.aws, SSO, instance or web identity. They

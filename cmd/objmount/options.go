@@ -137,7 +137,7 @@ func (o *options) groups() []flagGroup {
 func (o *options) mountFlags(f *pflag.FlagSet) {
 	f.BoolVarP(&o.foreground, "foreground", "f", false, "stay in the foreground (for services; speaks systemd's notify protocol)")
 	f.BoolVarP(&o.readOnly, "read-only", "r", false, "refuse every change")
-	f.Var(&o.at, "at", "show everything as it was at a time in the past, read-only, from a bucket's versions: 2026-11-01T12:00:00Z, 2026-11-01, \"2026-11-01 12:00\", \"3 days ago\", yesterday, now")
+	f.Var(&o.at, "at", "show everything as it was at a time in the past, read-only, from a bucket's versions: 2026-11-01T12:00:00Z, 2026-11-01, \"2026-11-01 12:00\", \"3 days ago\", yesterday (at this hour), now")
 	f.BoolVar(&o.allowOther, "allow-other", false, "let other users use the mount (modes decide)")
 	f.BoolVar(&o.nonEmpty, "nonempty", false, "mount over a directory that has files; they are hidden meanwhile")
 	f.Var(&o.uid, "uid", "owner of files without an owner of their own: number or name")
