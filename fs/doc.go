@@ -12,25 +12,39 @@
 //
 // # Lock order
 //
-// Deeper is taken later; nothing is taken upwards.
+// Deeper is taken later; nothing is taken upwards. The first five are held over requests to the store:
 //
-//	turns                      one change of a node's attributes, or a marker, at a time; held over its requests
-//	FS.renames                 one rename of a directory at a time; held over its requests
-//	deferredDelete.mu          while a promised delete is carried out; held over its request
-//	  node.mu                  two nodes: never at once
-//	    staging.File           (inside package staging)
-//	    tagging.mu             changes of tags; a held object is waited for without it
-//	    tree.mu                names, parents, lookup counts
-//	    promises.mu, stagedNodes.mu, markerAnswers.mu, facts.mu (which calls package metadata), lockRules.mu, table.mu, moving.mu,
-//	    versionLists.mu, keyVersions.mu   leaves
+//	moving.claim               one rename of a directory at a time; claimed by who has not entered
+//	  FS.enter                 who changes names in a directory, or its marker; a rename of a directory above waits until all have left.
+//	                           Who has entered may enter again, and never waits for a rename that waits for it
+//	    turns                  one change of a node's attributes, or of a marker, at a time; a file's before its directory's, and so upwards
+//	      holdTags             an unlink or rename of a file; changes of its tags wait for that in their turn, so who
+//	                           holds claims turns of directories only
+//	        deferredDelete.mu  while a promised delete is carried out
 //
-// But for these three, no lock is held across a request to the store, a wait for write-back, or a
-// notification of the kernel. Functions that need node.mu end in Locked.
+// and below them the locks:
+//
+//	node.mu                  two nodes: never at once
+//	  staging.File           (inside package staging)
+//	  tagging.mu             changes of tags; a held object is waited for without it
+//	  tree.mu                names, parents, lookup counts
+//	  promises.mu, stagedNodes.mu, markerAnswers.mu, facts.mu (which calls package metadata), lockRules.mu, table.mu, moving.mu,
+//	  versionLists.mu, keyVersions.mu   leaves
+//
+// None of these is held across a request to the store, a wait for write-back, or a notification of the kernel. Functions that need node.mu end in Locked.
 //
 // # Goroutines
 //
-// Requests run on go-fuse's goroutines. FS itself starts: one that sends notifications
-// (FS.notifier), one per deferred delete at a last close, those that fetch attributes and markers ahead, one per request for tags, and the recovery of intents at start. All end when
-// FS.stop is called; FS.Close waits for them. A request that was interrupted has a
-// watcher that ends with the request (interrupt.go).
+// Requests run on go-fuse's goroutines. FS itself starts, by FS.background:
+//
+//   - one that sends notifications to the kernel (FS.notifier)
+//   - one per promised delete at a last close
+//   - one per file that mknod made, until it is opened or a second has passed
+//   - those that fetch attributes, markers and extended attributes ahead of a scan
+//   - one per request for tags
+//   - one per upload that nobody needs any more
+//   - the recovery of intents at start
+//
+// All end when FS.stop is called; FS.Close waits for them. A request that was interrupted has a watcher that
+// ends with the request (interrupt.go).
 package fs

@@ -16,6 +16,18 @@ import (
 // object lock a HEAD goes before each change; others pay nothing.
 //
 // It has to be a HEAD: VersityGW 1.8 leaves the lock out of the answer to a GET, MinIO shows it in both.
+//
+// Who asks what, and what it costs in a bucket with object lock (where a HEAD shows no lock and the bucket gives one, hiddenLock
+// may ask once more):
+//
+//   - mayChange: open for writing, truncate, chmod and what else rewrites metadata. Nothing where open has just asked, or
+//     something is staged already; else a HEAD.
+//   - mayChangeAgain: a write after a commit. A HEAD where the bucket, or the commit, locks what is stored; else nothing.
+//   - mayTakeNames: unlink and rename, of the file and of what it replaces. A HEAD for each stored object.
+//   - mayTakeFree: rename to a free name. A HEAD where the store has no condition for a copy's destination.
+//   - mayMove: rename of a directory. A listing of both prefixes, and a HEAD for each object.
+//   - mayRemoveMarker: rmdir, and rename of a directory. A HEAD where it has a marker.
+//   - mayReplace: what they all ask. Also before a marker is written over, and before a delete is promised of what was not seen.
 
 const (
 	// lockParallel is how many objects are asked for their locks at once before a directory moves.
