@@ -38,5 +38,5 @@
 // # Goroutines
 //
 // Server starts one that accepts; net/http starts one per connection, and a verb one that sends lines when there is
-// nothing to say, and up to 16 for copies. Server.Close ends all and waits for them.
+// nothing to say, up to 16 for copies and 64 for looks at objects. Server.Close ends all and waits for them.
 package ctl

@@ -105,3 +105,30 @@ func TestExists(t *testing.T) {
 	w.verbs.Store = mem.Faulty(w.store, mem.Rule{Op: "HeadObject", Do: []mem.Action{mem.Fail(backend.KindUnreachable)}})
 	w.run("object/exists", ExistsRequest{Target: target("d/g")}).wants(t, KindUnreachable, "HeadObject")
 }
+
+// TestObjectVerbsCost pins requests besides those that find the place.
+func TestObjectVerbsCost(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.put(0, "plain", "content")
+	w.put(0, "tagged", "content", backend.Properties{Tags: map[string]string{"a": "1"}})
+	counter := mem.Counting(w.store)
+	w.verbs.Store = counter
+	for _, test := range []struct {
+		verb    string
+		request any
+		want    map[string]int
+	}{
+		{"object/stat", StatRequest{Target: target("plain")}, map[string]int{"HeadObject": 1, "GetObjectAttributes": 1, "GetObjectLockConfiguration": 1}},
+		{"object/stat", StatRequest{Target: target("tagged")}, map[string]int{"HeadObject": 1, "GetObjectTagging": 1, "GetObjectAttributes": 1, "GetObjectLockConfiguration": 1}},
+		{"object/exists", ExistsRequest{Target: target("plain")}, map[string]int{"HeadObject": 1}},
+		{"object/copy", CopyRequest{Target: target("plain"), To: "copy"}, map[string]int{"HeadObject": 1, "CopyObject": 1}},
+		{"object/get", GetObjectRequest{Target: target("plain")}, map[string]int{"GetObject": 1}},
+		{"object/delete", DeleteObjectsRequest{Target: target("plain")}, map[string]int{"HeadObject": 1, "DeleteObjects": 1}},
+	} {
+		counter.Reset()
+		if a := w.run(test.verb, test.request); a.err != nil || !cmp.Equal(counter.Requests(), test.want) {
+			t.Errorf("%s: %v\n%s", test.verb, a.err, cmp.Diff(test.want, counter.Requests()))
+		}
+	}
+}

@@ -72,10 +72,13 @@ func planParts(pieces []piece, least, most int64) [][]piece {
 }
 
 func compose(ctx context.Context, c *call, p Place, r ComposeRequest) error {
+	if p.Kind == Unknown && r.Directory {
+		p.Kind = Directory
+	}
 	if err := p.one(); err != nil {
 		return err
 	}
-	if len(r.Sources) == 0 {
+	if p.Kind = File; len(r.Sources) == 0 {
 		return &Error{Kind: KindInvalid, Message: "nothing is given to make it of"}
 	}
 	if err := c.writable(ctx, p); err != nil {

@@ -102,8 +102,9 @@ func TestCompose(t *testing.T) {
 	} {
 		w.run("object/compose", ComposeRequest{Target: target(test.path), Only: test.only, Sources: test.sources}).wants(t, test.kind, test.text)
 	}
-	if w.content("all") != "" {
-		t.Errorf("%q", w.content("all"))
+	w.run("object/compose", ComposeRequest{Target: Target{Path: "new", Directory: true}, Sources: []ComposeSource{{Path: "a"}}}).wants(t, KindInvalid, "is a directory")
+	if w.content("all") != "" || w.content("new") != "(not found)" {
+		t.Errorf("%q, %q", w.content("all"), w.content("new"))
 	}
 	for _, key := range []string{"all", "d/"} {
 		if ups, err := w.store.ListUploads(t.Context(), backend.ObjectID{Bucket: "b", Key: key}); err != nil || len(ups) > 0 {
