@@ -31,11 +31,12 @@
 //	  promises.mu, stagedNodes.mu, markerAnswers.mu, facts.mu (which calls package metadata), lockRules.mu, table.mu, moving.mu,
 //	  versionLists.mu, keyVersions.mu   leaves
 //
-// None of these is held across a request to the store, a wait for write-back, or a notification of the kernel. Functions that need node.mu end in Locked.
+// None of these is held across a request to the store, a wait for write-back, or a
+// notification of the kernel. Functions that need node.mu end in Locked.
 //
 // # Goroutines
 //
-// Requests run on go-fuse's goroutines. FS itself starts, by FS.background:
+// Requests run on go-fuse's goroutines. FS itself starts:
 //
 //   - one that sends notifications to the kernel (FS.notifier)
 //   - one per promised delete at a last close
