@@ -220,8 +220,8 @@ var verbs = map[string]verb{
 	"object/list":       verbOf(settles, listObjects),
 	"object/delete":     verbOf(changes, deleteObjects),
 	"object/copy":       verbOf(changes, copyObject),
-	"object/compose":    verbOf(changes, compose),
 	"object/get":        verbOf(settles, getObject),
+	"object/compose":    verbOf(changes, compose),
 }
 
 // Run does a verb. request is its struct, or JSON of it. each gets the lines of the answer, one at a time;
