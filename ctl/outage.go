@@ -83,9 +83,12 @@ func (o *outage) ask(ctx context.Context, since time.Time) error {
 	tell := time.NewTimer(tellAfter - time.Since(since))
 	defer tell.Stop()
 	ctx, cancel := context.WithCancel(ctx)
-	answered := make(chan error, 1)
+	answered := make(chan struct{})
 	var asking sync.WaitGroup
-	asking.Go(func() { answered <- o.answer(ctx) })
+	asking.Go(func() {
+		o.answer(ctx)
+		close(answered)
+	})
 	defer asking.Wait()
 	defer cancel()
 	told := false
@@ -111,15 +114,15 @@ func (o *outage) ask(ctx context.Context, since time.Time) error {
 }
 
 // answer asks until there is an answer, whatever it is, or ctx ends.
-func (o *outage) answer(ctx context.Context) error {
+func (o *outage) answer(ctx context.Context) {
 	for {
 		err := o.call.Alive(ctx)
 		if k := backend.KindOf(err); err == nil || ctx.Err() != nil || k != backend.KindUnreachable && k != backend.KindTransient {
-			return ctx.Err()
+			return
 		}
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
+			return
 		case <-time.After(askAfter):
 		}
 	}

@@ -45,7 +45,7 @@ func (f *FS) xattrStatus(op string, err error) fuse.Status {
 	}
 	for _, row := range refusals {
 		if errors.Is(refusal.Kind, row.kind) {
-			if row.no != syscall.ENODATA && row.kind != xattr.ErrForeign {
+			if row.no != syscall.ENODATA && !errors.Is(row.kind, xattr.ErrForeign) {
 				f.log.Info("refused", "op", op, "errno", row.no.Error(), "error", refusal.Error())
 			}
 			return fuse.Status(row.no)

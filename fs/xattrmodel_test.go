@@ -136,7 +136,7 @@ func (x *xattrModel) close() {
 func (x *xattrModel) step() {
 	attributes := []string{"user.s3.tag.a", "user.s3.tag.b", "user.s3.meta.c", "user.d", "user.s3.cache-control"}
 	name := attributes[x.random.IntN(len(attributes))]
-	what := "set"
+	var what string
 	switch x.random.IntN(12) {
 	case 0, 1, 2, 3:
 		value := fmt.Sprint(x.random.IntN(1000))
