@@ -121,6 +121,7 @@ func (f *FS) Unsent(l Located) int {
 // Settle stores what no program writes any more at a place or below it, and waits for it.
 func (f *FS) Settle(ctx context.Context, l Located) error {
 	for _, n := range f.unsent(l) {
+		f.endMade(n)
 		n.mu.RLock()
 		written := n.writers > 0
 		n.mu.RUnlock()

@@ -3,6 +3,7 @@ package fs
 import (
 	"context"
 	"syscall"
+	"time"
 
 	"github.com/hanwen/go-fuse/v2/fuse"
 
@@ -10,8 +11,8 @@ import (
 	"github.com/objmount/objmount/cache/staging"
 )
 
-// Mknod makes an empty file, or a fifo, socket or device that lives in metadata. It commits
-// before it returns.
+// Mknod makes an empty file, or a fifo, socket or device that lives in metadata. Those are committed before it returns; a
+// file as one that was created and is open still.
 func (f *FS) Mknod(cancel <-chan struct{}, in *fuse.MknodIn, name string, out *fuse.EntryOut) fuse.Status {
 	if in.Mode&syscall.S_IFMT == 0 {
 		in.Mode |= syscall.S_IFREG
@@ -44,13 +45,82 @@ func (f *FS) makeStored(cancel <-chan struct{}, h *fuse.InHeader, name string, a
 		return f.status("create", err)
 	}
 	defer leave()
-	n, err := f.storeNew(r, parent, name, a)
+	store := f.storeNew
+	if a.mode&syscall.S_IFMT == syscall.S_IFREG && (!f.cfg.ExclusiveOpen || f.retains(r, f.tree.locate(parent).bucket)) {
+		store = f.makeNew
+	}
+	n, err := store(r, parent, name, a)
 	if err != nil {
 		return f.status("create", err)
 	}
 	f.tree.remember(n)
 	f.entry(n, out)
 	return fuse.OK
+}
+
+// makeNew makes an empty file that is stored when somebody has written it, or if nobody opens it soon: tar makes a file, gives
+// it attributes, and opens it then, and where what is stored is locked the first upload is the last. The journal has it at once.
+func (f *FS) makeNew(ctx context.Context, parent *node, name string, a attr) (*node, error) {
+	n, err := f.newUnder(ctx, parent, name, a)
+	if err != nil {
+		return nil, err
+	}
+	made := make(chan struct{})
+	n.mu.Lock()
+	err = n.staged.SetProperties(f.propertiesLocked(n))
+	if err == nil {
+		var promise *staging.Snapshot
+		if promise, err = n.staged.Seal(false); err == nil {
+			promise.Release()
+			err = f.resealLocked(n, n.staged) // not queued: who commits it seals it again
+		}
+	}
+	if err == nil {
+		n.made = made
+		n.writers++
+		n.active++
+	}
+	n.mu.Unlock()
+	if err != nil {
+		f.unmake(n)
+		return nil, err
+	}
+	f.background(func() {
+		timer := time.NewTimer(attributeDelay)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+			f.endMade(n)
+		case <-made:
+		case <-f.closing: // the next mount stores it
+		}
+	})
+	f.touchDir(parent)
+	return n, nil
+}
+
+// endMade ends the wait for somebody to open a new file; if nobody has, it is stored.
+func (f *FS) endMade(n *node) {
+	n.mu.Lock()
+	if n.made == nil {
+		n.mu.Unlock()
+		return
+	}
+	close(n.made)
+	n.made = nil
+	n.writers--
+	n.active--
+	file, idle := n.staged, n.writers == 0 && !n.doomed
+	n.mu.Unlock()
+	switch {
+	case file == nil || !idle:
+	case file.State() == staging.StateCommitted && !file.Dirty():
+		f.settle(n, file)
+	default:
+		if err := f.commit(f.ctx, n, commitOptions{}); err != nil {
+			f.log.Warn("commit of a new file failed; it is kept", "error", err.Error())
+		}
+	}
 }
 
 // unmake takes a new file back whose making failed.
@@ -71,14 +141,19 @@ func (f *FS) unmake(n *node) {
 	f.tree.detach(n)
 }
 
-func (f *FS) storeNew(ctx context.Context, parent *node, name string, a attr) (*node, error) {
+// newUnder is newFile under a name that has to be free.
+func (f *FS) newUnder(ctx context.Context, parent *node, name string, a attr) (*node, error) {
 	switch _, err := f.lookup(ctx, parent, name); {
 	case err == nil:
 		return nil, syscall.EEXIST
 	case !backend.IsKind(err, backend.KindNotExist):
 		return nil, err
 	}
-	n, err := f.newFile(ctx, parent, name, a)
+	return f.newFile(ctx, parent, name, a)
+}
+
+func (f *FS) storeNew(ctx context.Context, parent *node, name string, a attr) (*node, error) {
+	n, err := f.newUnder(ctx, parent, name, a)
 	if err != nil {
 		return nil, err
 	}

@@ -131,6 +131,9 @@ func (f *FS) Drain(ctx context.Context, progress func(done, total int64, files i
 	if progress == nil {
 		progress = func(int64, int64, int) {}
 	}
+	for _, n := range f.staged.all() {
+		f.endMade(n)
+	}
 	err := f.flushTagsBelow(ctx, "", "")
 	return errors.Join(f.queue.Flush(ctx, progress), err)
 }

@@ -43,6 +43,7 @@ func (f *FS) Open(cancel <-chan struct{}, in *fuse.OpenIn, out *fuse.OpenOut) fu
 		if err := f.joinWriters(n); err != nil {
 			return f.status("open", err)
 		}
+		f.endMade(n) // from here on it is this one's close that stores it
 		if in.Flags&syscall.O_TRUNC != 0 {
 			if err := f.truncateForOpen(r, n); err != nil {
 				f.leaveWriters(n)

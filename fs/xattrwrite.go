@@ -91,7 +91,7 @@ func (f *FS) changeStaged(ctx context.Context, n *node, a xattr.Attribute, decid
 		n.mu.Unlock()
 		return errStored
 	}
-	if !n.doomed && lockedBy(n.staged) != nil { // what is changed after it has to be changed in the store
+	if !n.doomed && n.made == nil && lockedBy(n.staged) != nil { // what is changed after it has to be changed in the store
 		n.mu.Unlock()
 		if err := f.commit(ctx, n, commitOptions{wait: true}); err != nil {
 			return err
