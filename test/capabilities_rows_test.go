@@ -55,7 +55,7 @@ var apis = []api{
 		{"path.stat", "stat_object", "path", "`stat`"},
 		{"xattr.stat", "stat_object: etag, version id, checksums, parts, exact time", "xattr", "`user.s3.etag`, `version-id`, `checksum.*`, `parts`, `last-modified`; `user.s3` is everything as JSON"},
 		{"version.stat", "stat_object(version_id)", "version", "`stat` and attributes of `DIR/.versions/NAME/VERSION`"},
-		{"ctl.stat", "stat_object(version_id, ssec)", "ctl", "`ctl object stat`"},
+		{"ctl.stat", "stat_object(version_id)", "ctl", "`ctl object stat`"},
 		{"path.remove", "remove_object, remove_objects", "path", "`rm`, `rm -r`"},
 		{"lock.respected", "remove_object of a locked object", "path", "`rm`, `mv`, `>`, `truncate` of a locked object: EPERM, and it stays"},
 		{"ctl.versions.delete", "remove_object(version_id), remove_objects(bypass_governance_mode)", "ctl", "`ctl versions purge --version-id [--bypass-governance]`"},
