@@ -182,13 +182,16 @@ type selecting struct {
 }
 
 func (s *selecting) Select(_ context.Context, in backend.SelectInput, w io.Writer) (backend.SelectStats, error) {
+	if s.err != nil {
+		return backend.SelectStats{}, s.err
+	}
 	in.Progress(backend.SelectStats{Processed: 1})
 	in.Progress = nil
 	s.asked = in
 	if _, err := io.WriteString(w, strings.Repeat("row\xff\n", 100_000)); err != nil {
 		return backend.SelectStats{}, err
 	}
-	return backend.SelectStats{Scanned: 3, Processed: 2, Returned: 1}, s.err
+	return backend.SelectStats{Scanned: 3, Processed: 2, Returned: 1}, nil
 }
 
 func TestSelectGuessesByName(t *testing.T) {

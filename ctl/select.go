@@ -3,10 +3,10 @@ package ctl
 import (
 	"context"
 	"fmt"
-	"io"
 	"path"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"unicode/utf8"
 
 	"github.com/objmount/objmount/backend"
@@ -144,15 +144,34 @@ func selectRows(ctx context.Context, c *call, p Place, r SelectRequest) error {
 	return c.result(SelectResult(stats))
 }
 
-// trySelect runs nothing: a store that is not known to run queries says so before it sends one.
+// trySelect asks whether the store takes the query, and ends it with the first that comes: VersityGW refuses every
+// query only when it is asked.
 func (c *call) trySelect(ctx context.Context, in backend.SelectInput) error {
-	never, cancel := context.WithCancel(ctx)
-	cancel()
-	in.Progress = func(backend.SelectStats) {}
-	if _, err := c.Store.Select(never, in, io.Discard); backend.IsKind(err, backend.KindUnsupported) || backend.IsKind(err, backend.KindInvalid) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	taken := &begun{end: cancel}
+	in.Progress = func(backend.SelectStats) { taken.note() }
+	if _, err := c.Store.Select(ctx, in, taken); err != nil && !taken.yes.Load() {
 		return c.noQueries(err)
 	}
 	return c.result(SelectResult{})
+}
+
+// begun ends a query that has begun to answer.
+type begun struct {
+	end context.CancelFunc
+	yes atomic.Bool
+}
+
+func (b *begun) note() {
+	b.yes.Store(true)
+	b.end()
+}
+
+// Write takes no rows.
+func (b *begun) Write(p []byte) (int, error) {
+	b.note()
+	return len(p), nil
 }
 
 // noQueries says it when that is why a query failed.

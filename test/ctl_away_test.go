@@ -112,3 +112,39 @@ func TestAnswersThatCannotBeWritten(t *testing.T) {
 		}
 	})
 }
+
+// TestCtlInWords is what people read: names of versions as files and their times in lists agree, and what a dry run of tags delete says.
+func TestCtlInWords(t *testing.T) {
+	t.Parallel()
+	onEachStore(t, func(t *testing.T, s *store) {
+		covers(t, s, "ctl.versions.list", "ctl.tags")
+		bucket := s.newVersionedBucket(t)
+		for range 5 {
+			s.putVersion(t, bucket, "dir/f", "content", map[string]any{"Tagging": "b=2&a=1"})
+		}
+		m := newMount(t, mountOptions{store: s, source: "s3://" + bucket})
+		entries, err := os.ReadDir(m.in("dir/.versions/f"))
+		if err != nil || len(entries) != 5 {
+			t.Fatalf("%d versions, %v", len(entries), err)
+		}
+		list := m.mustCtl("versions", "list", "dir/f")
+		for _, e := range entries {
+			if when, _, _ := strings.Cut(e.Name(), "_"); !strings.Contains(list, "\n"+when+"  ") {
+				t.Errorf("%s is not in\n%s", e.Name(), list)
+			}
+		}
+		a := m.failsCtl(2, "name the file itself, and the version by its id", "versions", "list", "dir/.versions/f")
+		if strings.Contains(a.problems, "Locate") || strings.Contains(a.problems, "invalid argument") {
+			t.Errorf("more words than help: %s", a.problems)
+		}
+		if out := m.mustCtl("tags", "delete", "--dry-run", "dir/f", "a"); out != "would be deleted: a=1\nwould stay: b=2\n" {
+			t.Errorf("one tag less would be %q", out)
+		}
+		if out := m.mustCtl("tags", "delete", "--dry-run", "dir/f"); out != "would be deleted: a=1\nwould be deleted: b=2\n" {
+			t.Errorf("no tags would be %q", out)
+		}
+		if out := m.mustCtl("tags", "delete", "dir/f", "a"); out != "b=2\n" {
+			t.Errorf("one tag less is %q", out)
+		}
+	})
+}

@@ -61,6 +61,10 @@ func TestCtlSelect(t *testing.T) {
 		t.Errorf("with --stats: %+v", a)
 	}
 	m.failsCtl(2, "people.csv: ", "select", "people.csv", "SELEC nothing")
+	m.failsCtl(2, "are one character each", "select", "--delimiter", ";;", "people.csv", inOslo)
+	if out := m.mustCtl("select", "--dry-run", "people.csv", inOslo); out != "" {
+		t.Errorf("a dry run prints %q", out)
+	}
 	m.failsCtl(2, "raw has no ending that tells what it holds", "select", "raw", inOslo)
 	m.failsCtl(1, "nothing is or was", "select", "none.csv", inOslo)
 
@@ -82,6 +86,7 @@ func TestCtlSelectWhereThereIsNone(t *testing.T) {
 	bucket := s.newBucket(t)
 	s.put(t, bucket, "people.csv", []byte("name\nAnn\n"))
 	m := newMount(t, mountOptions{store: s, source: "s3://" + bucket})
+	m.failsCtl(13, "does not run queries (S3 Select)", "select", "--dry-run", "people.csv", "SELECT * FROM s3object")
 	a := m.failsCtl(13, "does not run queries (S3 Select); read the file instead", "select", "people.csv", "SELECT * FROM s3object")
 	if a.out != "" {
 		t.Errorf("rows: %q", a.out)

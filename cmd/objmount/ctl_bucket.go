@@ -33,7 +33,7 @@ func bucketList() *cobra.Command {
 		do: func(ctx context.Context, s *ctlSession, t ctlTarget, _ []string) error {
 			return s.run(ctx, t, "bucket/list", ctl.BucketRequest{Target: t.target(false)}, func(l ctl.Line) error {
 				return decoded(l, func(b ctl.Bucket) error {
-					_, err := fmt.Fprintf(s.out, "%-20s  %s\n", timeText(b.Created), b.Name)
+					_, err := fmt.Fprintf(s.out, "%-24s  %s\n", timeText(b.Created), b.Name)
 					return err
 				})
 			})

@@ -58,7 +58,7 @@ func (s *ctlSession) showLock(ctx context.Context, t ctlTarget, verb string, req
 func lockText(k ctl.Lock) string {
 	text, hold := "no retention", "off"
 	if k.Mode != "" {
-		text = fmt.Sprintf("retention %s until %s", k.Mode, timeText(k.Until))
+		text = fmt.Sprintf("retention %s until %s", k.Mode, untilText(k.Until))
 	}
 	if k.LegalHold {
 		hold = "on"
@@ -132,3 +132,6 @@ func legalHold(word string, on bool) *cobra.Command {
 		},
 	}.command()
 }
+
+// untilText shows when a retention ends; that is a time somebody chose, as a rule in whole seconds.
+func untilText(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }

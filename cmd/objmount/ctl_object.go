@@ -147,7 +147,7 @@ func (s *ctlSession) showObject(o ctl.Object) error {
 	row("encryption", o.Encryption)
 	row("KMS key", o.KMSKeyID)
 	if o.Mode != "" {
-		row("retention", fmt.Sprintf("%s until %s", o.Mode, timeText(o.Until)))
+		row("retention", fmt.Sprintf("%s until %s", o.Mode, untilText(o.Until)))
 	}
 	if o.LegalHold {
 		row("legal hold", "on")

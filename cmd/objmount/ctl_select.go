@@ -41,7 +41,7 @@ that does not run queries is exit code 13.`,
 			f.Int64Var(&r.ScanStart, "scan-start", 0, "begin with the row that begins at or after this `byte`")
 			f.Int64Var(&r.ScanEnd, "scan-end", 0, "end with the row that begins before this `byte`")
 			f.BoolVar(&stats, "stats", false, "print on standard error how many bytes it took")
-			f.BoolVar(&r.DryRun, "dry-run", false, "check only what can be checked here")
+			f.BoolVar(&r.DryRun, "dry-run", false, "only ask whether the store takes the query, and print no rows")
 		},
 		do: func(ctx context.Context, s *ctlSession, t ctlTarget, args []string) error {
 			r := r
