@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"sync"
 	"syscall"
 	"testing"
@@ -60,6 +61,14 @@ func runTests(m *testing.M) (code int, err error) {
 		w.close()
 		err = errors.Join(err, os.RemoveAll(dir))
 	}()
+	// Most tests wait: for a store, a second to pass, a time to run out.
+	flag.Parse()
+	if parallel := flag.Lookup("test.parallel"); parallel.Value.String() == strconv.Itoa(runtime.GOMAXPROCS(0)) {
+		err = parallel.Value.Set(strconv.Itoa(3 * runtime.GOMAXPROCS(0)))
+		if err != nil {
+			return 1, err
+		}
+	}
 	if code = m.Run(); code == 0 {
 		err = compareDocument(completeRun())
 	}
