@@ -37,6 +37,8 @@ var layers = []layer{
 	{folder: "xattr", may: []string{"backend"}, why: "pure functions: names of attributes and properties of objects, nothing that asks a store or knows an errno",
 		noStd: []string{"os", "net", "net/http"}},
 	{folder: "ctl", may: []string{"backend", "backend/documents"}, why: "a transport of verbs: it declares the few methods it needs of a mount, and fs does not know it"},
+	{folder: "cmd/objmount/configfile", may: []string{"backend"}, why: "a file and what it says, in the vocabulary; it reaches no store",
+		noStd: []string{"net", "net/http"}},
 	{folder: "packaging", why: "checks the files beside it"},
 	{folder: "cmd/objmount", may: []string{"*"}, why: "the only place that joins things"},
 	{folder: "test", may: []string{"*"}, why: "sees the whole"},
@@ -58,6 +60,7 @@ var owners = []owner{
 	{module: "github.com/spf13/cobra", folders: []string{"cmd/objmount"}, instead: "take a Config; the command line fills it"},
 	{module: "github.com/spf13/pflag", folders: []string{"cmd/objmount"}, instead: "take a Config; the command line fills it"},
 	{module: "github.com/dustin/go-humanize", folders: []string{"cmd/objmount"}, instead: "log and return numbers of bytes; the command line prints them"},
+	{module: "github.com/pelletier/go-toml/v2", folders: []string{"cmd/objmount/configfile"}, instead: "take a value of configfile; the file is decoded there"},
 	{module: "github.com/schollz/progressbar/v3", folders: []string{"cmd/objmount"}, instead: "report numbers through a callback; the command line draws them"},
 	{module: "github.com/coreos/go-systemd/v22", folders: []string{"cmd/objmount"}, instead: "report readiness through a callback"},
 }
