@@ -56,9 +56,17 @@ func (f *FS) copyTree(ctx context.Context, d dirMove) ([]copied, error) {
 
 // eachBelow calls fn, in parallel, for every object below d.From whose name is not gone here, with its new key.
 func (f *FS) eachBelow(ctx context.Context, d dirMove, fn func(context.Context, backend.Object, backend.ObjectID) error) error {
+	return f.eachObject(ctx, place{d.Bucket, d.From}, renameParallel, func(ctx context.Context, o backend.Object) error {
+		return fn(ctx, o, backend.ObjectID{Bucket: d.ToBucket, Key: d.To + strings.TrimPrefix(o.Key, d.From)})
+	})
+}
+
+// eachObject calls fn, limit at a time, for every object in the store whose key begins as at says, but for those whose name
+// is gone here. After the first error none begins, and those on their way are awaited.
+func (f *FS) eachObject(ctx context.Context, at place, limit int, fn func(context.Context, backend.Object) error) error {
 	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(renameParallel)
-	in := backend.ListInput{Bucket: d.Bucket, Prefix: d.From}
+	group.SetLimit(limit)
+	in := backend.ListInput{Bucket: at.bucket, Prefix: at.key}
 	gone := f.promises.gone()
 	for {
 		page, err := f.cfg.Store.List(ctx, in)
@@ -69,7 +77,7 @@ func (f *FS) eachBelow(ctx context.Context, d dirMove, fn func(context.Context, 
 			return err
 		}
 		for _, o := range page.Objects {
-			o.Bucket = d.Bucket
+			o.Bucket = at.bucket
 			if gone(o.ID()) {
 				continue
 			}
@@ -77,7 +85,7 @@ func (f *FS) eachBelow(ctx context.Context, d dirMove, fn func(context.Context, 
 				if err := ctx.Err(); err != nil {
 					return err
 				}
-				return fn(ctx, o, backend.ObjectID{Bucket: d.ToBucket, Key: d.To + strings.TrimPrefix(o.Key, d.From)})
+				return fn(ctx, o)
 			})
 		}
 		if page.Next == "" {

@@ -318,36 +318,10 @@ func (f *FS) mayGoBelow(ctx context.Context, at place) error {
 	if !f.locks(at.bucket) {
 		return nil
 	}
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(lockParallel)
-	in := backend.ListInput{Bucket: at.bucket, Prefix: at.key}
-	gone := f.promises.gone()
-	for {
-		page, err := f.cfg.Store.List(ctx, in)
-		if err != nil {
-			if waitErr := group.Wait(); waitErr != nil {
-				err = waitErr
-			}
-			return err
-		}
-		for _, o := range page.Objects {
-			id := backend.ObjectID{Bucket: at.bucket, Key: o.Key}
-			if gone(id) {
-				continue
-			}
-			group.Go(func() error {
-				if err := ctx.Err(); err != nil {
-					return err
-				}
-				_, err := f.mayReplace(ctx, id)
-				return err
-			})
-		}
-		if page.Next == "" {
-			return group.Wait()
-		}
-		in.Token = page.Next
-	}
+	return f.eachObject(ctx, at, lockParallel, func(ctx context.Context, o backend.Object) error {
+		_, err := f.mayReplace(ctx, o.ID())
+		return err
+	})
 }
 
 // mayRemoveMarker asks whether the marker of a directory that is about to go may be deleted. Nil is none.

@@ -117,14 +117,8 @@ func (f *FS) setAttributes(ctx context.Context, n *node, in *fuse.SetAttrIn) err
 			return err
 		}
 	}
-	for staged := false; !staged; {
-		if err := f.stage(ctx, n); err != nil {
-			return err
-		}
-		n.mu.Lock()
-		if staged = n.staged != nil; !staged { // committed and let go since
-			n.mu.Unlock()
-		}
+	if err := f.lockStaged(ctx, n); err != nil {
+		return err
 	}
 	n.attr, _ = wanted(n.attr, in)
 	n.explicit = n.explicit || times || rights

@@ -45,13 +45,8 @@ func (f *FS) Write(cancel <-chan struct{}, in *fuse.WriteIn, data []byte) (uint3
 func (f *FS) change(ctx context.Context, n *node, fn func(*staging.File) error) error {
 	var room roomWait
 	for {
-		if err := f.stage(ctx, n); err != nil {
+		if err := f.lockStaged(ctx, n); err != nil {
 			return err
-		}
-		n.mu.Lock()
-		if n.staged == nil { // committed and let go since
-			n.mu.Unlock()
-			continue
 		}
 		if n.lost {
 			n.mu.Unlock()
@@ -71,6 +66,20 @@ func (f *FS) change(ctx context.Context, n *node, fn func(*staging.File) error) 
 		if !backend.IsKind(err, backend.KindNoSpace) || !f.makeRoom(ctx, n, file, &room) {
 			return err
 		}
+	}
+}
+
+// lockStaged stages a node and, unless it fails, returns with its lock held and its content staged.
+func (f *FS) lockStaged(ctx context.Context, n *node) error {
+	for {
+		if err := f.stage(ctx, n); err != nil {
+			return err
+		}
+		n.mu.Lock()
+		if n.staged != nil {
+			return nil
+		}
+		n.mu.Unlock() // committed and let go since
 	}
 }
 

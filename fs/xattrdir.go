@@ -34,10 +34,7 @@ func (f *FS) gatherMarker(ctx context.Context, dir *node, needs xattr.Need, fact
 // gatherBucket fetches what is needed of a bucket.
 func (f *FS) gatherBucket(ctx context.Context, bucket string, needs xattr.Need, facts *xattr.Facts) error {
 	store, b := f.cfg.Store, &facts.Bucket
-	for _, ask := range []struct {
-		need xattr.Need
-		do   func() error
-	}{
+	return askNeeded(needs, []question{
 		{xattr.NeedTags, func() (err error) { facts.Tags, err = store.BucketTags(ctx, bucket); return err }},
 		{xattr.NeedVersioning, func() error {
 			status, err := store.BucketVersioning(ctx, bucket)
@@ -76,15 +73,7 @@ func (f *FS) gatherBucket(ctx context.Context, bucket string, needs xattr.Need, 
 			}
 			return err
 		}},
-	} {
-		if !needs.Has(ask.need) {
-			continue
-		}
-		if err := ask.do(); err != nil && !untold(err) {
-			return err
-		}
-	}
-	return nil
+	})
 }
 
 // createdAt finds a bucket in the list of all: nothing else tells when it was made.

@@ -265,10 +265,7 @@ func (f *FS) uploadState(n *node) string {
 // gatherMore asks for what a HEAD does not tell. What the store does not have, or refuses, is left out.
 func (f *FS) gatherMore(ctx context.Context, key factKey, needs xattr.Need, facts *xattr.Facts) error {
 	store, id := f.cfg.Store, key.ObjectID
-	for _, ask := range []struct {
-		need xattr.Need
-		do   func() error
-	}{
+	return askNeeded(needs, []question{
 		{xattr.NeedDescription, func() error {
 			d, err := store.Describe(ctx, id, key.version)
 			if err == nil {
@@ -291,11 +288,22 @@ func (f *FS) gatherMore(ctx context.Context, key factKey, needs xattr.Need, fact
 			}
 			return err
 		}},
-	} {
-		if !needs.Has(ask.need) {
+	})
+}
+
+// question is a request whose answer an attribute needs.
+type question struct {
+	need xattr.Need
+	do   func() error
+}
+
+// askNeeded asks those of the questions that are needed. What the store does not tell is left out.
+func askNeeded(needs xattr.Need, questions []question) error {
+	for _, q := range questions {
+		if !needs.Has(q.need) {
 			continue
 		}
-		if err := ask.do(); err != nil && !untold(err) {
+		if err := q.do(); err != nil && !untold(err) {
 			return err
 		}
 	}

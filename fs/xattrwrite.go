@@ -287,14 +287,8 @@ func (f *FS) changeProperties(ctx context.Context, n *node, change xattrChange, 
 	if err := f.mayChange(ctx, n, nil); err != nil {
 		return err
 	}
-	for staged := false; !staged; {
-		if err := f.stage(ctx, n); err != nil {
-			return err
-		}
-		n.mu.Lock()
-		if staged = n.staged != nil; !staged { // committed and let go since
-			n.mu.Unlock()
-		}
+	if err := f.lockStaged(ctx, n); err != nil {
+		return err
 	}
 	question := f.askLocked(n)
 	active, err := f.stageChangeLocked(n, change, rules)
