@@ -3,6 +3,7 @@ package backend
 import (
 	"io"
 	"maps"
+	"strings"
 	"time"
 )
 
@@ -10,6 +11,18 @@ import (
 // carries its generation id, so that a repeat after a lost reply recognises its own
 // success. It is not shown to users.
 const MetaGeneration = "objmount-generation"
+
+// IsMetadataKey reports whether a key of user metadata can travel: it is the end of a header's name,
+// so a token (RFC 9110, section 5.6.2).
+func IsMetadataKey(key string) bool {
+	for i := range len(key) {
+		c := key[i]
+		if c <= ' ' || c >= 0x7f || strings.IndexByte("\"(),/:;<=>?@[\\]{}", c) >= 0 {
+			return false
+		}
+	}
+	return key != ""
+}
 
 // ObjectID names an object: no version, no content.
 type ObjectID struct {

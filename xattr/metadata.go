@@ -39,7 +39,7 @@ func metaValue(a Attribute, f *Facts) ([]byte, bool) {
 
 func metaKeys(f *Facts) (keys []string) {
 	for key, value := range f.Object.Metadata {
-		if !Reserved(key) && isToken(key) && metaText(value) {
+		if !Reserved(key) && backend.IsMetadataKey(key) && metaText(value) {
 			keys = append(keys, key)
 		}
 	}
@@ -50,7 +50,7 @@ func setMeta(a Attribute, p *backend.Properties, value []byte, r Rules) (Request
 	switch {
 	case Reserved(a.key):
 		return Request{}, a.refuse(ErrValue, "these metadata are attributes of the file")
-	case !isToken(a.key):
+	case !backend.IsMetadataKey(a.key):
 		return Request{}, a.refuse(ErrValue, "the key cannot be (the end of) an HTTP header's name")
 	case !metaText(string(value)):
 		return Request{}, a.refuse(ErrValue, "metadata are text in UTF-8, without control characters")
@@ -155,15 +155,4 @@ func removeOther(a Attribute, p *backend.Properties, r Rules) (Request, error) {
 		return req, a.refuse(ErrAbsent, "")
 	}
 	return req, nil
-}
-
-// isToken reports whether s may be (the end of) a header's name.
-func isToken(s string) bool {
-	for i := range len(s) {
-		c := s[i]
-		if c <= ' ' || c >= 0x7f || strings.IndexByte("\"(),/:;<=>?@[\\]{}", c) >= 0 {
-			return false
-		}
-	}
-	return s != ""
 }

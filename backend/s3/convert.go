@@ -129,7 +129,7 @@ func encodeMetadata(meta map[string]string) (map[string]string, error) {
 	}
 	encoded := make(map[string]string, len(meta))
 	for k, v := range meta {
-		if !isToken(k) {
+		if !backend.IsMetadataKey(k) {
 			return nil, fmt.Errorf("metadata key %q", k)
 		}
 		switch {
@@ -151,15 +151,4 @@ func decodeMetadata(value string) string {
 		}
 	}
 	return value
-}
-
-// isToken reports whether s may be (the end of) a header's name.
-func isToken(s string) bool {
-	for i := range len(s) {
-		c := s[i]
-		if c <= ' ' || c >= 0x7f || strings.IndexByte("\"(),/:;<=>?@[\\]{}", c) >= 0 {
-			return false
-		}
-	}
-	return s != ""
 }
