@@ -152,19 +152,11 @@ func (s *Store) versionEntryLocked(bucket, key string, v *version) backend.Versi
 // DeleteVersions implements backend.Versioner.
 func (s *Store) DeleteVersions(ctx context.Context, bucket string, ids []backend.VersionID, bypassGovernance bool) ([]backend.DeleteResult, error) {
 	c := call{op: "DeleteObjects", bucket: bucket}
-	if err := c.canceled(ctx); err != nil {
-		return nil, err
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	b := s.buckets[bucket]
-	switch {
-	case b == nil:
-		return nil, c.noBucket()
-	case !s.settings.Capabilities.DeleteMany:
-		return nil, c.unsupported("DeleteObjects")
-	case len(ids) == 0 || len(ids) > maxDeletes:
-		return nil, c.invalid("MalformedXML", "between 1 and 1000 keys")
+	b, err := s.batchLocked(ctx, c, len(ids))
+	if err != nil {
+		return nil, err
 	}
 	if i := slices.IndexFunc(ids, func(id backend.VersionID) bool { return id.Key == "" || id.VersionID == "" }); i >= 0 {
 		return nil, c.invalid("MalformedXML", "a version needs a key and an id")

@@ -135,22 +135,31 @@ func (s *Store) deleteLocked(c call, b *bucket, versionID string, bypass bool) e
 	return nil
 }
 
-// DeleteMany implements backend.Writer.
-func (s *Store) DeleteMany(ctx context.Context, bucket string, keys []string) ([]backend.DeleteResult, error) {
-	c := call{op: "DeleteObjects", bucket: bucket}
+// batchLocked returns the bucket of which a DeleteObjects removes a number of keys or versions.
+func (s *Store) batchLocked(ctx context.Context, c call, count int) (*bucket, error) {
 	if err := c.canceled(ctx); err != nil {
 		return nil, err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	b := s.buckets[bucket]
+	b := s.buckets[c.bucket]
 	switch {
 	case b == nil:
 		return nil, c.noBucket()
 	case !s.settings.Capabilities.DeleteMany:
 		return nil, c.unsupported("DeleteObjects")
-	case len(keys) == 0 || len(keys) > maxDeletes:
+	case count == 0 || count > maxDeletes:
 		return nil, c.invalid("MalformedXML", "between 1 and 1000 keys")
+	}
+	return b, nil
+}
+
+// DeleteMany implements backend.Writer.
+func (s *Store) DeleteMany(ctx context.Context, bucket string, keys []string) ([]backend.DeleteResult, error) {
+	c := call{op: "DeleteObjects", bucket: bucket}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b, err := s.batchLocked(ctx, c, len(keys))
+	if err != nil {
+		return nil, err
 	}
 	results := make([]backend.DeleteResult, len(keys))
 	for i, key := range keys {
