@@ -325,26 +325,47 @@ func (s *scanner) skip(name []byte) bool {
 // fields reads the children of an element up to its end tag. field says where the text of one
 // goes; children for which it says nil are skipped.
 func (s *scanner) fields(name string, field func(child []byte) *string) bool {
+	return s.children(name, func([]byte) elementReader { return nil }, field)
+}
+
+// elementReader reads an element with children of its own up to its end tag; empty: it was "<Name/>".
+type elementReader func(empty bool) bool
+
+// document reads a whole document; root, inner and field are those of children.
+func (s *scanner) document(root string, inner func(child []byte) elementReader, field func(child []byte) *string) bool {
+	s.head()
+	if kind, name := s.token(); kind != tokenOpen || string(name) != root || !s.children(root, inner, field) {
+		return false
+	}
+	kind, _ := s.token()
+	return kind == tokenEnd
+}
+
+// children reads the children of an element up to its end tag. inner returns what reads an element with
+// children of its own, nil for others; field returns where the text of an element goes, nil for those that are skipped.
+func (s *scanner) children(name string, inner func(child []byte) elementReader, field func(child []byte) *string) bool {
 	for {
 		kind, child := s.token()
-		switch kind {
-		case tokenClose:
+		if kind == tokenClose {
 			return string(child) == name
-		case tokenEmpty:
-			if to := field(child); to != nil {
-				*to = ""
-			}
-		case tokenOpen:
-			if to := field(child); to == nil {
-				if !s.skip(child) {
-					return false
-				}
-			} else if text, ok := s.content(string(child)); !ok {
-				return false
-			} else {
-				*to = text
-			}
+		}
+		if kind != tokenEmpty && kind != tokenOpen {
+			return false
+		}
+		read, to := inner(child), field(child)
+		ok := true
+		switch {
+		case read != nil:
+			ok = read(kind == tokenEmpty)
+		case kind == tokenEmpty && to != nil:
+			*to = ""
+		case kind == tokenEmpty:
+		case to == nil:
+			ok = s.skip(child)
 		default:
+			*to, ok = s.content(string(child))
+		}
+		if !ok {
 			return false
 		}
 	}

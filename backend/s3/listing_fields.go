@@ -13,40 +13,27 @@ func (s *scanner) head() {
 
 // listing reads a whole listing.
 func (s *scanner) listing() (*listing, bool) {
-	const root = "ListBucketResult"
-	s.head()
-	if kind, name := s.token(); kind != tokenOpen || string(name) != root {
-		return nil, false
-	}
 	l := &listing{Contents: make([]listedKey, 0, bytes.Count(s.text, []byte("<Contents>")))}
-	for {
-		kind, name := s.token()
-		inner := string(name) == "Contents" || string(name) == "CommonPrefixes"
-		ok := true
-		switch {
-		case kind == tokenClose && string(name) == root:
-			kind, _ := s.token()
-			return l, kind == tokenEnd
-		case kind == tokenEmpty && !inner:
-		case kind != tokenOpen:
-			return nil, false
-		case string(name) == "Contents":
-			l.Contents = append(l.Contents, listedKey{})
-			ok = s.fields("Contents", l.Contents[len(l.Contents)-1].field)
-		case inner:
-			l.CommonPrefixes = append(l.CommonPrefixes, listedName{})
-			ok = s.fields("CommonPrefixes", l.CommonPrefixes[len(l.CommonPrefixes)-1].field)
-		default:
-			if to := l.field(name); to == nil {
-				ok = s.skip(name)
-			} else {
-				*to, ok = s.content(string(name))
-			}
-		}
-		if !ok {
-			return nil, false
-		}
+	contents := func(empty bool) bool {
+		l.Contents = append(l.Contents, listedKey{})
+		return !empty && s.fields("Contents", l.Contents[len(l.Contents)-1].field)
 	}
+	prefixes := func(empty bool) bool { return !empty && s.prefix(&l.CommonPrefixes) }
+	return l, s.document("ListBucketResult", func(name []byte) elementReader {
+		switch string(name) {
+		case "Contents":
+			return contents
+		case "CommonPrefixes":
+			return prefixes
+		}
+		return nil
+	}, l.field)
+}
+
+// prefix reads a common prefix.
+func (s *scanner) prefix(all *[]listedName) bool {
+	*all = append(*all, listedName{})
+	return s.fields("CommonPrefixes", (*all)[len(*all)-1].field)
 }
 
 func (l *listing) field(name []byte) *string {

@@ -19,68 +19,34 @@ func parseVersions(text []byte) (*versionListing, error) {
 
 // versions reads a whole listing of versions.
 func (s *scanner) versions() (*versionListing, bool) {
-	const root = "ListVersionsResult"
-	s.head()
-	if kind, name := s.token(); kind != tokenOpen || string(name) != root {
-		return nil, false
-	}
 	l := &versionListing{Others: make([]listedVersion, 0, bytes.Count(s.text, []byte("<VersionId>")))}
-	for {
-		kind, name := s.token()
-		ok := true
-		switch {
-		case kind == tokenClose && string(name) == root:
-			kind, _ := s.token()
-			return l, kind == tokenEnd
-		case kind == tokenEmpty && string(name) != "CommonPrefixes" && string(name) != "Version" && string(name) != "DeleteMarker":
-		case kind != tokenOpen:
-			return nil, false
-		case string(name) == "Version" || string(name) == "DeleteMarker":
-			l.Others = append(l.Others, listedVersion{XMLName: xml.Name{Local: string(name)}})
-			ok = s.version(&l.Others[len(l.Others)-1])
-		case string(name) == "CommonPrefixes":
-			l.CommonPrefixes = append(l.CommonPrefixes, listedName{})
-			ok = s.fields("CommonPrefixes", l.CommonPrefixes[len(l.CommonPrefixes)-1].field)
-		default:
-			if to := l.field(name); to == nil {
-				ok = s.skip(name)
-			} else {
-				*to, ok = s.content(string(name))
-			}
+	version := func(empty bool) bool { return !empty && s.version(l, "Version") }
+	marker := func(empty bool) bool { return !empty && s.version(l, "DeleteMarker") }
+	prefixes := func(empty bool) bool { return !empty && s.prefix(&l.CommonPrefixes) }
+	return l, s.document("ListVersionsResult", func(name []byte) elementReader {
+		switch string(name) {
+		case "Version":
+			return version
+		case "DeleteMarker":
+			return marker
+		case "CommonPrefixes":
+			return prefixes
 		}
-		if !ok {
-			return nil, false
-		}
-	}
+		return nil
+	}, l.field)
 }
 
-// version reads the children of a version up to its end tag.
-func (s *scanner) version(v *listedVersion) bool {
-	for {
-		kind, child := s.token()
-		ok := true
-		switch {
-		case kind == tokenClose:
-			return string(child) == v.XMLName.Local
-		case kind == tokenEmpty:
-			if to := v.field(child); to != nil {
-				*to = ""
-			}
-		case kind != tokenOpen:
-			return false
-		case string(child) == "Owner":
-			ok = s.fields("Owner", v.ownerField)
-		default:
-			if to := v.field(child); to == nil {
-				ok = s.skip(child)
-			} else {
-				*to, ok = s.content(string(child))
-			}
+// version reads a version or a delete marker.
+func (s *scanner) version(l *versionListing, name string) bool {
+	l.Others = append(l.Others, listedVersion{XMLName: xml.Name{Local: name}})
+	v := &l.Others[len(l.Others)-1]
+	owner := func(empty bool) bool { return empty || s.fields("Owner", v.ownerField) }
+	return s.children(name, func(child []byte) elementReader {
+		if string(child) == "Owner" {
+			return owner
 		}
-		if !ok {
-			return false
-		}
-	}
+		return nil
+	}, v.field)
 }
 
 func (l *versionListing) field(name []byte) *string {
