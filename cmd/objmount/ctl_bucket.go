@@ -166,20 +166,19 @@ needs --yes. What is under retention or legal hold stays and is reported (exit c
 			}
 			return s.empty(ctx, t, r, func(sum ctl.Summary) error {
 				verb := map[bool]string{false: "removed", true: "would be removed"}[sum.DryRun]
-				_, err := fmt.Fprintf(s.out, "%s: %s\n", verb, amountText(sum, r.Versions))
+				_, err := fmt.Fprintf(s.out, "%s: %s\n", verb, amountText(sum, emptied(r)))
 				return err
 			})
 		},
 	}.command()
 }
 
-// amountText counts what a bucket has.
-func amountText(sum ctl.Summary, versions bool) string {
-	what := "object"
-	if versions {
-		what = "version"
+// emptied names what a bucket is emptied of.
+func emptied(r ctl.EmptyRequest) string {
+	if r.Versions {
+		return "version"
 	}
-	return fmt.Sprintf("%s (%s)", plural(int(sum.Done), what), bytesText(sum.Bytes))
+	return "object"
 }
 
 // empty runs the verb. What stays is reported.
@@ -204,22 +203,16 @@ func (s *ctlSession) empty(ctx context.Context, t ctlTarget, r ctl.EmptyRequest,
 
 func (s *ctlSession) confirmEmpty(ctx context.Context, t ctlTarget, r ctl.EmptyRequest) (bool, error) {
 	r.Target.DryRun = true
-	var sum ctl.Summary
-	quiet := *s
-	quiet.json = false
-	err := quiet.empty(ctx, t, r, func(found ctl.Summary) error {
-		sum = found
-		return nil
+	sum, err := s.rehearse(t, func(quiet *ctlSession, sum *ctl.Summary) error {
+		return quiet.empty(ctx, t, r, func(found ctl.Summary) error {
+			*sum = found
+			return nil
+		})
 	})
-	quiet.bar.finish()
-	if err != nil {
+	if err != nil || sum.Done == 0 {
 		return false, err
 	}
-	if sum.Done == 0 {
-		s.say("objmount: " + t.path + ": nothing to do")
-		return false, nil
-	}
-	return s.ask(ctx, fmt.Sprintf("Remove %s of %s? [y/N] ", amountText(sum, r.Versions), t.path))
+	return s.ask(ctx, fmt.Sprintf("Remove %s of %s? [y/N] ", amountText(sum, emptied(r)), t.path))
 }
 
 func newVersioningCommand() *cobra.Command {

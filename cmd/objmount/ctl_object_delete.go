@@ -73,29 +73,17 @@ retention or legal hold stays and is reported (exit code 12).`,
 // confirmDelete says on the terminal what would be removed, and asks.
 func (s *ctlSession) confirmDelete(ctx context.Context, t ctlTarget, r ctl.DeleteObjectsRequest) (bool, error) {
 	r.DryRun = true
-	var sum ctl.Summary
-	asJSON := s.json
-	s.json = false
-	err := s.run(ctx, t, "object/delete", r, func(l ctl.Line) error {
-		found, ok, err := summaryOf(l)
-		if ok {
-			sum = found
+	sum, err := s.rehearse(t, func(quiet *ctlSession, sum *ctl.Summary) error {
+		err := quiet.run(ctx, t, "object/delete", r, onlySummary(sum))
+		if failed, ok := errors.AsType[*ctl.Error](err); ok && failed.Kind == ctl.KindPartial {
+			return nil // what is locked is said when it stays
 		}
 		return err
 	})
-	s.json = asJSON
-	s.bar.finish()
-	if failed, ok := errors.AsType[*ctl.Error](err); ok && failed.Kind == ctl.KindPartial {
-		err = nil // what is locked is said when it stays
-	}
-	if err != nil {
+	if err != nil || sum.Done == 0 {
 		return false, err
 	}
-	if sum.Done == 0 {
-		s.say("objmount: " + t.path + ": nothing to do")
-		return false, nil
-	}
-	return s.ask(ctx, fmt.Sprintf("Remove %s (%s) of %s? [y/N] ", plural(int(sum.Done), "object"), bytesText(sum.Bytes), t.path))
+	return s.ask(ctx, fmt.Sprintf("Remove %s of %s? [y/N] ", amountText(sum, "object"), t.path))
 }
 
 // The keys of one request: what S3 takes at a time, and what fits into a request of the control socket.

@@ -102,25 +102,42 @@ func (s *ctlSession) purge(ctx context.Context, t ctlTarget, r ctl.PurgeRequest,
 // confirm says on the terminal what would be removed, and asks.
 func (s *ctlSession) confirm(ctx context.Context, t ctlTarget, r ctl.PurgeRequest) (bool, error) {
 	r.Target.DryRun = true
+	sum, err := s.rehearse(t, func(quiet *ctlSession, sum *ctl.Summary) error {
+		return quiet.run(ctx, t, "versions/purge", r, onlySummary(sum))
+	})
+	if err != nil || sum.Done == 0 {
+		return false, err
+	}
+	return s.ask(ctx, fmt.Sprintf("Remove %s of %s for good? [y/N] ", amountText(sum, "version"), t.path))
+}
+
+// rehearse makes a dry run without its answers, and says when there is nothing to do.
+func (s *ctlSession) rehearse(t ctlTarget, dry func(quiet *ctlSession, sum *ctl.Summary) error) (ctl.Summary, error) {
 	var sum ctl.Summary
 	quiet := *s
 	quiet.json = false
-	err := quiet.run(ctx, t, "versions/purge", r, func(l ctl.Line) error {
+	err := dry(&quiet, &sum)
+	quiet.bar.finish()
+	if err == nil && sum.Done == 0 {
+		s.say("objmount: " + t.path + ": nothing to do")
+	}
+	return sum, err
+}
+
+// onlySummary takes the summary of an answer and passes over the rest.
+func onlySummary(sum *ctl.Summary) func(ctl.Line) error {
+	return func(l ctl.Line) error {
 		found, ok, err := summaryOf(l)
 		if ok {
-			sum = found
+			*sum = found
 		}
 		return err
-	})
-	quiet.bar.finish()
-	if err != nil {
-		return false, err
 	}
-	if sum.Done == 0 {
-		s.say("objmount: " + t.path + ": nothing to do")
-		return false, nil
-	}
-	return s.ask(ctx, fmt.Sprintf("Remove %s (%s) of %s for good? [y/N] ", plural(int(sum.Done), "version"), bytesText(sum.Bytes), t.path))
+}
+
+// amountText counts what would be removed.
+func amountText(sum ctl.Summary, what string) string {
+	return fmt.Sprintf("%s (%s)", plural(int(sum.Done), what), bytesText(sum.Bytes))
 }
 
 // ask asks on the terminal.
