@@ -93,34 +93,6 @@ func (s *ctlSession) bucketDetails(b ctl.BucketDetails) error {
 	return err
 }
 
-func bucketCreate() *cobra.Command {
-	var r ctl.CreateBucketRequest
-	return ctlCommand{
-		use: "create [flags] PATH...", short: "make a bucket",
-		long:    "Make a bucket, in the region that --region names. One that exists already, also one's own, is an error.",
-		example: "  objmount ctl bucket create --object-lock s3://my-bucket\n  objmount ctl bucket create --region eu-west-1 --versioning s3://my-bucket",
-		flags: func(f *pflag.FlagSet) {
-			f.BoolVar(&r.ObjectLock, "object-lock", false, "with object lock, and so with versions, for ever")
-			f.BoolVar(&r.Versioning, "versioning", false, "keep versions")
-			f.BoolVar(&r.DryRun, "dry-run", false, "only look whether there is one of that name")
-		},
-		do: func(ctx context.Context, s *ctlSession, t ctlTarget, _ []string) error {
-			r := r
-			r.Target = t.target(r.DryRun)
-			if s.flags.Changed("region") {
-				r.Region = s.options.region
-			}
-			verb := map[bool]string{false: "made", true: "would be made"}[r.DryRun]
-			return s.run(ctx, t, "bucket/create", r, func(l ctl.Line) error {
-				return decoded(l, func(b ctl.Bucket) error {
-					_, err := fmt.Fprintf(s.out, "%s: s3://%s\n", verb, b.Name)
-					return err
-				})
-			})
-		},
-	}.command()
-}
-
 func bucketDelete() *cobra.Command {
 	var dry bool
 	return ctlCommand{
