@@ -60,7 +60,9 @@ type Tagger interface {
 
 // Buckets lists and changes buckets.
 type Buckets interface {
-	ListBuckets(ctx context.Context) ([]Bucket, error)
+	// ListBuckets returns the buckets whose names begin with prefix, which may be empty. A store of several stores
+	// may return those of some with an error about the others.
+	ListBuckets(ctx context.Context, prefix string) ([]Bucket, error)
 	// HeadBucket is nil when the bucket exists and may be used.
 	HeadBucket(ctx context.Context, bucket string) error
 	// CreateBucket fails with KindExist when the bucket is there, also when it is one's own.

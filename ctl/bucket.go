@@ -90,7 +90,7 @@ type CreateBucketRequest struct {
 
 // listBuckets shows all buckets of the store, wherever the path is.
 func listBuckets(ctx context.Context, c *call) error {
-	all, err := c.Store.ListBuckets(ctx)
+	all, err := c.Store.ListBuckets(ctx, "")
 	for _, b := range all {
 		if err := c.item(Bucket{b.Name, b.Created.UTC()}); err != nil {
 			return err
@@ -164,7 +164,7 @@ func (d *BucketDetails) askEncryption(ctx context.Context, s Store) error {
 }
 
 func (d *BucketDetails) askCreated(ctx context.Context, s Store) error {
-	all, err := s.ListBuckets(ctx)
+	all, err := s.ListBuckets(ctx, d.Name)
 	for _, b := range all {
 		if b.Name == d.Name {
 			d.Created = b.Created.UTC()

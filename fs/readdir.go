@@ -251,7 +251,7 @@ func (d *dirHandle) pushLocked(e dirEntry) {
 }
 
 func (f *FS) bucketsLocked(ctx context.Context, d *dirHandle) error {
-	buckets, err := f.cfg.Store.ListBuckets(ctx)
+	buckets, err := f.cfg.Store.ListBuckets(ctx, "")
 	if err != nil {
 		return err
 	}

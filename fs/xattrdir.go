@@ -78,7 +78,7 @@ func (f *FS) gatherBucket(ctx context.Context, bucket string, needs xattr.Need, 
 
 // createdAt finds a bucket in the list of all: nothing else tells when it was made.
 func (f *FS) createdAt(ctx context.Context, bucket string) (time.Time, error) {
-	all, err := f.cfg.Store.ListBuckets(ctx)
+	all, err := f.cfg.Store.ListBuckets(ctx, bucket)
 	for _, b := range all {
 		if b.Name == bucket {
 			return b.Created, nil

@@ -3,6 +3,7 @@ package backendtest
 import (
 	"reflect"
 	"slices"
+	"strings"
 
 	"github.com/objmount/objmount/backend"
 )
@@ -24,7 +25,7 @@ var capabilityCases = []testCase{
 }
 
 func bucketLifetime(e *env) {
-	name := "objmount-conformance-" + random()
+	name := e.beside("objmount-conformance-")
 	err := e.store.CreateBucket(e.ctx, name)
 	if backend.IsKind(err, backend.KindPermission) || backend.IsKind(err, backend.KindUnsupported) {
 		e.Skipf("no permission to make buckets: %v", err)
@@ -32,10 +33,16 @@ func bucketLifetime(e *env) {
 	e.ok("CreateBucket", err)
 	e.wantKind("CreateBucket again", e.store.CreateBucket(e.ctx, name), backend.KindExist)
 	e.ok("HeadBucket", e.store.HeadBucket(e.ctx, name))
-	buckets, err := e.store.ListBuckets(e.ctx)
+	buckets, err := e.store.ListBuckets(e.ctx, "")
 	e.ok("ListBuckets", err)
 	if !slices.ContainsFunc(buckets, func(b backend.Bucket) bool { return b.Name == name }) {
 		e.Errorf("%s is not among %v", name, buckets)
+	}
+	begin := name[:len(name)-1]
+	buckets, err = e.store.ListBuckets(e.ctx, begin)
+	e.ok("ListBuckets", err)
+	if len(buckets) == 0 || slices.ContainsFunc(buckets, func(b backend.Bucket) bool { return !strings.HasPrefix(b.Name, begin) }) {
+		e.Errorf("what begins with %s: %v", begin, buckets)
 	}
 	e.bucket = name
 	stored := e.put("a", []byte("x"))
@@ -49,7 +56,7 @@ func bucketLifetime(e *env) {
 
 func bucketMissing(e *env) {
 	e.ok("HeadBucket", e.store.HeadBucket(e.ctx, e.bucket))
-	e.wantKind("HeadBucket", e.store.HeadBucket(e.ctx, "objmount-none-"+random()), backend.KindNoBucket)
+	e.wantKind("HeadBucket", e.store.HeadBucket(e.ctx, e.beside("objmount-none-")), backend.KindNoBucket)
 }
 
 // probeOnlyAdds: what is known without a probe is also true with one.

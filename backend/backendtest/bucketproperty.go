@@ -82,7 +82,7 @@ func bucketUsage(e *env) {
 }
 
 func propertiesOfNoBucket(e *env) {
-	e.bucket = "objmount-none-" + random()
+	e.bucket = e.beside("objmount-none-")
 	for what, err := range map[string]error{
 		"BucketVersioning":    errorOf(e.store.BucketVersioning(e.ctx, e.bucket)),
 		"SetBucketVersioning": e.store.SetBucketVersioning(e.ctx, e.bucket, "Enabled"),

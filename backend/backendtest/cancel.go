@@ -40,7 +40,7 @@ func canceledBefore(e *env) {
 		"AbortUpload": func() error { return s.AbortUpload(ctx, up) },
 		"ListParts":   func() error { _, err := s.ListParts(ctx, up); return err },
 		"ListUploads": func() error { _, err := s.ListUploads(ctx, id); return err },
-		"ListBuckets": func() error { _, err := s.ListBuckets(ctx); return err },
+		"ListBuckets": func() error { _, err := s.ListBuckets(ctx, ""); return err },
 		"HeadBucket":  func() error { return s.HeadBucket(ctx, bucket) },
 		"Copy": func() error {
 			_, err := s.Copy(ctx, backend.CopyInput{Bucket: bucket, Key: e.prefix + "c", Source: backend.Source{Bucket: bucket, Key: id.Key}})

@@ -115,7 +115,7 @@ func missing(e *env) {
 }
 
 func noBucket(e *env) {
-	e.bucket = "objmount-none-" + random()
+	e.bucket = e.beside("objmount-none-")
 	_, err := e.store.List(e.ctx, backend.ListInput{Bucket: e.bucket})
 	e.wantKind("List", err, backend.KindNoBucket)
 	e.wantKind("Get", e.getErr("a", backend.GetOptions{}), backend.KindNoBucket)

@@ -5,6 +5,7 @@ import (
 	crand "crypto/rand"
 	"encoding/hex"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -99,6 +100,11 @@ func random() string {
 	var b [8]byte
 	crand.Read(b[:]) // never fails
 	return hex.EncodeToString(b[:])
+}
+
+// beside returns a new name that begins so, of a bucket where the tested one is: a store of several stores names them STORE/BUCKET.
+func (e *env) beside(begin string) string {
+	return e.bucket[:strings.LastIndexByte(e.bucket, '/')+1] + begin + random()
 }
 
 // clean removes what the run left behind.

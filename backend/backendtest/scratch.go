@@ -26,7 +26,7 @@ func LockBuckets(create func(ctx context.Context, bucket string) error) Option {
 // can be made.
 func (e *env) own(create func(context.Context, string) error) {
 	e.Helper()
-	name := "objmount-conformance-" + random()
+	name := e.beside("objmount-conformance-")
 	err := create(e.ctx, name)
 	if backend.IsKind(err, backend.KindPermission) || backend.IsKind(err, backend.KindUnsupported) {
 		e.Skipf("no such bucket can be made: %v", err)

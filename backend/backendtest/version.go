@@ -252,6 +252,6 @@ func versionsOfNothing(e *env) {
 	got, prefixes := e.versions(backend.ListVersionsInput{Delimiter: "/"}, nil)
 	e.wantNames("versions", got, nil)
 	e.wantNames("prefixes", prefixes, nil)
-	_, err := e.store.ListVersions(e.ctx, backend.ListVersionsInput{Bucket: "objmount-none-" + random()})
+	_, err := e.store.ListVersions(e.ctx, backend.ListVersionsInput{Bucket: e.beside("objmount-none-")})
 	e.wantKind("ListVersions", err, backend.KindNoBucket)
 }

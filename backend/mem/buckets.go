@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/objmount/objmount/backend"
 )
@@ -14,7 +15,7 @@ import (
 var bucketName = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
 
 // ListBuckets implements backend.Buckets: in order of names.
-func (s *Store) ListBuckets(ctx context.Context) ([]backend.Bucket, error) {
+func (s *Store) ListBuckets(ctx context.Context, prefix string) ([]backend.Bucket, error) {
 	if err := (call{op: "ListBuckets"}).canceled(ctx); err != nil {
 		return nil, err
 	}
@@ -22,7 +23,9 @@ func (s *Store) ListBuckets(ctx context.Context) ([]backend.Bucket, error) {
 	defer s.mu.Unlock()
 	list := make([]backend.Bucket, 0, len(s.buckets))
 	for name, b := range s.buckets {
-		list = append(list, backend.Bucket{Name: name, Created: b.created})
+		if strings.HasPrefix(name, prefix) {
+			list = append(list, backend.Bucket{Name: name, Created: b.created})
+		}
 	}
 	slices.SortFunc(list, func(a, b backend.Bucket) int { return cmp.Compare(a.Name, b.Name) })
 	return list, nil

@@ -176,9 +176,9 @@ func (w *wrapper) ListUploads(ctx context.Context, id backend.ObjectID) ([]backe
 }
 
 // ListBuckets implements backend.Buckets.
-func (w *wrapper) ListBuckets(ctx context.Context) ([]backend.Bucket, error) {
+func (w *wrapper) ListBuckets(ctx context.Context, prefix string) ([]backend.Bucket, error) {
 	return value(ctx, w, Call{Op: "ListBuckets"}, func(interception) ([]backend.Bucket, error) {
-		return w.store.ListBuckets(ctx)
+		return w.store.ListBuckets(ctx, prefix)
 	})
 }
 

@@ -105,8 +105,8 @@ func Without(c backend.Capabilities) backend.Capabilities {
 }
 
 // ListBuckets implements backend.Buckets: those of today. When one was made cannot be relied upon.
-func (s *Store) ListBuckets(ctx context.Context) ([]backend.Bucket, error) {
-	return s.store.ListBuckets(ctx)
+func (s *Store) ListBuckets(ctx context.Context, prefix string) ([]backend.Bucket, error) {
+	return s.store.ListBuckets(ctx, prefix)
 }
 
 // HeadBucket implements backend.Buckets; a bucket without versions is KindUnsupported.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
@@ -12,8 +13,8 @@ import (
 	"github.com/objmount/objmount/backend"
 )
 
-// ListBuckets implements backend.Buckets.
-func (s *Store) ListBuckets(ctx context.Context) ([]backend.Bucket, error) {
+// ListBuckets implements backend.Buckets. The prefix is looked at here: few stores know it as a parameter.
+func (s *Store) ListBuckets(ctx context.Context, prefix string) ([]backend.Bucket, error) {
 	c := call{op: "ListBuckets", repeat: repeatHarmless}
 	var buckets []backend.Bucket
 	in := &awss3.ListBucketsInput{}
@@ -23,7 +24,9 @@ func (s *Store) ListBuckets(ctx context.Context) ([]backend.Bucket, error) {
 			return nil, err
 		}
 		for _, b := range out.Buckets {
-			buckets = append(buckets, backend.Bucket{Name: aws.ToString(b.Name), Created: aws.ToTime(b.CreationDate)})
+			if name := aws.ToString(b.Name); strings.HasPrefix(name, prefix) {
+				buckets = append(buckets, backend.Bucket{Name: name, Created: aws.ToTime(b.CreationDate)})
+			}
 		}
 		if aws.ToString(out.ContinuationToken) == "" {
 			return buckets, nil

@@ -204,7 +204,7 @@ var operations = map[string]func(context.Context, *Store) error{
 		_, err := s.ListUploads(ctx, backend.ObjectID{Bucket: "bucket", Key: "key"})
 		return err
 	},
-	"ListBuckets":  func(ctx context.Context, s *Store) error { _, err := s.ListBuckets(ctx); return err },
+	"ListBuckets":  func(ctx context.Context, s *Store) error { _, err := s.ListBuckets(ctx, ""); return err },
 	"HeadBucket":   func(ctx context.Context, s *Store) error { return s.HeadBucket(ctx, "bucket") },
 	"CreateBucket": func(ctx context.Context, s *Store) error { return s.CreateBucket(ctx, "bucket") },
 	"DeleteBucket": func(ctx context.Context, s *Store) error { return s.DeleteBucket(ctx, "bucket") },

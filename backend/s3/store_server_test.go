@@ -49,7 +49,7 @@ func TestErrorsOnServers(t *testing.T) {
 				"HeadBucket":  other.HeadBucket(ctx, bucket),
 				"List":        errOf(other.List(ctx, backend.ListInput{Bucket: bucket})),
 				"Put":         errOf(other.Put(ctx, backend.PutInput{Bucket: bucket, Key: "x", Body: strings.NewReader("x"), Size: 1})),
-				"ListBuckets": errOf(other.ListBuckets(ctx)),
+				"ListBuckets": errOf(other.ListBuckets(ctx, "")),
 			} {
 				if !backend.IsKind(err, backend.KindCredentials) {
 					t.Errorf("%s, %s: %v", name, what, err)

@@ -45,7 +45,7 @@ func (p *parts) alive(ctx context.Context) error {
 	if p.cfg.src.bucket != "" {
 		return p.store.HeadBucket(ctx, p.cfg.src.bucket)
 	}
-	_, err := p.store.ListBuckets(ctx)
+	_, err := p.store.ListBuckets(ctx, "")
 	return err
 }
 

@@ -127,8 +127,8 @@ func (p *patient) DeleteMany(ctx context.Context, bucket string, keys []string) 
 }
 
 // ListBuckets implements backend.Buckets.
-func (p *patient) ListBuckets(ctx context.Context) ([]backend.Bucket, error) {
-	return waitFor(ctx, p, func() ([]backend.Bucket, error) { return p.Store.ListBuckets(ctx) })
+func (p *patient) ListBuckets(ctx context.Context, prefix string) ([]backend.Bucket, error) {
+	return waitFor(ctx, p, func() ([]backend.Bucket, error) { return p.Store.ListBuckets(ctx, prefix) })
 }
 
 // HeadBucket implements backend.Buckets.

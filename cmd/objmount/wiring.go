@@ -66,7 +66,7 @@ func (p *parts) openStore(ctx context.Context) error {
 	p.endpoint = p.store.Endpoint()
 	p.patient = &patient{Store: p.store, limit: time.Duration(c.retryTimeout), log: p.log}
 	if c.src.bucket == "" {
-		_, err = p.store.ListBuckets(ctx)
+		_, err = p.store.ListBuckets(ctx, "")
 	} else {
 		_, err = p.store.List(ctx, backend.ListInput{Bucket: c.src.bucket, Prefix: c.src.prefix, MaxKeys: 1})
 	}
