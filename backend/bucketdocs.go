@@ -14,6 +14,7 @@ const (
 	ReplicationDoc
 	ObjectLockDoc
 	CORSDoc
+	PublicAccessDoc // what of policies and ACLs is without effect when it opens the bucket to everybody
 
 	bucketDocEnd // the number of documents; keep last
 )
@@ -21,7 +22,7 @@ const (
 // bucketDocNames are what the documents are called in commands.
 var bucketDocNames = [bucketDocEnd]string{
 	PolicyDoc: "policy", LifecycleDoc: "lifecycle", NotificationDoc: "notification", EncryptionDoc: "encryption",
-	ReplicationDoc: "replication", ObjectLockDoc: "lock", CORSDoc: "cors",
+	ReplicationDoc: "replication", ObjectLockDoc: "lock", CORSDoc: "cors", PublicAccessDoc: "public-access",
 }
 
 // String returns a lower-case word.

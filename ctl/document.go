@@ -13,7 +13,7 @@ import (
 	"github.com/objmount/objmount/backend/documents"
 )
 
-// DocumentRequest names a document of a bucket: policy, lifecycle, notification, encryption, replication, lock or cors.
+// DocumentRequest names a document of a bucket: policy, lifecycle, notification, encryption, replication, lock, cors or public-access.
 type DocumentRequest struct {
 	Target
 	Document string `json:"document"`

@@ -30,7 +30,7 @@ func TestDocuments(t *testing.T) {
 	get := DocumentRequest{Document: "cors"}
 	set := func(text string) SetDocumentRequest { return SetDocumentRequest{Document: "cors", Text: text} }
 	w.run("document/get", get).wants(t, KindNotFound, "the bucket b has no cors document")
-	w.run("document/get", DocumentRequest{Document: "corse"}).wants(t, KindInvalid, "there are policy, lifecycle, notification, encryption, replication, lock, cors")
+	w.run("document/get", DocumentRequest{Document: "corse"}).wants(t, KindInvalid, "there are policy, lifecycle, notification, encryption, replication, lock, cors, public-access")
 	w.run("document/get", DocumentRequest{Target: target("dir"), Document: "cors"}).wants(t, KindInvalid, "the bucket is s3://b")
 	w.run("document/set", set("{\n\"CORSRule\": 1}")).wants(t, KindInvalid, `the cors document cannot be right: line 2: the document has "CORSRule"`)
 	dry := set(corsXML)

@@ -139,6 +139,13 @@ var examples = map[backend.BucketDoc]struct{ json, xml string }{
 }
 `, `<CORSConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><CORSRule><AllowedMethod>GET</AllowedMethod>` +
 		`<AllowedOrigin>*</AllowedOrigin><MaxAgeSeconds>60</MaxAgeSeconds></CORSRule></CORSConfiguration>`},
+	backend.PublicAccessDoc: {`{
+    "BlockPublicAcls": true,
+    "IgnorePublicAcls": false,
+    "RestrictPublicBuckets": true
+}
+`, `<PublicAccessBlockConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><BlockPublicAcls>true</BlockPublicAcls>` +
+		`<IgnorePublicAcls>false</IgnorePublicAcls><RestrictPublicBuckets>true</RestrictPublicBuckets></PublicAccessBlockConfiguration>`},
 }
 
 // TestFormsAgree goes around: JSON, XML, the answer of a store, with and without the wrapper of the AWS CLI.
@@ -243,6 +250,9 @@ func TestWhatIsWrongIsSaidWithItsLine(t *testing.T) {
 		{backend.LifecycleDoc, "<a/><b/>", "there is a second element"},
 		{backend.ObjectLockDoc, `{"ObjectLockEnabled": "Enabled", "Rule": {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": 1, "Years": 1}}}`,
 			"Rule.DefaultRetention needs exactly one of Days, Years"},
+		{backend.PublicAccessDoc, `{}`, "the document needs one of BlockPublicAcls, IgnorePublicAcls"},
+		{backend.PublicAccessDoc, `{"BlockPublicAcl": true}`, `has "BlockPublicAcl", which is unknown there; allowed: BlockPublicAcls`},
+		{backend.PublicAccessDoc, `{"BlockPublicAcls": "true"}`, "BlockPublicAcls is a text; want true or false"},
 		{backend.PolicyDoc, "<a/>", "a policy is JSON"},
 		{backend.PolicyDoc, `{"Version": "2013-10-17"}`, `Version is "2013-10-17"; allowed: 2012-10-17, 2008-10-17`},
 		{backend.PolicyDoc, `{"Version": "2012-10-17"}`, "the policy has no Statement"},

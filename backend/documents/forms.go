@@ -20,6 +20,7 @@ var forms = map[backend.BucketDoc]form{
 	backend.ReplicationDoc:  {"ReplicationConfiguration", replication},
 	backend.ObjectLockDoc:   {"ObjectLockConfiguration", objectLock},
 	backend.CORSDoc:         {"CORSConfiguration", cors},
+	backend.PublicAccessDoc: {"PublicAccessBlockConfiguration", publicAccess},
 }
 
 var (
@@ -126,6 +127,11 @@ var cors = objectOf(many("CORSRules", "CORSRule", objectOf(
 	many("ExposeHeaders", "ExposeHeader", anyText),
 	one("MaxAgeSeconds", natural),
 )).must())
+
+// publicAccess: what is left out is false (S3 API, "PutPublicAccessBlock").
+var publicAccess = objectOf(
+	one("BlockPublicAcls", aBool), one("IgnorePublicAcls", aBool), one("BlockPublicPolicy", aBool), one("RestrictPublicBuckets", aBool),
+).with(atLeastOne("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"))
 
 func howMany(v *value, names []string) (n int) {
 	for _, name := range names {

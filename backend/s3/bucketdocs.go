@@ -34,6 +34,9 @@ var docRequests = map[backend.BucketDoc]docRequest{
 	backend.ObjectLockDoc: {"object-lock=", "GetObjectLockConfiguration", "PutObjectLockConfiguration", "",
 		[]string{"ObjectLockConfigurationNotFoundError"}},
 	backend.CORSDoc: {"cors=", "GetBucketCors", "PutBucketCors", "DeleteBucketCors", []string{"NoSuchCORSConfiguration"}},
+	// MinIO takes the removal for one of the bucket itself.
+	backend.PublicAccessDoc: {"publicAccessBlock=", "GetPublicAccessBlock", "PutPublicAccessBlock", "DeletePublicAccessBlock",
+		[]string{"NoSuchPublicAccessBlockConfiguration"}},
 }
 
 // emptyDocs are put where nothing can be removed.

@@ -23,6 +23,8 @@ var bucketDocExamples = map[backend.BucketDoc]struct{ text, sent string }{
 		"<Destination><Bucket>arn:aws:s3:::other</Bucket></Destination>"},
 	backend.ObjectLockDoc: {`{"ObjectLockEnabled": "Enabled", "Rule": {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": 2}}}`, "<Mode>GOVERNANCE</Mode><Days>2</Days>"},
 	backend.CORSDoc:       {`{"CORSRules": [{"AllowedMethods": ["GET"], "AllowedOrigins": ["https://a.example"]}]}`, "<AllowedOrigin>https://a.example</AllowedOrigin>"},
+	backend.PublicAccessDoc: {`{"BlockPublicPolicy": true, "RestrictPublicBuckets": false}`,
+		"<BlockPublicPolicy>true</BlockPublicPolicy><RestrictPublicBuckets>false</RestrictPublicBuckets>"},
 }
 
 func TestBucketDocsOnTheWire(t *testing.T) {

@@ -187,7 +187,7 @@ var vendors = map[string]*vendor{
 		// Not selects: release 18 ends itself over a query that it cannot read.
 		acls: true, location: true, policies: true, status: true, bucketTags: true, usage: true,
 		listing: true, beginsAt: true, forgetsLocks: true, deniesAll: true, keepsTags: true, keepsRetention: true,
-		docs: []backend.BucketDoc{backend.PolicyDoc, backend.LifecycleDoc, backend.NotificationDoc, backend.ObjectLockDoc, backend.CORSDoc},
+		docs: []backend.BucketDoc{backend.PolicyDoc, backend.LifecycleDoc, backend.NotificationDoc, backend.ObjectLockDoc, backend.CORSDoc, backend.PublicAccessDoc},
 		caps: backend.Capabilities{
 			GetIfMatch: true, PartCopy: true, DeleteMany: true, Tagging: true, Classes: true, FileAndPrefix: true, AnyKey: true,
 			Limits: limits(nil),

@@ -25,6 +25,7 @@ var documentTexts = map[backend.BucketDoc]struct{ what, short, removed string }{
 	backend.ReplicationDoc:  {"replication configuration", "what is copied to other buckets", ""},
 	backend.ObjectLockDoc:   {"object lock configuration", "the retention that new objects get", " Object lock itself stays: only the retention of new objects is removed."},
 	backend.CORSDoc:         {"CORS configuration", "what pages of other sites may ask for", ""},
+	backend.PublicAccessDoc: {"public access block", "what of policies and ACLs is void where it opens the bucket to everybody", ""},
 }
 
 // newDocumentCommands makes a noun for each document of a bucket.
