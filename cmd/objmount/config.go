@@ -30,6 +30,9 @@ func (o *options) check(flags *pflag.FlagSet, args []string) (*config, error) {
 	if err != nil {
 		return nil, err
 	}
+	if src.remote != "" {
+		return nil, usage("SOURCE %q names a remote, but there is no configuration file", args[0])
+	}
 	if args[1] == "" {
 		return nil, usage("MOUNTPOINT is empty; name a directory")
 	}

@@ -22,7 +22,7 @@ func TestEveryKindIsExplained(t *testing.T) {
 		if !ok {
 			code = exitFailed
 		}
-		err := explainStore(source{"b", ""}, "host:1", false, &backend.Error{Kind: k, Op: "ListObjectsV2", Code: "Code", Message: "two\nlines"})
+		err := explainStore(source{bucket: "b"}, "host:1", false, &backend.Error{Kind: k, Op: "ListObjectsV2", Code: "Code", Message: "two\nlines"})
 		if codeOf(err) != code || strings.Contains(err.Error(), "\n") || !strings.Contains(err.Error(), "host:1") {
 			t.Errorf("%v: %d %v", k, codeOf(err), err)
 		}

@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -161,10 +160,6 @@ func runDaemon(c *config, ready *readyPipe) error {
 	d := &mountDaemon{cfg: c, log: log, sink: sink, ready: ready}
 	return d.serve()
 }
-
-// isSource reports whether an argument can only be a source: objmount s3://b /mnt is how
-// mount.fuse3 calls.
-func isSource(arg string) bool { return strings.HasPrefix(arg, scheme) }
 
 // programName is the name that we were called by.
 func programName(args []string) string { return filepath.Base(args[0]) }

@@ -16,7 +16,7 @@ import (
 
 func mustTake(t *testing.T, state, mountpoint string, readOnly bool) *slot {
 	t.Helper()
-	s, err := takeSlot(state, scope{"host", "b", "p/"}, source{"b", "p/"}, mountpoint, kindOf(readOnly))
+	s, err := takeSlot(state, scope{"host", "b", "p/"}, source{bucket: "b", prefix: "p/"}, mountpoint, kindOf(readOnly))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,7 +98,7 @@ func TestOrphans(t *testing.T) {
 	}
 	take := func(sc scope, mountpoint string, readOnly bool) *slot {
 		t.Helper()
-		s, err := takeSlot(state, sc, source{sc.Bucket, sc.Prefix}, mountpoint, kindOf(readOnly))
+		s, err := takeSlot(state, sc, source{bucket: sc.Bucket, prefix: sc.Prefix}, mountpoint, kindOf(readOnly))
 		if err != nil {
 			t.Fatal(err)
 		}
