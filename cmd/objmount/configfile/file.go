@@ -28,13 +28,14 @@ type Remote struct {
 	Buckets []string // patterns of path.Match of the bucket names that belong to it without being asked for by its name
 
 	Settings   []Setting // the flags that say where a store is and how patient we are with it
-	Rules      []Rule    // what new objects get and how they are encrypted, in the order of the file
-	PublicURL  string    // see Rule.PublicURL; of the whole remote
+	Rules      []Rule    // what new objects get and how they are encrypted: prefixes and namespaces in the order of the file, then the remote's own
+	PublicURL  string    // see Rule.PublicURL; of what no rule has one for
 	Namespaces []Namespace
 }
 
 // Rule says what objects below a prefix get when they are made, unless they bring their own. It never changes an object that exists.
-// Of several rules that hold for an object, the one with the longest prefix decides, for each property alone.
+// Of several rules that hold for an object, the one with the longest prefix decides, for each property alone; of equally long
+// ones the first. Tags are one property, metadata are one, and so are the two kinds of encryption.
 type Rule struct {
 	Bucket     string // a pattern of path.Match; "*" in the rule of a whole remote
 	Prefix     string // "" or a prefix of keys
@@ -47,6 +48,8 @@ type Rule struct {
 	KeyFile string
 	// PublicURL is the base of a URL that everybody can read, to which the key, without Prefix, is added; "{bucket}" stands for the bucket. Empty: none.
 	PublicURL string
+	// None names properties, by their keys in the file, that new objects do not get although a shorter prefix has them.
+	None []string
 }
 
 // Period is a length of time by the calendar.
