@@ -61,6 +61,8 @@ const (
 	KindCorrupt
 	// KindBusy: it cannot be done while an upload is under way that has the only copy of bytes.
 	KindBusy
+	// KindElsewhere: source and destination of a copy are in different stores.
+	KindElsewhere
 
 	kindEnd // the number of kinds; keep last
 )
@@ -73,7 +75,7 @@ var kindNames = [kindEnd]string{
 	KindUnsupported: "not supported by the store", KindLocked: "locked by retention or legal hold",
 	KindArchived: "archived, restore it first", KindNotEmpty: "not empty", KindCanceled: "canceled",
 	KindUnknown: "outcome unknown", KindTransient: "temporary failure of the store", KindUnreachable: "endpoint unreachable",
-	KindCorrupt: "checksum mismatch", KindBusy: "busy",
+	KindCorrupt: "checksum mismatch", KindBusy: "busy", KindElsewhere: "in another store",
 }
 
 // String returns a short lower-case phrase.

@@ -46,7 +46,7 @@ var ofStore = map[backend.Kind]Kind{
 	backend.KindExist: KindConflict, backend.KindChanged: KindConflict, backend.KindArchived: KindConflict, backend.KindNotEmpty: KindConflict,
 	backend.KindPermission: KindCredentials, backend.KindCredentials: KindCredentials,
 	backend.KindInvalid: KindInvalid, backend.KindNameTooLong: KindInvalid, backend.KindRange: KindInvalid, backend.KindTooLarge: KindInvalid,
-	backend.KindUnsupported: KindUnsupported, backend.KindLocked: KindLocked, backend.KindBusy: KindBusy,
+	backend.KindUnsupported: KindUnsupported, backend.KindElsewhere: KindUnsupported, backend.KindLocked: KindLocked, backend.KindBusy: KindBusy,
 	backend.KindUnknown: KindUnreachable, backend.KindTransient: KindUnreachable, backend.KindUnreachable: KindUnreachable,
 }
 

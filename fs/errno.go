@@ -35,6 +35,7 @@ var errnoOf = map[backend.Kind]syscall.Errno{
 	backend.KindUnreachable: syscall.EIO,
 	backend.KindCorrupt:     syscall.EIO,
 	backend.KindBusy:        syscall.EBUSY,
+	backend.KindElsewhere:   syscall.EXDEV,
 }
 
 // status turns an error into the kernel's answer. An errno passes through. Failures whose

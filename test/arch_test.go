@@ -21,6 +21,8 @@ var layers = []layer{
 	{folder: "backend/backendtest", may: []string{"backend"}, why: "the suite must run on any store"},
 	{folder: "backend/past", may: []string{"backend"}, why: "another look at any store: it asks what the vocabulary can ask",
 		noStd: []string{"os", "net", "net/http"}},
+	{folder: "backend/remotes", may: []string{"backend"}, why: "stores side by side: what each of them is, it does not know",
+		noStd: []string{"os", "net", "net/http"}},
 	{folder: "backend/s3", may: []string{"backend", "backend/documents"}, why: "a store knows the vocabulary and nothing of the mount"},
 	{folder: "cache", why: "documentation only: how the four below divide the work"},
 	{folder: "cache/blocks", may: []string{"backend", "cache/blocks/disk"}, why: "what may be thrown away knows only the store's vocabulary"},

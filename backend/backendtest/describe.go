@@ -148,7 +148,7 @@ func presignPost(e *env) {
 	signed, err := e.store.PresignPost(e.ctx, backend.PostInput{Object: id, Expires: 10 * time.Minute, Exact: map[string]string{"x-amz-meta-a": "b"}})
 	e.optional("PresignPost", err)
 	address, err := url.Parse(signed.URL)
-	if err != nil || !strings.Contains(address.Host+address.Path, id.Bucket) || strings.Contains(address.Path, "+%") {
+	if err != nil || !strings.Contains(address.Host+address.Path, ownName(id.Bucket)) || strings.Contains(address.Path, "+%") {
 		e.Errorf("the form goes to %s (%v)", signed.URL, err)
 	}
 	left := time.Until(signed.Expires)
@@ -173,7 +173,7 @@ func objectURL(e *env) {
 func (e *env) wantAddress(text string, id backend.ObjectID) {
 	e.Helper()
 	address, err := url.Parse(text)
-	if err != nil || address.Host == "" || !strings.HasSuffix(address.Path, "/"+id.Key) || !strings.Contains(address.Host+address.Path, id.Bucket) {
+	if err != nil || address.Host == "" || !strings.HasSuffix(address.Path, "/"+id.Key) || !strings.Contains(address.Host+address.Path, ownName(id.Bucket)) {
 		e.Errorf("the address of %q in %q is %s (%v)", id.Key, id.Bucket, text, err)
 	}
 }

@@ -104,8 +104,11 @@ func random() string {
 
 // beside returns a new name that begins so, of a bucket where the tested one is: a store of several stores names them STORE/BUCKET.
 func (e *env) beside(begin string) string {
-	return e.bucket[:strings.LastIndexByte(e.bucket, '/')+1] + begin + random()
+	return strings.TrimSuffix(e.bucket, ownName(e.bucket)) + begin + random()
 }
+
+// ownName is what a bucket is called in its own store.
+func ownName(bucket string) string { return bucket[strings.LastIndexByte(bucket, '/')+1:] }
 
 // clean removes what the run left behind.
 func clean(t *testing.T, store backend.Store, bucket, prefix string, caps backend.Capabilities) {
