@@ -283,25 +283,25 @@ func (d *decoder) setting(n *node, name string, flags []Flag) (Setting, bool) {
 	}
 	value := n.text
 	switch scalar := n.kind != unstable.Table && n.kind != unstable.Array; {
-	case flag.Kind == Switch && n.kind != unstable.Bool:
+	case flag.Switch && n.kind != unstable.Bool:
 		d.bad(n.at, "%s is %s; want true or false, without quotes", name, n.what())
 		return Setting{}, false
-	case (flag.Kind == Text || flag.Kind == Path) && n.kind != unstable.String:
+	case (flag.Text || flag.Path) && n.kind != unstable.String:
 		d.bad(n.at, `%s is %s; want text in quotes, such as %s = "..."`, name, n.what(), name)
 		return Setting{}, false
 	case !scalar:
 		d.bad(n.at, "%s is %s; want one value", name, n.what())
 		return Setting{}, false
-	case flag.Kind == Path:
+	case flag.Path:
 		value = d.resolve(value)
 	case n.kind == unstable.Integer: // "_" and "+" are TOML's
 		value = strings.NewReplacer("_", "", "+", "").Replace(value)
 	}
 	if err := flag.Check(value); err != nil {
-		if flag.Kind == Value {
-			d.bad(n.at, "%s is %q; %v", name, n.text, err)
-		} else {
+		if flag.Text {
 			d.bad(n.at, "%s: %v", name, err)
+		} else {
+			d.bad(n.at, "%s is %q: %v", name, n.text, err)
 		}
 		return Setting{}, false
 	}

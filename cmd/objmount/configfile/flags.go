@@ -8,20 +8,12 @@ type Flags struct {
 	Together func([]Setting) error
 }
 
-// Flag is a flag that the file may set under its name.
+// Flag is a flag that the file may set under its name. One that is neither Switch nor Text nor Path is written with quotes or without.
 type Flag struct {
 	Name string
-	Kind Kind
 	// Check says what is wanted instead of a value; nil: the value is right. What it says has neither the flag's name nor the value.
-	Check func(value string) error
+	Check  func(value string) error
+	Switch bool // written as true or false
+	Text   bool // written in quotes; it may hold a secret, so that it is never repeated in an error
+	Path   bool // written in quotes; it counts from the file's directory, or from home after "~/"
 }
-
-// Kind says how a value is written.
-type Kind int
-
-const (
-	Value  Kind = iota // anything that stands alone, in quotes or not: what the flag takes
-	Switch             // true or false
-	Text               // in quotes; it may hold a secret, so that it is never repeated in an error
-	Path               // in quotes; it counts from the file's directory, or from home after "~/"
-)

@@ -38,10 +38,11 @@ func testFlags() Flags {
 	}
 	return Flags{
 		Store: []Flag{
-			{"endpoint-url", Text, anything}, {"region", Text, anything}, {"profile", Text, anything}, {"ca-bundle", Path, anything}, {"proxy", Text, proxy},
-			{"no-sign-request", Switch, anything}, {"max-attempts", Value, number}, {"connect-timeout", Value, interval},
+			{Name: "endpoint-url", Check: anything, Text: true}, {Name: "region", Check: anything, Text: true}, {Name: "profile", Check: anything, Text: true}, {Name: "ca-bundle", Check: anything, Path: true},
+			{Name: "proxy", Check: proxy, Text: true},
+			{Name: "no-sign-request", Check: anything, Switch: true}, {Name: "max-attempts", Check: number}, {Name: "connect-timeout", Check: interval},
 		},
-		Mount:   []Flag{{"commit", Value, anything}, {"metadata-ttl", Value, interval}, {"allow-other", Switch, anything}, {"file-mode", Value, anything}},
+		Mount:   []Flag{{Name: "commit", Check: anything}, {Name: "metadata-ttl", Check: interval}, {Name: "allow-other", Check: anything, Switch: true}, {Name: "file-mode", Check: anything}},
 		Vendors: []string{"aws", "minio"},
 		Together: func(all []Setting) error {
 			seen := map[string]bool{}
