@@ -71,10 +71,15 @@ type Headers struct {
 
 // Encryption is an object's own server-side encryption.
 type Encryption struct {
-	Algorithm string // "", "AES256", "aws:kms", "aws:kms:dsse"
+	Algorithm string // "", "AES256", "aws:kms", "aws:kms:dsse", CustomerEncryption
 	KMSKeyID  string
 	BucketKey bool
 }
+
+// CustomerEncryption is the algorithm of an object that its users encrypt with a key of their own
+// (SSE-C). It comes with the place that an object is written to and is no property that a write
+// can ask for: there it counts as none.
+const CustomerEncryption = "SSE-C"
 
 // Properties are everything but the bytes that a write gives to an object.
 type Properties struct {
@@ -94,8 +99,11 @@ func (p Properties) Clone() Properties {
 
 // PropertiesOf returns the properties of an object that was read by HEAD or GET, ready
 // to be written again. Tags are not part of a HEAD and stay nil; a lock belongs to one
-// version and is not carried.
+// version and is not carried, nor is SSE-C, which belongs to the place.
 func PropertiesOf(o Object) Properties {
+	if o.Encryption.Algorithm == CustomerEncryption {
+		o.Encryption = Encryption{}
+	}
 	return Properties{Headers: o.Headers, Metadata: maps.Clone(o.Metadata), StorageClass: o.StorageClass, Encryption: o.Encryption}
 }
 

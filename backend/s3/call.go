@@ -19,6 +19,10 @@ import (
 type call struct {
 	op          string // of the S3 API
 	bucket, key string
+	version     string         // of what is read; may be empty
+	source      backend.Source // of a copy
+	bare        bool           // the key of the object's place is not sent
+	trial       bool           // it is itself how encryption is tried
 	repeat      repeat
 	deleted     bool              // to an operation that the vendor has, MethodNotAllowed tells of a delete marker
 	write       bool              // a lost reply leaves something unknown: not for reads and parts
@@ -40,7 +44,13 @@ func send[In, Out any](ctx context.Context, s *Store, c call,
 			o.Region, _ = region.(string)
 		}
 	})
-	return perform(ctx, s, c, func(ctx context.Context) (*Out, error) { return method(ctx, in, options...) })
+	return withKeys(ctx, s, c, func(keys http.Header) (*Out, error) {
+		with := options
+		for name := range keys {
+			with = append(with[:len(with):len(with)], header(name, keys.Get(name)))
+		}
+		return perform(ctx, s, c, func(ctx context.Context) (*Out, error) { return method(ctx, in, with...) })
+	})
 }
 
 // perform makes a request, with its repeats, by method: once more where the bucket turns out to

@@ -2,6 +2,7 @@ package s3
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,10 +33,22 @@ type Config struct {
 	Region    string // empty: that of the environment or profile, else us-east-1; a bucket's own region is learned
 	Profile   string // of the shared AWS configuration files; empty: AWS_PROFILE or "default"
 	Anonymous bool   // send unsigned requests
+	// CredentialsFile is read instead of the shared credentials file. It goes with Profile: without one, keys of the environment win.
+	CredentialsFile string
 
 	PathStyle *bool  // bucket in the path, not in the host name; nil: as the endpoint needs it
 	CABundle  string // PEM file of the certificate authorities to trust; empty: AWS_CA_BUNDLE, else the system's
 	Proxy     string // URL; empty: HTTPS_PROXY, HTTP_PROXY and NO_PROXY of the environment
+
+	// Vendor is one of Vendors, whose ways are taken for the store's whatever its address and answers
+	// tell; empty: found out.
+	Vendor string
+	// CustomerKey returns the key of SSE-C that an object is encrypted with, or shall be when it is
+	// written; nil: none. It is asked for every request about an object, by many goroutines. It makes
+	// requests over plain HTTP impossible, so leave it nil where no object has a key.
+	CustomerKey func(bucket, key string) *[32]byte
+	// KeyName says in messages where the key of an object came from; nil: nowhere in particular.
+	KeyName func(bucket, key string) string
 
 	MaxAttempts      int           // of requests that may be repeated; 0: 5; 1: never repeat
 	ConnectTimeout   time.Duration // for the TCP connection, and again for TLS; 0: 10 s
@@ -78,7 +91,7 @@ type Store struct {
 	first  time.Duration // Config.FirstByteTimeout
 	repeat [repeatEnd]aws.Retryer
 
-	fixed  bool                   // the endpoint's name told the vendor: answers do not change it
+	fixed  bool                   // the configuration or the endpoint's name told the vendor: answers do not change it
 	vendor atomic.Pointer[vendor] // never nil
 
 	region      string                  // the client's
@@ -90,6 +103,7 @@ type Store struct {
 	regions  sync.Map // bucket -> region (string), where it is not the client's
 	versions sync.Map // bucket -> whether it keeps versions (bool), as far as it was asked
 	pending  sync.Map // upload id -> what its object shall have (backend.Properties), on stores that forget it
+	keys     keys
 	locks    sync.Map // bucket -> its lock (backend.BucketLock), as it was when last asked for
 }
 
@@ -111,6 +125,10 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	loaded, err := config.LoadDefaultConfig(ctx, load...)
 	if err != nil {
 		return nil, &backend.Error{Kind: backend.KindCredentials, Op: "Open", Err: err}
+	}
+	pinned, err := vendorNamed(cfg.Vendor)
+	if err != nil {
+		return nil, invalid("Open", err)
 	}
 	transport, err := transportOf(loaded, cfg)
 	if err != nil {
@@ -142,7 +160,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		if o.BaseEndpoint != nil {
 			host = hostOf(*o.BaseEndpoint)
 		}
-		if v := vendorOfHost(host); v != nil {
+		if v := cmp.Or(pinned, vendorOfHost(host)); v != nil {
 			s.fixed = true
 			s.vendor.Store(v)
 		}
@@ -161,6 +179,13 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		}
 		o.APIOptions = append(o.APIOptions, commonMiddleware(s.vendor.Load())...)
 	})
+	s.keys.of, s.keys.name, s.keys.trying = cfg.CustomerKey, cfg.KeyName, make(chan struct{}, 1)
+	if base := s.client.Options().BaseEndpoint; base != nil && strings.HasPrefix(strings.ToLower(*base), "http:") {
+		s.keys.plain = true
+		if s.keys.of != nil {
+			return nil, invalid("Open", fmt.Errorf("keys of SSE-C are sent over https only, and the endpoint is %s", *base))
+		}
+	}
 	return s, nil
 }
 
@@ -264,6 +289,9 @@ func loadOptions(cfg Config) ([]func(*config.LoadOptions) error, error) {
 	}
 	if cfg.Profile != "" {
 		options = append(options, config.WithSharedConfigProfile(cfg.Profile))
+	}
+	if cfg.CredentialsFile != "" {
+		options = append(options, config.WithSharedCredentialsFiles([]string{cfg.CredentialsFile}))
 	}
 	return options, nil
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/xml"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -97,6 +98,16 @@ func (e *unsignable) Error() string { return e.reason }
 // caller closes its body, which is read and closed already when the call has a payload or a
 // read. query is encoded.
 func (s *Store) direct(ctx context.Context, c call, method, query string, header http.Header) (*http.Response, error) {
+	return withKeys(ctx, s, c, func(keys http.Header) (*http.Response, error) {
+		if len(keys) > 0 {
+			header = header.Clone()
+			maps.Copy(header, keys)
+		}
+		return s.directly(ctx, c, method, query, header)
+	})
+}
+
+func (s *Store) directly(ctx context.Context, c call, method, query string, header http.Header) (*http.Response, error) {
 	return perform(ctx, s, c, func(ctx context.Context) (*http.Response, error) {
 		at, err := s.placeOf(ctx, c.bucket)
 		if err != nil {
@@ -328,12 +339,12 @@ func setProperties(h http.Header, p backend.Properties, meta map[string]string) 
 		{"Cache-Control", p.Headers.CacheControl}, {"Content-Disposition", p.Headers.ContentDisposition},
 		{"Content-Encoding", p.Headers.ContentEncoding}, {"Content-Language", p.Headers.ContentLanguage}, {"Expires", p.Headers.Expires},
 		{"X-Amz-Website-Redirect-Location", p.Headers.WebsiteRedirect}, {"X-Amz-Storage-Class", p.StorageClass},
-		{"X-Amz-Server-Side-Encryption", p.Encryption.Algorithm}, {"X-Amz-Server-Side-Encryption-Aws-Kms-Key-Id", p.Encryption.KMSKeyID},
+		{encryptionHeader, p.Encryption.Algorithm}, {encryptionHeader + "-Aws-Kms-Key-Id", p.Encryption.KMSKeyID},
 	} {
 		setHeader(h, row.name, row.value)
 	}
 	if p.Encryption.BucketKey {
-		h.Set("X-Amz-Server-Side-Encryption-Bucket-Key-Enabled", "true")
+		h.Set(encryptionHeader+"-Bucket-Key-Enabled", "true")
 	}
 	if tags := encodeTags(p.Tags); tags != nil {
 		h.Set(tagsHeader, *tags)

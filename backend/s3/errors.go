@@ -212,6 +212,9 @@ func (a answer) ofTables() verdict {
 			}
 		}
 	}
+	if a.code == "InvalidRequest" && strings.Contains(a.message, "stored using a form of Server Side Encryption") {
+		return verdict{backend.KindPermission, outcomeFinal} // who has the key of SSE-C may
+	}
 	if v.kind == backend.KindInvalid && strings.HasPrefix(strings.ToLower(a.message), "invalid version id") {
 		return verdict{backend.KindNotExist, outcomeFinal} // it is not one that this store would give
 	}

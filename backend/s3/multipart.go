@@ -21,9 +21,31 @@ import (
 // completion: an upload that another process completes gets none.
 func (s *Store) CreateUpload(ctx context.Context, in backend.CreateUploadInput) (string, error) {
 	c := call{op: "CreateMultipartUpload", bucket: in.Bucket, key: in.Key}
-	meta, err := s.writable(&c, in.Properties)
+	in.Properties.Encryption = s.encryptionFor(c, in.Properties.Encryption)
+	up, err := s.createUpload(ctx, c, in)
 	if err != nil {
 		return "", err
+	}
+	if err := s.echoed(c, up.echo); err != nil {
+		_ = s.AbortUpload(ctx, backend.Upload{Bucket: in.Bucket, Key: in.Key, UploadID: up.id}) // it has no part
+		return "", err
+	}
+	if p := in.Properties; s.vendor.Load().forgetsLocks && (p.Lock != (backend.ObjectLock{}) || len(p.Tags) > 0) {
+		s.pending.Store(up.id, p.Clone())
+	}
+	return up.id, nil
+}
+
+// begun is an upload that began: its id, and how the store says that it encrypts.
+type begun struct {
+	id, algorithm string
+	echo          string // of the key of SSE-C
+}
+
+func (s *Store) createUpload(ctx context.Context, c call, in backend.CreateUploadInput) (begun, error) {
+	meta, err := s.writable(ctx, &c, in.Properties)
+	if err != nil {
+		return begun{}, err
 	}
 	h, e := in.Properties.Headers, in.Properties.Encryption
 	out, err := send(ctx, s, c, s.client.CreateMultipartUpload, &awss3.CreateMultipartUploadInput{
@@ -36,15 +58,12 @@ func (s *Store) CreateUpload(ctx context.Context, in backend.CreateUploadInput) 
 		ObjectLockLegalHoldStatus: holdStatus(in.Properties.Lock.LegalHold, ""),
 	})
 	if err != nil {
-		return "", err
+		return begun{}, err
 	}
 	if id := aws.ToString(out.UploadId); id != "" {
-		if p := in.Properties; s.vendor.Load().forgetsLocks && (p.Lock != (backend.ObjectLock{}) || len(p.Tags) > 0) {
-			s.pending.Store(id, p.Clone())
-		}
-		return id, nil
+		return begun{id: id, algorithm: string(out.ServerSideEncryption), echo: aws.ToString(out.SSECustomerKeyMD5)}, nil
 	}
-	return "", &backend.Error{Kind: backend.KindUnsupported, Op: c.op, Bucket: in.Bucket, Key: in.Key, Message: "the store gave no upload id"}
+	return begun{}, &backend.Error{Kind: backend.KindUnsupported, Op: c.op, Bucket: in.Bucket, Key: in.Key, Message: "the store gave no upload id"}
 }
 
 // partCall is a request about one part.
@@ -63,12 +82,19 @@ func (s *Store) UploadPart(ctx context.Context, in backend.PartInput) (backend.P
 	if err != nil {
 		return backend.Part{}, err
 	}
+	return s.uploadPart(ctx, c, in)
+}
+
+func (s *Store) uploadPart(ctx context.Context, c call, in backend.PartInput) (backend.Part, error) {
 	c.payload = newPayload(in.Body, in.Size)
 	c.patience = s.patience(in.Size, 32*backend.MiB)
 	header := make(http.Header, 8)
 	header.Set("Content-Type", octets)
 	setHeader(header, checksumHeader, in.CRC64NVME)
 	answer, err := s.upload(ctx, c, partQuery(in.Number, in.UploadID), header)
+	if err == nil {
+		err = s.echoed(c, answer.Get(echoedKey))
+	}
 	if err != nil {
 		return backend.Part{}, err
 	}
@@ -103,7 +129,7 @@ func (s *Store) copyPart(ctx context.Context, in backend.CopyPartInput) (backend
 	if err != nil {
 		return backend.Part{}, err
 	}
-	c.patience = s.patience(in.Range.Len, 4*backend.MiB)
+	c.patience, c.source = s.patience(in.Range.Len, 4*backend.MiB), in.Source
 	header := make(http.Header, 8)
 	header.Set("X-Amz-Copy-Source", copySource(in.Source))
 	header.Set("X-Amz-Copy-Source-Range", rangeHeader(in.Range))

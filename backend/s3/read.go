@@ -35,7 +35,7 @@ type headAnswer struct {
 
 // head makes a HEAD of an object; query is added to it.
 func (s *Store) head(ctx context.Context, id backend.ObjectID, opt backend.GetOptions, query string) (headAnswer, error) {
-	c := call{op: "HeadObject", bucket: id.Bucket, key: id.Key, repeat: repeatHarmless}
+	c := call{op: "HeadObject", bucket: id.Bucket, key: id.Key, version: opt.VersionID, repeat: repeatHarmless}
 	if err := named(c.op, id.Bucket, id.Key); err != nil {
 		return headAnswer{}, err
 	}
@@ -119,7 +119,7 @@ func (s *Store) Get(ctx context.Context, id backend.ObjectID, opt backend.GetOpt
 }
 
 func (s *Store) get(ctx context.Context, id backend.ObjectID, opt backend.GetOptions) (*backend.Body, error) {
-	c := call{op: "GetObject", bucket: id.Bucket, key: id.Key, repeat: repeatHarmless}
+	c := call{op: "GetObject", bucket: id.Bucket, key: id.Key, version: opt.VersionID, repeat: repeatHarmless}
 	if err := named(c.op, id.Bucket, id.Key); err != nil {
 		return nil, err
 	}
@@ -190,14 +190,17 @@ func objectOf(id backend.ObjectID, known *vendor, h http.Header, size int64) bac
 		HasMetadata: true,
 		TagCount:    known.tagCount(h.Get("X-Amz-Tagging-Count")),
 		Encryption: backend.Encryption{
-			Algorithm: h.Get("X-Amz-Server-Side-Encryption"), KMSKeyID: h.Get("X-Amz-Server-Side-Encryption-Aws-Kms-Key-Id"),
-			BucketKey: h.Get("X-Amz-Server-Side-Encryption-Bucket-Key-Enabled") == "true",
+			Algorithm: h.Get(encryptionHeader), KMSKeyID: h.Get(encryptionHeader + "-Aws-Kms-Key-Id"),
+			BucketKey: h.Get(encryptionHeader+"-Bucket-Key-Enabled") == "true",
 		},
 		CRC64NVME:   wholeChecksum(h.Get("X-Amz-Checksum-Crc64nvme")),
 		Lock:        lockOf(h),
 		Restore:     h.Get("X-Amz-Restore"),
 		Replication: h.Get("X-Amz-Replication-Status"),
 		Fetched:     fetchedAt(h),
+	}
+	if h.Get(customerHeader+"Algorithm") != "" {
+		obj.Encryption.Algorithm = backend.CustomerEncryption
 	}
 	obj.Metadata = make(map[string]string)
 	for name, values := range h {

@@ -1,7 +1,10 @@
 package s3
 
 import (
+	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/objmount/objmount/backend"
@@ -102,6 +105,9 @@ type vendor struct {
 	forgetsLocks bool
 	// deniesAll: DeleteObjects says of a locked version only that access is denied.
 	deniesAll bool
+	// encrypts: a write that asks for encryption gets it or is refused. All others are tried first
+	// (VersityGW and Swift take what they are asked for, the key of SSE-C too, and store in clear).
+	encrypts bool
 	// keepsTags: to delete the tags of a current version does nothing in a bucket with versions.
 	keepsTags bool
 	// emptyPages: a page of one that goes on from a common prefix may be empty though more follows.
@@ -133,7 +139,7 @@ var unknownVendor = &vendor{
 // them; those of services are their own documents'.
 var vendors = map[string]*vendor{
 	vendorAWS: {
-		name: vendorAWS, versions: true, regions: true, objectLock: true, checksums: true, tags: true,
+		name: vendorAWS, encrypts: true, versions: true, regions: true, objectLock: true, checksums: true, tags: true,
 		listing: true, acls: true, partHeads: true, restores: true, selects: true, annotates: true,
 		location: true, encryption: true, policies: true, status: true, bucketTags: true,
 		docs: backend.EachBucketDoc(),
@@ -159,7 +165,7 @@ var vendors = map[string]*vendor{
 		},
 	},
 	vendorMinIO: {
-		name: vendorMinIO, versions: true, regions: true, objectLock: true, checksums: true, tags: true,
+		name: vendorMinIO, encrypts: true, versions: true, regions: true, objectLock: true, checksums: true, tags: true,
 		listing: true, copyForgets: true, emptyPages: true,
 		// Its ?acl names nobody, and its ?policyStatus always says that nothing is public.
 		partHeads: true, restores: true, selects: true, blamesItself: true, location: true, encryption: true, policies: true, bucketTags: true,
@@ -208,6 +214,20 @@ var vendors = map[string]*vendor{
 		never: []string{"PutIfNoneMatch", "PutIfMatch", "CompleteIfMatch", "CopySourceIfMatch", "CopyDestination", "ChecksumCRC64", "Tagging", "Underscores"},
 	},
 	vendorRclone: {name: vendorRclone, liar: true, md5: true, caps: backend.Capabilities{Limits: unknownVendor.caps.Limits}},
+}
+
+// Vendors returns the names that Config.Vendor takes, sorted.
+func Vendors() []string { return slices.Sorted(maps.Keys(vendors)) }
+
+// vendorNamed returns the vendor of a name, and nil for no name.
+func vendorNamed(name string) (*vendor, error) {
+	if name == "" {
+		return nil, nil
+	}
+	if v := vendors[name]; v != nil {
+		return v, nil
+	}
+	return nil, fmt.Errorf("vendor %q is not known; there are %s", name, strings.Join(Vendors(), ", "))
 }
 
 // vendorHosts are the domains of services.

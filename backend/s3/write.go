@@ -54,7 +54,8 @@ func (s *Store) putObject(ctx context.Context, in backend.PutInput) (backend.Obj
 		op: "PutObject", bucket: in.Bucket, key: in.Key, write: true, cond: in.Condition, repeat: once(in.Condition),
 		patience: s.patience(in.Size, 32*backend.MiB), payload: newPayload(in.Body, in.Size),
 	}
-	meta, err := s.writable(&c, in.Properties)
+	in.Properties.Encryption = s.encryptionFor(c, in.Properties.Encryption)
+	meta, err := s.writable(ctx, &c, in.Properties)
 	if err != nil {
 		return backend.Object{}, err
 	}
@@ -68,6 +69,9 @@ func (s *Store) putObject(ctx context.Context, in backend.PutInput) (backend.Obj
 	setCondition(header, in.Condition)
 	setHeader(header, checksumHeader, in.CRC64NVME)
 	answer, err := s.upload(ctx, c, "", header)
+	if err == nil {
+		err = s.echoed(c, answer.Get(echoedKey))
+	}
 	if err != nil {
 		return backend.Object{}, err
 	}
@@ -79,8 +83,9 @@ func (s *Store) putObject(ctx context.Context, in backend.PutInput) (backend.Obj
 
 const checksumHeader = "X-Amz-Checksum-Crc64nvme"
 
-// writable checks the names and properties of a write and returns its metadata, encoded.
-func (s *Store) writable(c *call, p backend.Properties) (map[string]string, error) {
+// writable checks the names and properties of a write, and that it will be encrypted as it shall be,
+// and returns its metadata, encoded.
+func (s *Store) writable(ctx context.Context, c *call, p backend.Properties) (map[string]string, error) {
 	if err := writableName(c.op, c.bucket, c.key); err != nil {
 		return nil, err
 	}
@@ -104,7 +109,7 @@ func (s *Store) writable(c *call, p backend.Properties) (map[string]string, erro
 	if p.Headers.Expires != "" && c.op == "CreateMultipartUpload" {
 		c.options = append(c.options, header("Expires", p.Headers.Expires)) // the SDK's takes no other text than a time
 	}
-	return meta, nil
+	return meta, s.encrypts(ctx, *c, p.Encryption)
 }
 
 func yes(b bool) *bool {
@@ -143,9 +148,9 @@ func (s *Store) Copy(ctx context.Context, in backend.CopyInput) (backend.Object,
 func (s *Store) copyObject(ctx context.Context, in backend.CopyInput, keepTags bool) (backend.Object, error) {
 	c := call{
 		op: "CopyObject", bucket: in.Bucket, key: in.Key, write: true, cond: in.Condition, repeat: repeatNever,
-		patience: s.patience(in.Size, 4*backend.MiB),
+		patience: s.patience(in.Size, 4*backend.MiB), source: in.Source,
 	}
-	header, err := s.copyHeader(&c, in)
+	header, err := s.copyHeader(ctx, &c, in)
 	if err != nil {
 		return backend.Object{}, err
 	}
@@ -169,7 +174,7 @@ func (s *Store) copyObject(ctx context.Context, in backend.CopyInput, keepTags b
 }
 
 // copyHeader is the header of a copy.
-func (s *Store) copyHeader(c *call, in backend.CopyInput) (http.Header, error) {
+func (s *Store) copyHeader(ctx context.Context, c *call, in backend.CopyInput) (http.Header, error) {
 	header := make(http.Header, 16)
 	header.Set("X-Amz-Copy-Source", copySource(in.Source))
 	setHeader(header, "X-Amz-Copy-Source-If-Match", in.Source.ETag)
@@ -179,7 +184,8 @@ func (s *Store) copyHeader(c *call, in backend.CopyInput) (http.Header, error) {
 	if in.Replace != nil {
 		p = *in.Replace
 	}
-	meta, err := s.writable(c, p)
+	p.Encryption = s.encryptionFor(*c, p.Encryption)
+	meta, err := s.writable(ctx, c, p)
 	if err != nil || in.Replace == nil {
 		return header, err
 	}
