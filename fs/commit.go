@@ -52,6 +52,7 @@ func (f *FS) commitOnce(ctx context.Context, n *node, o commitOptions) error {
 		n.mu.Unlock()
 		return f.await(ctx, n, file, o)
 	}
+	f.dateLocked(n)
 	if props := f.propertiesLocked(n); !reflect.DeepEqual(props, file.Spec().Properties) {
 		if err := file.SetProperties(props); err != nil {
 			n.mu.Unlock()

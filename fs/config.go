@@ -74,6 +74,12 @@ type Config struct {
 	Consistency       Consistency
 	TTL, NegativeTTL  time.Duration
 	Log               *slog.Logger
+
+	// Defaults are properties of an object that is made under a name; nil: none. Its retention begins when it is called. It
+	// is called often, also under locks, and answers from memory; so does Present.
+	Defaults func(id backend.ObjectID) backend.Properties
+	// Present names prefixes of a bucket, each ending in "/", that are directories also when nothing is below them; nil: none.
+	Present func(bucket string) []string
 }
 
 // smallFile is the largest file that open fetches whole, in the request that revalidates it.

@@ -72,6 +72,9 @@ func (f *FS) locatePath(ctx context.Context, parts []string) (Located, error) {
 func (f *FS) locateLast(ctx context.Context, at place, component string) (Located, error) {
 	file := Located{Bucket: at.bucket, Key: at.key + component}
 	dir := Located{Bucket: at.bucket, Key: file.Key + "/", Dir: true, Exists: true}
+	if f.present(at, component) {
+		return dir, nil
+	}
 	stagedFile, stagedDir := len(f.unsent(file)) > 0, len(f.unsent(dir)) > 0 // before the store is asked: it may be stored meanwhile
 	e, err := f.cfg.Metadata.Refresh(ctx, at.bucket, at.key, component)
 	switch {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/objmount/objmount/backend"
 	"github.com/objmount/objmount/cache/staging"
+	"github.com/objmount/objmount/fs/names"
 )
 
 // Mknod makes an empty file, or a fifo, socket or device that lives in metadata. Those are committed before it returns; a
@@ -46,7 +47,10 @@ func (f *FS) makeStored(cancel <-chan struct{}, h *fuse.InHeader, name string, a
 	}
 	defer leave()
 	store := f.storeNew
-	if a.mode&syscall.S_IFMT == syscall.S_IFREG && (!f.cfg.ExclusiveOpen || f.retains(r, f.tree.locate(parent).bucket)) {
+	component, _ := names.Decode(name)
+	at := f.tree.locate(parent)
+	at.key += component
+	if a.mode&syscall.S_IFMT == syscall.S_IFREG && (!f.cfg.ExclusiveOpen || f.locksNew(r, at.id(), a.mode)) {
 		store = f.makeNew
 	}
 	n, err := store(r, parent, name, a)

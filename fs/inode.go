@@ -55,6 +55,8 @@ type node struct {
 	staged    *staging.File       // nil: clean
 	props     *backend.Properties // of current, when known
 	propsAt   time.Time           // when props were last known to be true
+	given     *backend.Properties // what of props the configuration gave when the file was made; nil: nothing
+	dated     bool                // the retention in given has begun
 	tagCount  int                 // of current; -1 unknown
 	inherited string              // content type of the object that a copy's first bytes come from
 	guessed   bool                // this mount has told its content type by its first bytes, because its name said nothing

@@ -75,11 +75,14 @@ func (f *FS) lookupName(ctx context.Context, parent *node, name string) (*node, 
 		return nil, notExist(at)
 	case name == contentName:
 		entry, err = f.contentEntry(ctx, at)
+	case kind == names.Natural && f.present(at, component):
+		return f.presentNode(ctx, parent, name, component)
 	default:
 		entry, err = f.cfg.Metadata.Lookup(ctx, at.bucket, at.key, component)
 		if backend.IsKind(err, backend.KindNotExist) && f.stagedBelow(parent, name) {
 			entry, err = metadata.Entry{Name: component, Dir: true}, nil
 		}
+		entry.Dir = entry.Dir || err == nil && f.present(at, component)
 	}
 	if err != nil {
 		return nil, err

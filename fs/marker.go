@@ -58,7 +58,8 @@ func (f *FS) tryMarker(ctx context.Context, dir *node, withAttributes, condition
 			return err
 		}
 	}
-	props := backend.Properties{Headers: backend.Headers{ContentType: markerType}}
+	props := f.givenTo(f.markerOf(dir), syscall.S_IFDIR)
+	props.Headers.ContentType = markerType
 	dir.mu.RLock()
 	if dir.props != nil {
 		props = dir.props.Clone()

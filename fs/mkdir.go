@@ -61,7 +61,11 @@ func (f *FS) makeDir(ctx context.Context, parent *node, name, component string, 
 		return nil, err
 	}
 	own := f.cfg.Posix != PosixOff && (f.ownLocked(n) || above.kept)
-	props := backend.Properties{Headers: backend.Headers{ContentType: markerType}, Metadata: map[string]string{}}
+	given := f.givenTo(backend.ObjectID{Bucket: at.bucket, Key: key}, syscall.S_IFDIR)
+	if err := f.canHave(backend.ObjectID{Bucket: at.bucket, Key: key}, given); err != nil {
+		return nil, err
+	}
+	props := backend.Properties{Headers: backend.Headers{ContentType: markerType}, Metadata: map[string]string{}, Encryption: given.Encryption}
 	since := time.Now().Add(-24 * time.Hour)
 	if final := !own && f.cfg.Posix == PosixAuto && f.retains(ctx, at.bucket); final {
 		// The marker cannot be written again: it has attributes from the beginning, if those above it have.
@@ -142,6 +146,8 @@ func (f *FS) Rmdir(cancel <-chan struct{}, h *fuse.InHeader, name string) fuse.S
 		return fuse.Status(syscall.ENOTEMPTY)
 	case n.bucket != "":
 		return f.removeBucket(r, n)
+	case f.staysPresent(f.tree.locate(n)):
+		return fuse.Status(syscall.EBUSY)
 	}
 	marker, err := f.emptyDir(r, n)
 	if err == nil {

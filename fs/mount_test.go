@@ -55,6 +55,8 @@ type testOptions struct {
 	capabilities func(*backend.Capabilities)
 	consistency  Consistency
 	exclusive    bool // ExclusiveOpen
+	defaults     func(backend.ObjectID) backend.Properties
+	present      []string
 }
 
 // newTestMount mounts; the test's end unmounts.
@@ -120,6 +122,7 @@ func newTestMount(t *testing.T, o testOptions) *testMount {
 		Capabilities: func(string) backend.Capabilities { return caps },
 		Bucket:       bucket, UID: uint32(os.Getuid()), GID: uint32(os.Getgid()), FileMode: 0o644, DirMode: 0o755,
 		Commit: o.commit, Posix: o.posix, Consistency: o.consistency, ExclusiveOpen: o.exclusive, TTL: o.ttl, NegativeTTL: time.Second, Log: log,
+		Defaults: o.defaults, Present: func(string) []string { return o.present },
 	})
 	check(t, err)
 	m.mount, err = m.fs.Mount(m.dir, MountOptions{FSName: "test"})

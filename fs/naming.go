@@ -187,7 +187,7 @@ func (f *FS) newComponent(ctx context.Context, parent *node, name string, dir bo
 		return "", syscall.EINVAL
 	case !fits(f.tree.pieces(parent), component, kind):
 		return "", syscall.EINVAL
-	case kind == names.Natural:
+	case kind == names.Natural, f.present(at, component):
 		return component, nil
 	}
 	// The object beside a directory: there must be one.

@@ -163,7 +163,7 @@ func (f *FS) Create(cancel <-chan struct{}, in *fuse.CreateIn, name string, out 
 	}
 	a := f.newAttr(in.Uid, in.Gid, syscall.S_IFREG|in.Mode&0o7777)
 	n, err = f.newFile(r, parent, name, a)
-	if err == nil && f.cfg.ExclusiveOpen && in.Flags&syscall.O_EXCL != 0 && !f.retains(r, f.tree.locate(parent).bucket) {
+	if err == nil && f.cfg.ExclusiveOpen && in.Flags&syscall.O_EXCL != 0 && !f.locksNew(r, f.tree.locate(n).id(), a.mode) {
 		err = f.claim(r, n)
 	}
 	if err != nil {
@@ -227,6 +227,9 @@ func (f *FS) newFile(ctx context.Context, parent *node, name string, a attr) (*n
 		return nil, syscall.ENAMETOOLONG
 	}
 	n := &node{suffix: component, ino: inoOf(id.Bucket, id.Key, ""), attr: a, tagCount: 0, checked: time.Now()}
+	if err := f.give(n, id); err != nil {
+		return nil, err
+	}
 	condition := backend.Condition{IfNoneMatch: true}
 	old, err := f.takeBack(id)
 	if err != nil {

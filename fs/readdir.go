@@ -58,6 +58,7 @@ type dirHandle struct {
 	rest    []dirEntry       // what is shown after the listing
 	pieces  []string         // the parts of a long name that lead here
 	shown   []string         // the parts shown that the next entries may belong to too
+	present []string         // components that are directories whatever is listed, not shown yet
 
 	more func(context.Context) error // in a view of versions: adds entries, io.EOF after the last
 }
@@ -120,6 +121,7 @@ func (f *FS) restartLocked(d *dirHandle) {
 	case d.pieces != nil:
 		d.scan = f.scanPart(d.place.bucket, d.place.key)
 	default:
+		d.present = f.presentBelow(d.place)
 		d.scan = f.cfg.Metadata.Scan(d.place.bucket, d.place.key)
 	}
 }
@@ -172,6 +174,7 @@ func (f *FS) moreLocked(ctx context.Context, d *dirHandle) error {
 		for name, n := range d.local {
 			d.rest = append(d.rest, dirEntry{name: name, local: n})
 		}
+		f.pushPresentLocked(d)
 	} else if f.isBucketList(d.node) && !d.listed {
 		if err := f.bucketsLocked(ctx, d); err != nil {
 			return err
@@ -192,7 +195,7 @@ func (f *FS) moreLocked(ctx context.Context, d *dirHandle) error {
 // pushEntryLocked shows an entry of the store: as a directory, a file, or both. One that is too long for
 // a name is shown as its first part, once.
 func (f *FS) pushEntryLocked(ctx context.Context, d *dirHandle, e metadata.Entry) {
-	if !f.visible(ctx, d.place, d.pieces, &e) {
+	if visible := f.visible(ctx, d.place, d.pieces, &e); !d.isPresentLocked(&e) && !visible {
 		return
 	}
 	// A directory whose name a staged file has is shown when that is stored.

@@ -65,6 +65,9 @@ func (f *FS) rename(ctx context.Context, from *node, oldName string, m move) err
 	if err := f.movable(n); err != nil {
 		return err
 	}
+	if n.dir && f.staysPresent(f.tree.locate(n)) {
+		return syscall.EBUSY
+	}
 	component, err := f.newComponent(ctx, m.to, m.name, n.dir)
 	if err != nil {
 		return err
@@ -134,6 +137,11 @@ func (f *FS) renameFile(ctx context.Context, n *node, m move) error {
 		return syscall.EINVAL
 	}
 	var err error
+	if v == nil { // it is made there
+		if err := f.canHave(m.place.id(), f.givenTo(m.place.id(), syscall.S_IFREG)); err != nil {
+			return err
+		}
+	}
 	if settled && v.remote.Size > f.cfg.Capabilities(m.place.bucket).Limits.MaxCopy {
 		if err := f.stage(ctx, n); err != nil {
 			return err
@@ -304,6 +312,7 @@ func (f *FS) renameStaged(ctx context.Context, n *node, m move, condition backen
 	}
 	before := file.Spec()
 	err := file.SetTarget(m.place.id(), condition) // first, so that a close meanwhile stores it there
+	f.giveAgainLocked(n)
 	n.mu.Unlock()
 	if err != nil {
 		return err
@@ -312,9 +321,12 @@ func (f *FS) renameStaged(ctx context.Context, n *node, m move, condition backen
 		err = f.promiseOldName(n, file, v, before, m.place.id())
 	}
 	if err != nil {
+		n.mu.Lock()
 		if targetErr := file.SetTarget(before.Target, before.Condition); targetErr != nil {
 			f.log.Warn("journal", "error", targetErr.Error())
 		}
+		f.giveAgainLocked(n)
+		n.mu.Unlock()
 		f.revive(n)
 		return err
 	}

@@ -292,4 +292,5 @@ func (f *FS) retarget(n *node, d dirMove, byKey map[string]copied) {
 	if err := n.staged.SetTarget(target, condition); err != nil {
 		f.log.Warn("journal", "error", err.Error())
 	}
+	f.giveAgainLocked(n)
 }

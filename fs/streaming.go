@@ -22,6 +22,7 @@ func (f *FS) describe(file *staging.File) {
 	if n.staged != file || n.doomed || !changed(file) {
 		return
 	}
+	f.dateLocked(n)
 	props := f.propertiesLocked(n)
 	if reflect.DeepEqual(props, file.Spec().Properties) {
 		return

@@ -272,6 +272,9 @@ func (f *FS) keepDirectory(ctx context.Context, dir *node) error {
 		return nil
 	}
 	at := f.tree.locate(dir)
+	if f.staysPresent(at) {
+		return nil
+	}
 	scan := f.cfg.Metadata.Scan(at.bucket, at.key)
 	defer scan.Close()
 	for entries := 0; entries < 2; entries++ {

@@ -1,0 +1,77 @@
+package fs
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/objmount/objmount/cache/metadata"
+	"github.com/objmount/objmount/fs/names"
+)
+
+// Prefixes that the configuration names (Config.Present) are directories as long as it names them, and those above them: they need no
+// object, cannot be removed or renamed, and are found without a request.
+
+// presentBelow returns the components of a directory that are present, sorted. What is too long for a name is not shown so.
+func (f *FS) presentBelow(at place) []string {
+	if f.cfg.Present == nil || at.bucket == "" {
+		return nil
+	}
+	var found []string
+	for _, prefix := range f.cfg.Present(at.bucket) {
+		rest, below := strings.CutPrefix(prefix, at.key)
+		component, _, _ := strings.Cut(rest, "/")
+		if _, _, long := names.Split(component); !below || component == "" || long {
+			continue
+		}
+		found = append(found, component)
+	}
+	slices.Sort(found)
+	return slices.Compact(found)
+}
+
+// present tells whether a component of a directory is present.
+func (f *FS) present(at place, component string) bool {
+	return slices.Contains(f.presentBelow(at), component)
+}
+
+// presentNode finds a directory that is present. Whether there is an object of that prefix does not matter.
+func (f *FS) presentNode(ctx context.Context, parent *node, name, component string) (*node, error) {
+	n := f.dirNode(parent, name, component+"/")
+	if _, err := f.keeping(ctx, n); err != nil {
+		return nil, err
+	}
+	n.mu.Lock()
+	n.checked = time.Now()
+	n.mu.Unlock()
+	return n, nil
+}
+
+// staysPresent tells whether a directory, by its prefix, is present.
+func (f *FS) staysPresent(at place) bool {
+	if f.cfg.Present == nil || at.bucket == "" || at.key == "" {
+		return false
+	}
+	return slices.ContainsFunc(f.cfg.Present(at.bucket), func(prefix string) bool { return strings.HasPrefix(prefix, at.key) })
+}
+
+// isPresentLocked tells whether an entry of the listing is present, and makes it a directory then.
+func (d *dirHandle) isPresentLocked(e *metadata.Entry) bool {
+	i := slices.Index(d.present, e.Name)
+	if i < 0 {
+		return false
+	}
+	d.present = slices.Delete(d.present, i, i+1)
+	e.Dir = true
+	return true
+}
+
+// pushPresentLocked adds the directories that are present and that the listing does not have.
+func (f *FS) pushPresentLocked(d *dirHandle) {
+	for _, component := range d.present {
+		e := metadata.Entry{Name: component, Dir: true}
+		d.rest = append(d.rest, dirEntry{name: names.Encode(component, names.Natural), kind: names.Natural, entry: e, dir: true})
+	}
+	d.present = nil
+}
