@@ -3,6 +3,7 @@ package main
 import (
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -11,39 +12,49 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/objmount/objmount/backend"
+	"github.com/objmount/objmount/cmd/objmount/configfile"
 )
 
 // config is a command line that was checked: nothing in it is relative or contradicts itself.
 type config struct {
 	*options
 	src                         source
-	shownSource                 string // as given: mount -a compares it with fstab
+	shownSource                 string             // as given: mount -a compares it with fstab
+	remote                      *configfile.Remote // of the file, when it was read; nil: the source is of none
 	mountpoint                  string
 	places                      places
 	stagingShare                bool // --staging-limit was not given
 	shownFileMode, shownDirMode uint32
 }
 
-// check turns flags and arguments into a config, without touching anything.
+// check turns flags and arguments into a config. Nothing is touched; the configuration file is read.
 func (o *options) check(flags *pflag.FlagSet, args []string) (*config, error) {
 	src, err := parseSource(args[0])
 	if err != nil {
 		return nil, err
 	}
-	if src.remote != "" {
-		return nil, usage("SOURCE %q names a remote, but there is no configuration file", args[0])
-	}
 	if args[1] == "" {
 		return nil, usage("MOUNTPOINT is empty; name a directory")
 	}
 	c := &config{options: o, src: src, shownSource: args[0], mountpoint: args[1]}
-	if o.memoryLimit < size(leastMemory) {
-		return nil, usage("--memory-limit=%v is too little to work with; give at least %v", &o.memoryLimit, new(size(leastMemory)))
+	if err := o.readFile(flags); err != nil {
+		return nil, err
 	}
-	if o.partSize < size(backend.S3Limits().MinPart) || o.partSize > size(backend.S3Limits().MaxPart) {
-		return nil, usage("--part-size=%v is not possible; S3 takes parts from 5MiB to 5GiB", &o.partSize)
+	if c.remote, err = o.remoteOf(flags, src); err != nil {
+		return nil, err
 	}
-	if err := o.checkStore(flags); err != nil {
+	if o.storeOptions, err = o.storeFor(flags, c.remote); err != nil {
+		return nil, err
+	}
+	if err := o.applyMountSettings(flags); err != nil {
+		return nil, err
+	}
+	for _, name := range []string{"memory-limit", "part-size"} {
+		if why := o.impossible(name); why != "" {
+			return nil, usage("%s=%s %s", o.from.told(name), flags.Lookup(name).Value, why)
+		}
+	}
+	if err := o.checkStore(); err != nil {
 		return nil, err
 	}
 	if c.places, err = o.resolvePlaces(); err != nil {
@@ -61,15 +72,42 @@ func (o *options) check(flags *pflag.FlagSet, args []string) (*config, error) {
 	return c, nil
 }
 
+// impossible says what is wrong with a flag's value although it is of the right type; "": nothing.
+func (o *options) impossible(name string) string {
+	switch {
+	case name == "memory-limit" && o.memoryLimit < size(leastMemory):
+		return fmt.Sprintf("is too little to work with; give at least %v", new(size(leastMemory)))
+	case name == "part-size" && (o.partSize < size(backend.S3Limits().MinPart) || o.partSize > size(backend.S3Limits().MaxPart)):
+		return "is not possible; S3 takes parts from 5MiB to 5GiB"
+	}
+	return o.storeOptions.impossible(name)
+}
+
+// impossible is that of options for the flags of a store.
+func (o *storeOptions) impossible(name string) string {
+	switch {
+	case name == "connect-timeout" && o.connectTimeout == 0, name == "first-byte-timeout" && o.firstByteTimeout == 0, name == "stall-timeout" && o.stallTimeout == 0:
+		return "cannot be 0: a store that hangs would hang everything"
+	case name == "proxy" && o.proxy != "":
+		u, err := url.Parse(o.proxy)
+		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" && u.Scheme != "socks5" {
+			return "want a URL such as http://host:port"
+		}
+	}
+	return ""
+}
+
 // checkStore checks the flags that say where the store is, and makes their paths absolute.
-func (o *storeOptions) checkStore(flags *pflag.FlagSet) error {
-	if o.noSignRequest && (o.credentialsFile != "" || flags.Changed("profile")) {
-		return usage("--no-sign-request sends no credentials; leave out --profile and --credentials-file, or it")
+func (o *storeOptions) checkStore() error {
+	if err := o.checkCredentials(); err != nil {
+		return err
 	}
-	if o.connectTimeout == 0 || o.firstByteTimeout == 0 || o.stallTimeout == 0 {
-		return usage("--connect-timeout, --first-byte-timeout and --stall-timeout cannot be 0: a store that hangs would hang everything")
+	for _, name := range []string{"connect-timeout", "first-byte-timeout", "stall-timeout"} {
+		if why := o.impossible(name); why != "" {
+			return usage("%s %s", o.from.told(name), why)
+		}
 	}
-	if err := checkProxy(o.proxy); err != nil {
+	if err := o.checkProxy(); err != nil {
 		return err
 	}
 	for _, name := range []*string{&o.caBundle, &o.credentialsFile} {
@@ -81,40 +119,56 @@ func (o *storeOptions) checkStore(flags *pflag.FlagSet) error {
 			return err
 		}
 	}
-	return checkBundle(o.caBundle)
+	return o.checkBundle()
 }
 
-func checkProxy(proxy string) error {
-	u, err := url.Parse(proxy)
-	switch {
-	case proxy == "":
-		return nil
-	case err == nil && u.User != nil: // not repeated
-		return usage("--proxy holds a password, which every user of this machine can see; set HTTPS_PROXY in the environment instead")
-	case err != nil, u.Host == "", u.Scheme != "http" && u.Scheme != "https" && u.Scheme != "socks5":
-		return usage("--proxy=%s: want a URL such as http://host:port", proxy)
+func (o *storeOptions) checkCredentials() error {
+	if o.noSignRequest && (o.credentialsFile != "" || o.profile != "") {
+		return usage("%s sends no credentials; leave out %s and %s, or it",
+			o.from.told("no-sign-request"), o.from.told("profile"), o.from.told("credentials-file"))
 	}
 	return nil
 }
 
+func (o *storeOptions) checkProxy() error {
+	from := o.from.told("proxy")
+	if u, err := url.Parse(o.proxy); err == nil && u.User != nil && o.from.public("proxy") { // not repeated
+		return usage("%s holds a password, which every user of this machine can see; set HTTPS_PROXY in the environment instead", from)
+	}
+	why := o.impossible("proxy")
+	switch {
+	case why == "":
+		return nil
+	case strings.Contains(o.proxy, "@"):
+		return usage("%s: %s", from, why)
+	default:
+		return usage("%s=%s: %s", from, o.proxy, why)
+	}
+}
+
 // checkBundle looks into the file of certificate authorities: the SDK says less about what is wrong.
-func checkBundle(name string) error {
+func (o *storeOptions) checkBundle() error {
+	name := o.caBundle
 	if name == "" {
 		return nil
 	}
 	pem, err := os.ReadFile(name)
 	if err != nil {
-		return usage("--ca-bundle=%s cannot be read: %v", name, errors.Unwrap(err))
+		return usage("%s=%s cannot be read: %v", o.from.told("ca-bundle"), name, errors.Unwrap(err))
 	}
 	if !x509.NewCertPool().AppendCertsFromPEM(pem) {
-		return usage("--ca-bundle=%s holds no certificate; want a PEM file with -----BEGIN CERTIFICATE-----", name)
+		return usage("%s=%s holds no certificate; want a PEM file with -----BEGIN CERTIFICATE-----", o.from.told("ca-bundle"), name)
 	}
 	return nil
 }
 
 // checkPlaces refuses local files below the mountpoint: the mount would wait for itself.
 func (c *config) checkPlaces() error {
-	for _, p := range []struct{ path, flag string }{{c.places.state, "--state-dir"}, {c.places.cache, "--cache-dir"}, {c.logPath(), "--log-file"}} {
+	places := []struct{ path, flag string }{{c.places.state, "--state-dir"}, {c.places.cache, "--cache-dir"}, {c.logPath(), "--log-file"}}
+	if c.file != nil {
+		places = append(places, struct{ path, flag string }{c.file.Path, "--config"})
+	}
+	for _, p := range places {
 		path := p.path
 		if real, err := filepath.EvalSymlinks(path); err == nil {
 			path = real

@@ -16,7 +16,7 @@ import (
 // s3Config are the flags of the store in the words of package s3.
 func (o *storeOptions) s3Config(log *slog.Logger) s3.Config {
 	conf := s3.Config{
-		Endpoint: o.endpoint, Region: o.region, Profile: o.profile, Anonymous: o.noSignRequest,
+		Endpoint: o.endpoint, Region: o.region, Profile: o.profile, CredentialsFile: o.credentialsFile, Anonymous: o.noSignRequest,
 		CABundle: o.caBundle, Proxy: o.proxy, MaxAttempts: o.maxAttempts.n, MaxConns: o.maxConnections.n,
 		ConnectTimeout: time.Duration(o.connectTimeout), FirstByteTimeout: time.Duration(o.firstByteTimeout), StallTimeout: time.Duration(o.stallTimeout),
 		Log: log,

@@ -78,7 +78,7 @@ func (v ctlCommand) command() *cobra.Command {
 	})
 	store := pflag.NewFlagSet("Store, for s3://BUCKET/KEY", pflag.ContinueOnError)
 	store.SortFlags = false
-	s.options.storeFlags(store)
+	s.options.allStoreFlags(store)
 	groups := append(own, flagGroup{"Store, for s3://BUCKET/KEY", store})
 	if v.args == nil {
 		v.args = somePaths
@@ -88,11 +88,13 @@ func (v ctlCommand) command() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
 			defer stop()
-			s.flags, s.out = cmd.Flags(), cmd.OutOrStdout()
+			s.flags, s.store, s.out = cmd.Flags(), store, cmd.OutOrStdout()
 			defer s.close()
 			s.infos = ctl.List(ctx, runtimeDirs()...)
-			if v.store && (len(args) == 0 || args[0] == scheme) {
-				return s.onTarget(ctx, ctlTarget{path: scheme, bare: true}, nil, v.do)
+			if v.store {
+				if stores, err := s.wholeStores(args); err != nil || len(stores) > 0 {
+					return s.onStores(ctx, stores, err, v.do)
+				}
 			}
 			if v.onePath || v.pathsOrKeys && len(args) > 1 && args[1] == "-" {
 				return s.on(ctx, args[0], args[1:], v.do)
@@ -136,8 +138,15 @@ func (s *ctlSession) onAll(ctx context.Context, paths []string, do ctlDo) error 
 }
 
 func (s *ctlSession) on(ctx context.Context, path string, args []string, do ctlDo) error {
+	t, bare, err := s.bareTarget(path)
+	if err != nil {
+		return err
+	}
+	if bare {
+		return s.onTarget(ctx, t, args, do)
+	}
 	slow := time.AfterFunc(3*time.Second, func() { fmt.Fprintf(s.err, "objmount: %s: waiting for the mount to look it up\n", path) })
-	t, err := findTarget(ctx, s.infos, path)
+	t, err = findTarget(ctx, s.infos, path)
 	slow.Stop()
 	if ctx.Err() != nil {
 		return fail(exitInterrupted, "interrupted; nothing was done at %s", path)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -15,6 +16,8 @@ import (
 type given struct {
 	ctl.Given
 	metadata, tags []string
+	retention      deadline
+	mode           choice
 }
 
 func (g *given) flags(f *pflag.FlagSet) {
@@ -25,12 +28,26 @@ func (g *given) flags(f *pflag.FlagSet) {
 	f.StringVar(&g.ContentLanguage, "content-language", "", "the `text` of this header")
 	f.StringArrayVar(&g.metadata, "metadata", nil, "metadata: `KEY=VALUE`; can be given several times")
 	f.StringArrayVar(&g.tags, "tag", nil, "a tag: `KEY=VALUE`; can be given several times")
+	f.StringVar(&g.Expires, "expires", "", "the `text` of this header, an HTTP date")
+	f.StringVar(&g.WebsiteRedirect, "website-redirect", "", "where a website of the bucket sends visitors: a `URL` or /KEY")
 	f.StringVar(&g.StorageClass, "storage-class", "", "the `class`, such as STANDARD_IA")
+	f.StringVar(&g.Encryption, "encryption", "", "the `algorithm` AES256, aws:kms, aws:kms:KEYID, aws:kms:dsse or aws:kms:dsse:KEYID")
+	f.Var(&g.retention, "retention", "keep it until then: 30d, 6m, 1y, a day, or RFC 3339")
+	g.mode = choice{"governance", []string{"governance", "compliance"}}
+	f.Var(&g.mode, "retention-mode", "of --retention")
+	f.BoolVar(&g.LegalHold, "legal-hold", false, "put a legal hold on it")
+}
+
+func overLockedFlag(f *pflag.FlagSet, over *bool) {
+	f.BoolVar(over, "over-locked", false, "also where what is stored is under retention or legal hold: it stays, as the version below")
 }
 
 // parsed is what was given.
-func (g *given) parsed() (ctl.Given, error) {
+func (g *given) parsed(now time.Time) (ctl.Given, error) {
 	out := g.Given
+	if g.retention.text != "" {
+		out.Mode, out.Until = strings.ToUpper(g.mode.value), g.retention.from(now).UTC()
+	}
 	for _, list := range []struct {
 		flag  string
 		texts []string
@@ -80,6 +97,7 @@ are in one mount, or both are s3://BUCKET/KEY.`,
 			f.Var(&metadata, "metadata-directive", "headers and metadata: those of the source, or those given")
 			f.Var(&tagging, "tagging", "tags: those of the source, or those given")
 			g.flags(f)
+			overLockedFlag(f, &r.OverLocked)
 			f.BoolVar(&r.DryRun, "dry-run", false, "check only, and show what would be made")
 		},
 		do: func(ctx context.Context, s *ctlSession, t ctlTarget, args []string) error {
@@ -88,7 +106,7 @@ are in one mount, or both are s3://BUCKET/KEY.`,
 			if err != nil {
 				return err
 			}
-			if r.Given, err = g.parsed(); err != nil {
+			if r.Given, err = g.parsed(time.Now()); err != nil {
 				return err
 			}
 			r.Target, r.To = t.target(r.DryRun), to
@@ -111,6 +129,8 @@ func (s *ctlSession) sibling(ctx context.Context, t ctlTarget, path string) (ctl
 		return "", err
 	case other.bare != t.bare, !t.bare && other.info.Socket != t.info.Socket:
 		return "", usage("%s and %s are not in the same mount; name both in one mount, or both s3://BUCKET/KEY", t.path, path)
+	case other.remote != t.remote:
+		return "", usage("%s and %s are in two stores, which cannot copy between each other; get the object and put it", t.path, path)
 	case other.dir && other.rest != "" && !strings.HasSuffix(other.rest, "/"):
 		other.rest += "/"
 	}
@@ -122,10 +142,15 @@ func (s *ctlSession) showStored(ctx context.Context, t ctlTarget, verb string, r
 	if dry {
 		done = "would be " + done
 	}
-	return s.run(ctx, t, verb, request, func(l ctl.Line) error {
+	return s.run(ctx, t, verb, request, s.stored(done))
+}
+
+// stored shows an object that was made.
+func (s *ctlSession) stored(done string) func(ctl.Line) error {
+	return func(l ctl.Line) error {
 		return decoded(l, func(o ctl.Stored) error {
 			_, err := fmt.Fprintf(s.out, "%s: %s%s (%s)\n", done, printable(o.Key), versionText(o.VersionID), bytesText(o.Size))
 			return err
 		})
-	})
+	}
 }

@@ -3,35 +3,55 @@ package main
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/objmount/objmount/cmd/objmount/configfile"
 	"github.com/objmount/objmount/ctl"
 )
 
 // ctlTarget is what a PATH of ctl names.
 type ctlTarget struct {
-	path string   // as given
-	bare bool     // s3://BUCKET/KEY: no mount is needed
-	info ctl.Info // of the mount, unless bare
-	rest string   // below the mountpoint; or BUCKET/KEY
-	dir  bool     // it ends in a slash
+	path   string             // as given
+	bare   bool               // s3://BUCKET/KEY or REMOTE:BUCKET/KEY: no mount is needed
+	remote *configfile.Remote // of a bare one; nil: the flags and the environment say where it is
+	info   ctl.Info           // of the mount, unless bare
+	rest   string             // below the mountpoint; or BUCKET/KEY
+	dir    bool               // it ends in a slash
+}
+
+// bareTarget reads a path that needs no mount: s3://BUCKET/KEY, or REMOTE:BUCKET/KEY with a remote of the configuration file. Another name
+// before a colon is that of a file. ok is false for a path in a mount.
+func (s *ctlSession) bareTarget(path string) (t ctlTarget, ok bool, err error) {
+	t.path = path
+	name, rest, named := cutRemote(path)
+	if !named {
+		if rest, ok = strings.CutPrefix(path, scheme); !ok {
+			return t, false, nil
+		}
+	}
+	if err := s.settle(); err != nil {
+		return t, false, err
+	}
+	if named && (s.options.file == nil || s.options.file.Remote(name) == nil) {
+		return t, false, nil
+	}
+	bucket, key, _ := strings.Cut(rest, "/")
+	if why := badBucket(bucket); bucket == "" || why != "" {
+		return t, false, usage("PATH %q: want %sBUCKET/KEY, or a path in a mount", path, strings.TrimSuffix(path, rest))
+	}
+	t.bare, t.rest = true, bucket+"/"+key
+	t.remote, err = s.options.remoteOf(s.store, source{remote: name, bucket: bucket})
+	return t, true, err
 }
 
 // findTarget finds the mount that a path lies in. The path need not exist: it may be a deleted file.
 func findTarget(ctx context.Context, infos []ctl.Info, path string) (ctlTarget, error) {
 	t := ctlTarget{path: path, dir: strings.HasSuffix(path, "/")}
-	if rest, ok := strings.CutPrefix(path, scheme); ok {
-		bucket, key, _ := strings.Cut(rest, "/")
-		if why := badBucket(bucket); bucket == "" || why != "" {
-			return t, usage("PATH %q: want s3://BUCKET/KEY, or a path in a mount", path)
-		}
-		t.bare, t.rest, t.dir = true, bucket+"/"+key, false // the key says it
-		return t, nil
-	}
 	if path == "" {
 		return t, usage("PATH is empty; name a path in a mount, or s3://BUCKET/KEY")
 	}
@@ -173,4 +193,5 @@ func notMounted(path, abs string) error {
 // runner does verbs: a mount's process, or this one.
 type runner interface {
 	Run(ctx context.Context, verb string, request any, each func(ctl.Line) error) error
+	Put(ctx context.Context, r ctl.PutObjectRequest, body io.Reader, each func(ctl.Line) error) error
 }

@@ -16,11 +16,13 @@ import (
 type ctlSession struct {
 	options *options
 	flags   *pflag.FlagSet
+	store   *pflag.FlagSet // those of flags that say where a store is
+	settled bool           // what else says something about it was read
 	json    bool
 	out     io.Writer
 	err     io.Writer
 	infos   []ctl.Info
-	bare    *bareStore
+	bare    map[string]*bareStore  // by the name of the remote
 	clients map[string]*ctl.Client // by socket
 	bar     *counter
 }
@@ -29,21 +31,45 @@ func (s *ctlSession) close() {
 	for _, c := range s.clients {
 		c.Close()
 	}
-	if s.bare != nil {
-		_ = s.bare.Close() // only idle connections
+	for _, b := range s.bare {
+		_ = b.Close() // only idle connections
 	}
+}
+
+// settle reads what else than flags says where a store is: the environment and the configuration file.
+func (s *ctlSession) settle() error {
+	if s.settled {
+		return nil
+	}
+	if err := s.options.applyEnvironment(s.store); err != nil {
+		return err
+	}
+	if err := s.options.readFile(s.store); err != nil {
+		return err
+	}
+	s.settled = true
+	return absoluteEnvironment()
 }
 
 // runner returns who does the work for a target.
 func (s *ctlSession) runner(ctx context.Context, t ctlTarget) (runner, error) {
 	if t.bare {
-		if s.bare == nil {
+		name := ""
+		if t.remote != nil {
+			name = t.remote.Name
+		}
+		b := s.bare[name]
+		if b == nil {
 			var err error
-			if s.bare, err = openBare(ctx, s.options, s.flags); err != nil {
+			if b, err = openBare(ctx, s.options, s.store, t.remote); err != nil {
 				return nil, err
 			}
+			if s.bare == nil {
+				s.bare = map[string]*bareStore{}
+			}
+			s.bare[name] = b
 		}
-		return s.bare.verbs, nil
+		return b.verbs, nil
 	}
 	if s.clients == nil {
 		s.clients = map[string]*ctl.Client{}
@@ -64,6 +90,11 @@ func (t ctlTarget) target(dry bool) ctl.Target {
 // run does a verb. each gets the lines that are its own: items, rows and the result. Notes and progress
 // are shown here, and with --json so are items and result.
 func (s *ctlSession) run(ctx context.Context, t ctlTarget, verb string, request any, each func(ctl.Line) error) error {
+	return s.runAs(ctx, t, func(as runner, each func(ctl.Line) error) error { return as.Run(ctx, verb, request, each) }, each)
+}
+
+// runAs is run for any way to do a verb.
+func (s *ctlSession) runAs(ctx context.Context, t ctlTarget, do func(as runner, each func(ctl.Line) error) error, each func(ctl.Line) error) error {
 	r, err := s.runner(ctx, t)
 	if err != nil {
 		return err
@@ -71,7 +102,7 @@ func (s *ctlSession) run(ctx context.Context, t ctlTarget, verb string, request 
 	if s.bar == nil {
 		s.bar = newCounter()
 	}
-	return r.Run(ctx, verb, request, func(l ctl.Line) error {
+	return do(r, func(l ctl.Line) error {
 		switch {
 		case l.Note != "":
 			s.bar.note(fmt.Sprintf("objmount: %s: %s", t.path, l.Note))

@@ -11,6 +11,7 @@ import (
 
 	"github.com/objmount/objmount/backend"
 	"github.com/objmount/objmount/backend/s3"
+	"github.com/objmount/objmount/cmd/objmount/configfile"
 	"github.com/objmount/objmount/ctl"
 )
 
@@ -23,15 +24,19 @@ type bareStore struct {
 	known map[string]backend.Capabilities // by bucket
 }
 
-// openBare connects; no request is made yet.
-func openBare(ctx context.Context, o *options, flags *pflag.FlagSet) (*bareStore, error) {
-	if err := o.checkStore(flags); err != nil {
+// openBare connects to the store of a remote, or of the flags and the environment alone (nil); no request is made yet.
+func openBare(ctx context.Context, o *options, flags *pflag.FlagSet, r *configfile.Remote) (*bareStore, error) {
+	so, err := o.storeFor(flags, r)
+	if err != nil {
 		return nil, err
 	}
-	if err := setCredentials(&config{options: o}); err != nil {
+	if err := so.checkStore(); err != nil {
 		return nil, err
 	}
-	store, err := s3.Open(ctx, o.s3Config(slog.New(slog.DiscardHandler)))
+	if err := so.nameProfile(); err != nil {
+		return nil, err
+	}
+	store, err := s3.Open(ctx, so.s3Config(slog.New(slog.DiscardHandler)))
 	if err != nil {
 		return nil, explainOpen(err)
 	}

@@ -61,6 +61,9 @@ func newMountCommand(inv *invocation) *cobra.Command {
 			if err := o.applyList(cmd.Flags(), inv.sloppy); err != nil {
 				return err
 			}
+			if err := o.applyEnvironment(cmd.Flags()); err != nil {
+				return err
+			}
 			return runMount(inv, o, cmd.Flags(), args)
 		},
 	}
@@ -97,7 +100,10 @@ func runMount(inv *invocation, o *options, flags *pflag.FlagSet, args []string) 
 	if c.fake {
 		return nil
 	}
-	if err := setCredentials(c); err != nil {
+	if err := absoluteEnvironment(); err != nil {
+		return ready.refuse(cannotMount(c, err))
+	}
+	if err := c.nameProfile(); err != nil {
 		return ready.refuse(cannotMount(c, err))
 	}
 	if !c.foreground && ready == nil {
@@ -121,24 +127,20 @@ func cannotMount(c *config, err error) error {
 	return fail(f.code, "cannot mount %s: %s", c.src, f.text)
 }
 
-// setCredentials prepares the environment from which the SDK takes credentials. It asks the
-// environment's keys before any file, unless a profile is named: a file that was given must win.
-func setCredentials(c *config) error {
-	if err := absoluteEnvironment(); err != nil {
-		return err
-	}
-	if c.credentialsFile == "" {
+// nameProfile names the profile of a credentials file that was given: the SDK asks the environment's keys before any file,
+// unless a profile is named.
+func (o *storeOptions) nameProfile() error {
+	if o.credentialsFile == "" {
 		return nil
 	}
-	if c.profile == "" {
-		c.profile = cmp.Or(os.Getenv("AWS_PROFILE"), os.Getenv("AWS_DEFAULT_PROFILE"), "default")
+	if o.profile == "" {
+		o.profile = cmp.Or(os.Getenv("AWS_PROFILE"), os.Getenv("AWS_DEFAULT_PROFILE"), "default")
 	}
-	f, err := os.Open(c.credentialsFile)
+	f, err := os.Open(o.credentialsFile)
 	if err != nil {
-		return fail(exitCredentials, "--credentials-file %s cannot be read: %v", c.credentialsFile, errors.Unwrap(err))
+		return fail(exitCredentials, "%s %s cannot be read: %v", o.from.told("credentials-file"), o.credentialsFile, errors.Unwrap(err))
 	}
-	f.Close()
-	return os.Setenv("AWS_SHARED_CREDENTIALS_FILE", c.credentialsFile)
+	return f.Close()
 }
 
 // runDaemon is the mount itself.

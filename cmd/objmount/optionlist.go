@@ -127,6 +127,7 @@ func (o *options) applyOption(flags *pflag.FlagSet, given map[string]bool, optio
 		return usage("option %q: %v", "-o "+option, err)
 	}
 	f.Changed = true
+	o.note(f.Name, "-o "+name)
 	return nil
 }
 

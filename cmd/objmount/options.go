@@ -8,16 +8,25 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/objmount/objmount/backend"
+	"github.com/objmount/objmount/cmd/objmount/configfile"
 )
 
 // options are the flags of mount. Every flag can also be given as -o NAME or -o NAME=VALUE.
 type options struct {
 	list []string // -o, as given
+	fileOptions
 	mountOptions
 	storeOptions
 	promiseOptions
 	localOptions
 	logOptions
+}
+
+// fileOptions say which configuration file there is, and which of its remotes is meant.
+type fileOptions struct {
+	configFile string
+	remoteName string
+	file       *configfile.File // nil: there is none, or it is not read yet
 }
 
 // mountOptions say how the tree looks and who may use it.
@@ -51,6 +60,8 @@ type storeOptions struct {
 	connectTimeout   interval
 	firstByteTimeout interval
 	stallTimeout     interval
+
+	from origins // of these values and those of the other flags
 }
 
 // promiseOptions say when data is stored and how fresh what is shown must be.
@@ -129,7 +140,7 @@ func (o *options) groups() []flagGroup {
 		return flagGroup{title, f}
 	}
 	return []flagGroup{
-		group("Mount", o.mountFlags), group("Store", o.storeFlags), group("Durability and consistency", o.promiseFlags),
+		group("Mount", o.mountFlags), group(storeTitle, o.allStoreFlags), group("Durability and consistency", o.promiseFlags),
 		group("This machine", o.localFlags), group("Log", o.logFlags),
 	}
 }
@@ -147,6 +158,15 @@ func (o *options) mountFlags(f *pflag.FlagSet) {
 	f.Var(&o.umask, "umask", "permission bits to take off")
 	f.Var(&o.posix, "posix", "read mode, owner, times and symlinks from object metadata: where a mount has kept them, everywhere (a request per file), or nowhere")
 	f.StringArrayVarP(&o.list, "options", "o", nil, "comma-separated `list` of NAME or NAME=VALUE, for each of these flags, and what mount(8) passes; flags win over it")
+}
+
+const storeTitle = "Store"
+
+// allStoreFlags are the flags of one store, and those that find it in the configuration file.
+func (o *options) allStoreFlags(f *pflag.FlagSet) {
+	f.StringVar(&o.configFile, "config", "", "configuration `file`; \"\": none (default ~/.config/objmount/config.toml, else /etc/objmount/config.toml)")
+	f.StringVar(&o.remoteName, "remote", "", "`name` of the remote of the configuration file that s3:// means (default: the one whose buckets it names, else default-remote)")
+	o.storeFlags(f)
 }
 
 func (o *options) storeFlags(f *pflag.FlagSet) {

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -19,12 +20,14 @@ import (
 	"github.com/objmount/objmount/cache/metadata"
 	"github.com/objmount/objmount/cache/staging"
 	"github.com/objmount/objmount/cache/writeback"
+	"github.com/objmount/objmount/cmd/objmount/configfile"
 	"github.com/objmount/objmount/fs"
 )
 
 // parts are what a mount is made of. They are opened in this order and closed in reverse.
 type parts struct {
 	cfg          *config
+	file         atomic.Pointer[configfile.File] // of the last reload; nil: that of cfg. See remote
 	log          *slog.Logger
 	store        *s3.Store
 	patient      *patient      // the same store, for everything but uploads
