@@ -17,6 +17,8 @@ var layers = []layer{
 		noStd: []string{"net", "net/http", "os"}},
 	{folder: "backend/documents", may: []string{"backend"}, why: "pure functions: the forms of a bucket's documents, the same for every store",
 		noStd: []string{"os", "net", "net/http"}},
+	{folder: "backend/access", may: []string{"backend"}, why: "pure functions: what policies and ACLs mean, the same for every store",
+		noStd: []string{"os", "net", "net/http"}},
 	{folder: "backend/mem", may: []string{"backend", "backend/documents"}, why: "a store knows the vocabulary and nothing of the mount"},
 	{folder: "backend/backendtest", may: []string{"backend"}, why: "the suite must run on any store"},
 	{folder: "backend/past", may: []string{"backend"}, why: "another look at any store: it asks what the vocabulary can ask",
@@ -38,7 +40,7 @@ var layers = []layer{
 	{folder: "fs/attributes", why: "pure functions", noStd: []string{"os", "net", "net/http"}},
 	{folder: "xattr", may: []string{"backend"}, why: "pure functions: names of attributes and properties of objects, nothing that asks a store or knows an errno",
 		noStd: []string{"os", "net", "net/http"}},
-	{folder: "ctl", may: []string{"backend", "backend/documents"}, why: "a transport of verbs: it declares the few methods it needs of a mount, and fs does not know it"},
+	{folder: "ctl", may: []string{"backend", "backend/access", "backend/documents"}, why: "a transport of verbs: it declares the few methods it needs of a mount, and fs does not know it"},
 	{folder: "cmd/objmount/configfile", may: []string{"backend"}, why: "a file and what it says, in the vocabulary; it reaches no store",
 		noStd: []string{"net", "net/http"}},
 	{folder: "packaging", why: "checks the files beside it"},
@@ -47,7 +49,7 @@ var layers = []layer{
 }
 
 // inTests lists what the _test.go files of any folder may import besides: stores to test with.
-var inTests = []string{"backend", "backend/mem", "backend/backendtest"}
+var inTests = []string{"backend", "backend/mem", "backend/remotes", "backend/backendtest"}
 
 // owners says which folder may import a third-party module. The others say what they need in
 // terms of their own and get it from the owner, so that a module can be replaced in one place.
