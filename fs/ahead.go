@@ -110,7 +110,9 @@ func (f *FS) askAhead(dir *node) {
 		return backend.ObjectID{Bucket: at.bucket, Key: at.key + component + "/"}
 	}
 	if f.isBucketList(parent) {
-		marker = func(bucket string) backend.ObjectID { return backend.ObjectID{Bucket: bucket, Key: names.DirObject} }
+		marker = func(name string) backend.ObjectID {
+			return backend.ObjectID{Bucket: bucketNamed(parent, name), Key: names.DirObject}
+		}
 	}
 	parent.mu.Lock()
 	next := parent.unasked.take(func(component string) bool { return marker(component) == this })

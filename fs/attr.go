@@ -128,7 +128,7 @@ func (f *FS) entry(n *node, out *fuse.EntryOut) {
 func (f *FS) goodFor(n *node) time.Duration {
 	n.mu.RLock()
 	defer n.mu.RUnlock()
-	if n.staged != nil || n.opens > 0 || n.doomed || n.id == rootID || f.cfg.Consistency == Immutable {
+	if n.staged != nil || n.opens > 0 || n.doomed || n.id == rootID || n.group != "" || f.cfg.Consistency == Immutable {
 		return f.cfg.TTL
 	}
 	return max(0, min(f.cfg.TTL, f.cfg.TTL-time.Since(n.checked)))
@@ -161,7 +161,7 @@ func (f *FS) freshen(r *request, n *node) error {
 	parent, name, detached, isBucket := n.parent, n.name, n.detached, n.bucket != ""
 	f.tree.mu.RUnlock()
 	switch {
-	case n.id == rootID || isBucket:
+	case n.id == rootID || isBucket || n.group != "":
 		if _, err := f.keepingFor(r, n); err != nil {
 			f.log.Debug("marker of the root", "error", err.Error()) // shown as last known
 		}

@@ -63,6 +63,9 @@ type Config struct {
 
 	Bucket string // empty: every bucket is a directory of the root
 	Prefix string // empty, or a prefix that ends in "/"
+	// Groups are directories of the root, with the buckets that Store names GROUP/BUCKET; only without Bucket. A copy from one
+	// group to another is none that Store can make. Empty: buckets are in the root.
+	Groups []string
 
 	ReadOnly          bool
 	UID, GID          uint32

@@ -15,18 +15,25 @@ import (
 
 // Located is what a path of the mount stands for in the store.
 type Located struct {
-	Bucket string // empty: the list of buckets
+	Bucket string // empty: a list of buckets, or of remotes
 	Key    string // of a directory its prefix: "", ending in "/", or the part of a long name
 	Dir    bool
 	Exists bool // here, in the store or staged; false: Dir is not known
 }
 
-func (l Located) holds(at place) bool {
-	if l.Dir {
-		return at.bucket == l.Bucket && strings.HasPrefix(at.key, l.Key)
+// Holds tells whether an object is at the place or below it. A list of buckets holds everything.
+func (l Located) Holds(bucket, key string) bool {
+	switch {
+	case l.Bucket == "":
+		return true
+	case l.Dir:
+		return bucket == l.Bucket && strings.HasPrefix(key, l.Key)
+	default:
+		return bucket == l.Bucket && key == l.Key
 	}
-	return at.bucket == l.Bucket && at.key == l.Key
 }
+
+func (l Located) holds(at place) bool { return l.Holds(at.bucket, at.key) }
 
 // Locate translates a path below the mountpoint; what does not exist has a place as well. Names above the last
 // are only translated, the last is asked for afresh. A path that leads through a file is KindNotExist.
@@ -44,8 +51,11 @@ func (f *FS) Locate(ctx context.Context, path string) (Located, error) {
 
 func (f *FS) locatePath(ctx context.Context, parts []string) (Located, error) {
 	at := place{f.cfg.Bucket, f.cfg.Prefix}
-	if f.cfg.Bucket == "" && len(parts) > 0 {
-		at.bucket, parts = parts[0], parts[1:]
+	if f.cfg.Bucket == "" {
+		var err error
+		if at.bucket, parts, err = f.locateBucket(parts); err != nil {
+			return Located{}, err
+		}
 	}
 	if len(parts) == 0 {
 		return Located{Bucket: at.bucket, Key: at.key, Dir: true, Exists: true}, nil
@@ -159,10 +169,14 @@ func (f *FS) Changed(bucket, key string) {
 	rest, ours := strings.CutPrefix(key, f.cfg.Prefix)
 	switch {
 	case f.cfg.Bucket == "":
+		list, name := f.bucketList(bucket)
 		if key == "" {
-			f.notifyEntry(dir, bucket) // it may be new, or gone
+			f.notifyEntry(list, name) // it may be new, or gone
 		}
-		if dir = f.tree.child(dir, bucket); dir == nil {
+		if list == nil {
+			return
+		}
+		if dir = f.tree.child(list, name); dir == nil {
 			return
 		}
 	case f.cfg.Bucket != bucket || !ours:

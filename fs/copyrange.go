@@ -24,6 +24,9 @@ func (f *FS) CopyFileRange(cancel <-chan struct{}, in *fuse.CopyFileRangeIn) (ui
 		return 0, fuse.EINVAL
 	}
 	if src.node != dst.node {
+		if err := f.inOneGroup(f.tree.locate(src.node), f.tree.locate(dst.node)); err != nil {
+			return 0, f.status("copy_file_range", err)
+		}
 		if err := f.storeSource(r, src.node); err != nil {
 			return 0, f.status("copy_file_range", err)
 		}

@@ -34,7 +34,8 @@ type FS struct {
 
 	passthrough atomic.Bool
 
-	moving moving // the directory that is being renamed
+	moving   moving   // the directory that is being renamed
+	deciding sync.Map // ids of staged files that somebody is deciding about; the values say nothing
 
 	facts       *facts   // of objects, for extended attributes
 	tags        tagging  // changes that are not sent yet
@@ -55,6 +56,9 @@ func New(cfg Config) (*FS, error) {
 	if cfg.Store == nil || cfg.Blocks == nil || cfg.Metadata == nil || cfg.Staging == nil || cfg.NewQueue == nil || cfg.Capabilities == nil {
 		return nil, errors.New("fs: incomplete configuration")
 	}
+	if len(cfg.Groups) > 0 && cfg.Bucket+cfg.Prefix != "" {
+		return nil, errors.New("fs: groups of buckets in one bucket")
+	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
@@ -67,6 +71,7 @@ func New(cfg Config) (*FS, error) {
 	f.cfg.Store = noticing{cfg.Store, &f.versions}
 	root := f.tree.root()
 	root.attr = f.dirAttr()
+	f.addGroups()
 	f.queue = cfg.NewQueue(Callbacks{BeforeStream: f.describe, OnCommit: f.committed, OnFail: f.failed, MayReplace: f.unlocked})
 	f.notices.Add(1)
 	go f.notifier()

@@ -36,6 +36,8 @@ type node struct {
 	dir bool
 	// view says what it is in a view of versions. Immutable.
 	view viewKind
+	// group is set on the directory of a group of buckets. Immutable.
+	group string
 
 	// Guarded by tree.mu.
 	parent   *node  // nil for the root

@@ -45,6 +45,8 @@ func notExist(p place) error {
 // lookup returns the node of a name. The kernel's reference is not counted.
 func (f *FS) lookup(ctx context.Context, parent *node, name string) (*node, error) {
 	switch {
+	case f.isGroupList(parent):
+		return f.lookupGroup(parent, name)
 	case f.isBucketList(parent):
 		return f.lookupBucket(ctx, parent, name)
 	case parent.view != noView:
@@ -203,11 +205,8 @@ func (f *FS) stagedBelow(parent *node, name string) bool {
 	return dir != nil && dir.dir && f.staged.below(f.tree, dir)
 }
 
-// isBucketList tells whether a node is the list of buckets.
-func (f *FS) isBucketList(n *node) bool { return n.id == rootID && f.cfg.Bucket == "" }
-
-func (f *FS) lookupBucket(ctx context.Context, root *node, name string) (*node, error) {
-	if n := f.tree.child(root, name); n != nil {
+func (f *FS) lookupBucket(ctx context.Context, list *node, name string) (*node, error) {
+	if n := f.tree.child(list, name); n != nil {
 		n.mu.RLock()
 		fresh := time.Since(n.checked) < f.cfg.TTL
 		n.mu.RUnlock()
@@ -216,13 +215,14 @@ func (f *FS) lookupBucket(ctx context.Context, root *node, name string) (*node, 
 			return n, nil
 		}
 	}
-	if err := f.cfg.Store.HeadBucket(ctx, name); err != nil {
+	bucket := bucketNamed(list, name)
+	if err := f.cfg.Store.HeadBucket(ctx, bucket); err != nil {
 		if backend.IsKind(err, backend.KindNoBucket) || backend.IsKind(err, backend.KindInvalid) {
-			return nil, notExist(place{bucket: name})
+			return nil, notExist(place{bucket: bucket})
 		}
 		return nil, err
 	}
-	n := f.bucketNode(root, name)
+	n := f.bucketNode(list, name)
 	f.askBucket(ctx, n)
 	return n, nil
 }
@@ -236,11 +236,12 @@ func (f *FS) askBucket(ctx context.Context, n *node) {
 }
 
 // bucketNode returns the node of a bucket that exists.
-func (f *FS) bucketNode(root *node, bucket string) *node {
-	n := f.tree.child(root, bucket)
+func (f *FS) bucketNode(list *node, name string) *node {
+	n := f.tree.child(list, name)
 	if n == nil {
+		bucket := bucketNamed(list, name)
 		n = &node{dir: true, bucket: bucket, attr: f.dirAttr(), tagCount: -1, ino: inoOf(bucket, "", "")}
-		f.tree.add(root, bucket, n, false)
+		f.tree.add(list, name, n, false)
 	}
 	n.mu.Lock()
 	n.checked = time.Now()

@@ -27,7 +27,10 @@ func (f *FS) Mkdir(cancel <-chan struct{}, in *fuse.MkdirIn, name string, out *f
 		return f.status("mkdir", err)
 	}
 	defer leave()
-	if f.isBucketList(parent) {
+	switch {
+	case f.isGroupList(parent): // groups come from the configuration
+		return fuse.EPERM
+	case f.isBucketList(parent):
 		return f.makeBucket(r, parent, name, out)
 	}
 	switch _, err := f.lookup(r, parent, name); {
@@ -100,11 +103,11 @@ func (f *FS) touchDir(dir *node) {
 	dir.mu.Unlock()
 }
 
-func (f *FS) makeBucket(ctx context.Context, root *node, name string, out *fuse.EntryOut) fuse.Status {
-	if err := f.cfg.Store.CreateBucket(ctx, name); err != nil {
+func (f *FS) makeBucket(ctx context.Context, list *node, name string, out *fuse.EntryOut) fuse.Status {
+	if err := f.cfg.Store.CreateBucket(ctx, bucketNamed(list, name)); err != nil {
 		return f.status("mkdir", err)
 	}
-	n := f.bucketNode(root, name)
+	n := f.bucketNode(list, name)
 	f.tree.remember(n)
 	f.entry(n, out)
 	return fuse.OK
@@ -140,7 +143,7 @@ func (f *FS) Rmdir(cancel <-chan struct{}, h *fuse.InHeader, name string) fuse.S
 		return f.status("rmdir", err)
 	case !n.dir:
 		return fuse.ENOTDIR
-	case n.view != noView:
+	case n.view != noView, n.group != "":
 		return fuse.EPERM
 	case f.isPart(n):
 		return fuse.Status(syscall.ENOTEMPTY)

@@ -42,6 +42,7 @@ type testOptions struct {
 	posix    PosixMode
 	ttl      time.Duration // 0: 10 s
 	buckets  bool          // mount every bucket
+	groups   []string      // mount them in groups; wrap gives a store that has them
 	state    string        // "": a new directory
 	cacheDir string
 	limit    int64 // of staging; 0: none
@@ -72,7 +73,7 @@ func newTestMount(t *testing.T, o testOptions) *testMount {
 		o.ttl = 10 * time.Second
 	}
 	bucket := testBucket
-	if o.buckets {
+	if o.buckets || o.groups != nil {
 		bucket = ""
 	}
 	if o.state == "" {
@@ -120,7 +121,7 @@ func newTestMount(t *testing.T, o testOptions) *testMount {
 			})
 		},
 		Capabilities: func(string) backend.Capabilities { return caps },
-		Bucket:       bucket, UID: uint32(os.Getuid()), GID: uint32(os.Getgid()), FileMode: 0o644, DirMode: 0o755,
+		Bucket:       bucket, Groups: o.groups, UID: uint32(os.Getuid()), GID: uint32(os.Getgid()), FileMode: 0o644, DirMode: 0o755,
 		Commit: o.commit, Posix: o.posix, Consistency: o.consistency, ExclusiveOpen: o.exclusive, TTL: o.ttl, NegativeTTL: time.Second, Log: log,
 		Defaults: o.defaults, Present: func(string) []string { return o.present },
 	})

@@ -214,7 +214,7 @@ func (f *FS) newAttr(uid, gid, mode uint32) attr {
 
 // newFile makes a node with empty staged content under a name that is free.
 func (f *FS) newFile(ctx context.Context, parent *node, name string, a attr) (*node, error) {
-	if f.isBucketList(parent) {
+	if f.aboveBuckets(parent) {
 		return nil, syscall.EPERM
 	}
 	component, err := f.newComponent(ctx, parent, name, false)

@@ -45,7 +45,7 @@ func (f *FS) markerOf(dir *node) backend.ObjectID {
 // keeping tells whether attributes are kept in a directory. In auto mode it asks for the
 // marker of a directory only when the one above it keeps attributes.
 func (f *FS) keeping(ctx context.Context, dir *node) (keepState, error) {
-	if f.cfg.Posix == PosixOff {
+	if f.cfg.Posix == PosixOff || f.aboveBuckets(dir) {
 		return keepState{known: true}, nil
 	}
 	state := f.keepState(dir)
@@ -55,9 +55,6 @@ func (f *FS) keeping(ctx context.Context, dir *node) (keepState, error) {
 	f.tree.mu.RLock()
 	parent, isBucket := dir.parent, dir.bucket != ""
 	f.tree.mu.RUnlock()
-	if parent == nil && !isBucket { // the list of buckets
-		return keepState{known: true}, nil
-	}
 	if f.isPart(dir) { // it has no marker, and shows what is in the directory around it
 		return f.keeping(ctx, parent)
 	}

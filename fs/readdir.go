@@ -115,7 +115,7 @@ func (f *FS) restartLocked(d *dirHandle) {
 		d.local[name] = n
 	}
 	switch {
-	case f.isBucketList(d.node):
+	case f.aboveBuckets(d.node):
 	case d.node.view != noView:
 		d.more = f.readVersions(d)
 	case d.pieces != nil:
@@ -175,7 +175,7 @@ func (f *FS) moreLocked(ctx context.Context, d *dirHandle) error {
 			d.rest = append(d.rest, dirEntry{name: name, local: n})
 		}
 		f.pushPresentLocked(d)
-	} else if f.isBucketList(d.node) && !d.listed {
+	} else if f.aboveBuckets(d.node) && !d.listed {
 		if err := f.bucketsLocked(ctx, d); err != nil {
 			return err
 		}
@@ -254,12 +254,18 @@ func (d *dirHandle) pushLocked(e dirEntry) {
 }
 
 func (f *FS) bucketsLocked(ctx context.Context, d *dirHandle) error {
-	buckets, err := f.cfg.Store.ListBuckets(ctx, "")
+	if f.isGroupList(d.node) {
+		d.rest, d.listed = f.groupsOf(d.node), true
+		return nil
+	}
+	prefix := groupPrefix(d.node)
+	buckets, err := f.cfg.Store.ListBuckets(ctx, prefix)
 	if err != nil {
 		return err
 	}
 	for _, b := range buckets {
-		d.rest = append(d.rest, dirEntry{name: b.Name, dir: true, local: f.bucketNode(d.node, b.Name)})
+		name := strings.TrimPrefix(b.Name, prefix)
+		d.rest = append(d.rest, dirEntry{name: name, dir: true, local: f.bucketNode(d.node, name)})
 	}
 	d.listed = true
 	return nil
@@ -337,9 +343,9 @@ func (f *FS) readDir(cancel <-chan struct{}, in *fuse.ReadIn, out *fuse.DirEntry
 	}
 }
 
-// keepingFor is keeping, but for the list of buckets and views of versions.
+// keepingFor is keeping, but for lists of buckets and views of versions.
 func (f *FS) keepingFor(ctx context.Context, dir *node) (keepState, error) {
-	if f.isBucketList(dir) || dir.view != noView {
+	if f.aboveBuckets(dir) || dir.view != noView {
 		return keepState{known: true}, nil
 	}
 	return f.keeping(ctx, dir)

@@ -55,7 +55,11 @@ func (f *FS) recoveredNode(spec staging.Spec, file *staging.File) *node {
 	rest, ours := strings.CutPrefix(spec.Target.Key, f.cfg.Prefix)
 	switch {
 	case f.cfg.Bucket == "":
-		parent = f.bucketNode(parent, spec.Target.Bucket)
+		list, name := f.bucketList(spec.Target.Bucket)
+		if list == nil {
+			return nil
+		}
+		parent = f.bucketNode(list, name)
 	case f.cfg.Bucket != spec.Target.Bucket || !ours:
 		return nil
 	}

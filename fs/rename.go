@@ -25,8 +25,13 @@ func (f *FS) Rename(cancel <-chan struct{}, in *fuse.RenameIn, oldName, newName 
 		return fuse.EROFS
 	case in.Flags&^renameNoReplace != 0:
 		return fuse.EINVAL
+	case f.isGroupList(from) || f.isGroupList(to):
+		return fuse.EPERM
 	case f.isBucketList(from) || f.isBucketList(to):
 		return fuse.EXDEV
+	}
+	if err := f.inOneGroup(f.tree.locate(from), f.tree.locate(to)); err != nil {
+		return f.status("rename", err)
 	}
 	r := f.request(cancel, in.Pid)
 	defer r.finish()

@@ -11,10 +11,16 @@ import (
 // killed mounts what a mount would leave if it was killed now.
 func (m *testMount) killed(state string) *testMount {
 	m.t.Helper()
+	return newTestMount(m.t, testOptions{store: m.raw, state: m.leftAt(state), commit: CommitBackground})
+}
+
+// leftAt returns a copy of what a mount would leave in its state directory if it was killed now.
+func (m *testMount) leftAt(state string) string {
+	m.t.Helper()
 	left := m.t.TempDir()
 	check(m.t, os.CopyFS(filepath.Join(left, "staging"), os.DirFS(filepath.Join(state, "staging"))))
 	check(m.t, os.Remove(filepath.Join(left, "staging", "lock")))
-	return newTestMount(m.t, testOptions{store: m.raw, state: left, commit: CommitBackground})
+	return left
 }
 
 // TestNothingOfUnlinkedFiles: after a crash nothing is left of files that were unlinked, or replaced by something

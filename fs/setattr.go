@@ -138,7 +138,7 @@ func (f *FS) setAttributes(ctx context.Context, n *node, in *fuse.SetAttrIn) err
 
 // setDirAttributes writes the directory's marker at once; the markers above it first.
 func (f *FS) setDirAttributes(ctx context.Context, n *node, next attr) error {
-	if f.isBucketList(n) || f.isPart(n) { // they have no marker
+	if f.aboveBuckets(n) || f.isPart(n) { // they have no marker
 		return syscall.EPERM
 	}
 	leave, err := f.enter(ctx, n)

@@ -151,7 +151,7 @@ func (f *FS) changeXattr(cancel <-chan struct{}, h *fuse.InHeader, op, name stri
 		return fuse.Status(syscall.ESTALE)
 	case f.cfg.ReadOnly:
 		return fuse.EROFS
-	case f.isBucketList(n) || n.dir && f.isPart(n):
+	case f.aboveBuckets(n) || n.dir && f.isPart(n):
 		return fuse.Status(syscall.EOPNOTSUPP)
 	}
 	scope := f.scopeOf(n)

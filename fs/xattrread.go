@@ -37,7 +37,7 @@ func (f *FS) readXattr(ctx context.Context, n *node, a xattr.Attribute) ([]byte,
 
 // listXattrs returns the names that are worth copying. What the store refuses to tell is not listed.
 func (f *FS) listXattrs(ctx context.Context, n *node) ([]string, error) {
-	if f.isBucketList(n) || n.dir && f.isPart(n) || n.dir && n.view != noView {
+	if f.aboveBuckets(n) || n.dir && f.isPart(n) || n.dir && n.view != noView {
 		return nil, nil
 	}
 	facts, err := f.gather(ctx, n, xattr.ListNeeds(f.scopeOf(n)))
