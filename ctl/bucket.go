@@ -68,6 +68,7 @@ type BucketDetails struct {
 	Bytes      *int64            `json:"bytes,omitempty"` // where the store counts
 	Objects    *int64            `json:"objects,omitempty"`
 	Documents  []string          `json:"documents,omitempty"` // that it has: policy, lifecycle, ...
+	BucketLimits
 }
 
 // BucketLock is the object lock of a bucket, with the retention that new objects get.
@@ -79,14 +80,6 @@ type BucketLock struct {
 
 // BucketRequest names a bucket.
 type BucketRequest struct{ Target }
-
-// CreateBucketRequest makes a bucket.
-type CreateBucketRequest struct {
-	Target
-	Region     string `json:"region,omitempty"` // empty: that of the credentials' configuration
-	ObjectLock bool   `json:"object_lock,omitempty"`
-	Versioning bool   `json:"versioning,omitempty"`
-}
 
 // listBuckets shows all buckets of the store, wherever the path is.
 func listBuckets(ctx context.Context, c *call) error {
@@ -120,7 +113,11 @@ func showBucket(ctx context.Context, c *call, bucket string, _ BucketRequest) er
 	for _, ask := range []func() error{
 		func() (err error) { d.Region, err = c.Store.BucketRegion(ctx, bucket); return err },
 		func() (err error) { d.Versioning, err = c.Store.BucketVersioning(ctx, bucket); return err },
-		func() (err error) { d.Tags, err = c.Store.BucketTags(ctx, bucket); return err },
+		func() (err error) {
+			d.Tags, err = c.Store.BucketTags(ctx, bucket)
+			d.BucketLimits = shownLimits(d.Tags)
+			return err
+		},
 		func() error { return d.askLock(ctx, c.Store) },
 		func() error { return d.askEncryption(ctx, c.Store) },
 		func() error {
@@ -183,37 +180,6 @@ func (d *BucketDetails) askDocuments(ctx context.Context, s Store) error {
 		}
 	}
 	return nil
-}
-
-func createBucket(ctx context.Context, c *call, bucket string, r CreateBucketRequest) error {
-	if r.DryRun {
-		switch err := c.Store.HeadBucket(ctx, bucket); {
-		case err == nil:
-			return &Error{Kind: KindConflict, Message: "the bucket " + bucket + " exists already"}
-		case !backend.IsKind(err, backend.KindNoBucket):
-			return err
-		}
-		return c.item(Bucket{Name: bucket})
-	}
-	// The answer tells what kind of store it is, so that what it lacks is refused.
-	if err := c.Store.HeadBucket(ctx, bucket); err == nil {
-		return &Error{Kind: KindConflict, Message: "the bucket " + bucket + " exists already"}
-	}
-	err := c.Store.MakeBucket(ctx, backend.MakeBucketInput{Name: bucket, Region: r.Region, ObjectLock: r.ObjectLock})
-	if backend.IsKind(err, backend.KindExist) {
-		return &Error{Kind: KindConflict, Message: "the bucket " + bucket + " exists already, or somebody else has one of that name"}
-	}
-	if err != nil {
-		return err
-	}
-	c.Tree.Changed(bucket, "")
-	defer c.Tree.Shown(ctx)
-	if r.Versioning && !r.ObjectLock { // with object lock it keeps them anyway
-		if err := c.Store.SetBucketVersioning(ctx, bucket, "Enabled"); err != nil {
-			return fmt.Errorf("the bucket %s was made, but keeps no versions: %w", bucket, err)
-		}
-	}
-	return c.item(Bucket{Name: bucket})
 }
 
 func deleteBucket(ctx context.Context, c *call, bucket string, r BucketRequest) error {

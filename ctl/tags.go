@@ -150,14 +150,34 @@ func (t tagged) change(ctx context.Context, dry bool, edit func(tags map[string]
 	return t.show(tags, removed)
 }
 
+// others splits tags into those that stay when all are to go, because they keep the limits of a bucket, and the rest.
+func (t tagged) others(tags map[string]string) (stay, rest map[string]string) {
+	stay, rest = map[string]string{}, map[string]string{}
+	for key, value := range tags {
+		if t.bucket && backend.IsLimitTag(key) {
+			stay[key] = value
+		} else {
+			rest[key] = value
+		}
+	}
+	return stay, rest
+}
+
 func setTags(ctx context.Context, c *call, p Place, r SetTagsRequest) error {
 	t, err := c.tagged(ctx, p, r.VersionID)
 	if err != nil {
 		return err
 	}
+	if t.bucket {
+		if err := checkLimitTags(r.Tags); err != nil {
+			return err
+		}
+	}
 	return t.change(ctx, r.DryRun, func(tags map[string]string) (then, removed map[string]string) {
 		if r.Replace {
-			return r.Tags, nil
+			then, _ = t.others(tags)
+			maps.Copy(then, r.Tags)
+			return then, nil
 		}
 		maps.Copy(tags, r.Tags)
 		return tags, nil
@@ -171,7 +191,7 @@ func deleteTags(ctx context.Context, c *call, p Place, r DeleteTagsRequest) erro
 	}
 	return t.change(ctx, r.DryRun, func(tags map[string]string) (then, removed map[string]string) {
 		if len(r.Keys) == 0 {
-			return nil, tags
+			return t.others(tags)
 		}
 		removed = map[string]string{}
 		for _, key := range r.Keys {

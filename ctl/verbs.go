@@ -204,6 +204,7 @@ var verbs = map[string]verb{
 	"bucket/list":       listBucketsVerb,
 	"bucket/show":       bucketVerb(false, showBucket),
 	"bucket/create":     bucketVerb(true, createBucket),
+	"bucket/update":     bucketVerb(true, updateBucket),
 	"bucket/delete":     bucketVerb(true, deleteBucket),
 	"bucket/empty":      verbOf(changes, emptyBucket),
 	"versioning/get":    bucketVerb(false, getVersioning),

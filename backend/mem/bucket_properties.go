@@ -115,10 +115,10 @@ func (s *Store) BucketPublic(ctx context.Context, bucketName string) (public boo
 
 // BucketTags implements backend.BucketProperties.
 func (s *Store) BucketTags(ctx context.Context, bucketName string) (tags map[string]string, err error) {
-	err = s.bucket(ctx, "GetBucketTagging", bucketName, func(c call, b *bucket) error {
-		if !s.settings.Capabilities.Tagging {
-			return c.unsupported("tags")
-		}
+	if !s.config().Capabilities.Tagging { // whether there is such a bucket is not asked
+		return nil, call{"GetBucketTagging", bucketName, ""}.unsupported("tags")
+	}
+	err = s.bucket(ctx, "GetBucketTagging", bucketName, func(_ call, b *bucket) error {
 		tags = copyTags(b.settings.Tags)
 		return nil
 	})

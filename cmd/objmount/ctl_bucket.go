@@ -16,12 +16,12 @@ import (
 )
 
 func newBucketCommand() *cobra.Command {
-	return nounCommand("bucket", "list, show, make, empty or delete buckets",
+	return nounCommand("bucket", "list, show, make, change, empty or delete buckets",
 		"Work on buckets as such. PATH is the directory of a bucket, or s3://BUCKET; of a new one, what its directory shall be.",
 		`  objmount ctl bucket create --versioning s3://my-bucket
   objmount ctl bucket show s3://my-bucket
   objmount ctl bucket empty --versions --dry-run s3://my-bucket`,
-		bucketList(), bucketShow(), bucketCreate(), bucketEmpty(), bucketDelete())
+		bucketList(), bucketShow(), bucketCreate(), bucketUpdate(), bucketEmpty(), bucketDelete())
 }
 
 func bucketList() *cobra.Command {
@@ -44,8 +44,8 @@ func bucketList() *cobra.Command {
 func bucketShow() *cobra.Command {
 	return ctlCommand{
 		use: "show [flags] PATH...", short: "show what the store tells about a bucket",
-		long: `Show what the store tells about a bucket: region, versions, object lock, encryption, whether it is public, tags, and
-which documents it has. What it does not tell is left out.`,
+		long: `Show what the store tells about a bucket: region, versions, object lock, encryption, whether it is public, limits, tags,
+and which documents it has. What it does not tell is left out.`,
 		example: "  objmount ctl bucket show /mnt\n  objmount ctl bucket show --json s3://my-bucket",
 		do: func(ctx context.Context, s *ctlSession, t ctlTarget, _ []string) error {
 			return s.run(ctx, t, "bucket/show", ctl.BucketRequest{Target: t.target(false)}, func(l ctl.Line) error {
@@ -82,6 +82,9 @@ func (s *ctlSession) bucketDetails(b ctl.BucketDetails) error {
 	if b.Public != nil {
 		add("public", map[bool]string{true: "yes", false: "no"}[*b.Public])
 	}
+	sizeText, types := limitLines(b.BucketLimits)
+	add("size limit", sizeText)
+	add("types", types)
 	for _, key := range slices.Sorted(maps.Keys(b.Tags)) {
 		add("tag", printable(ctl.Text(key+"="+b.Tags[key])))
 	}

@@ -12,18 +12,22 @@ import (
 
 func bucketCreate() *cobra.Command {
 	var r ctl.CreateBucketRequest
+	var limits bucketLimits
 	return ctlCommand{
 		use: "create [flags] PATH...", short: "make a bucket",
-		long:    "Make a bucket, in the region that --region names. One that exists already, also one's own, is an error.",
-		example: "  objmount ctl bucket create --object-lock s3://my-bucket\n  objmount ctl bucket create --region eu-west-1 --versioning s3://my-bucket",
+		long: `Make a bucket, in the region that --region names. One that exists already, also one's own, is an error. Limits are kept in tags
+of the bucket, and mounts keep to them. If a request after the first one fails, the bucket is there without what the error names.`,
+		example: "  objmount ctl bucket create --object-lock s3://my-bucket\n  objmount ctl bucket create --region eu-west-1 --versioning s3://my-bucket\n" +
+			"  objmount ctl bucket create --file-size-limit 50MiB --allowed-mime-types image/*,application/pdf s3://my-bucket",
 		flags: func(f *pflag.FlagSet) {
 			f.BoolVar(&r.ObjectLock, "object-lock", false, "with object lock, and so with versions, for ever")
 			f.BoolVar(&r.Versioning, "versioning", false, "keep versions")
+			limits.flags(f)
 			f.BoolVar(&r.DryRun, "dry-run", false, "only look whether there is one of that name")
 		},
 		do: func(ctx context.Context, s *ctlSession, t ctlTarget, _ []string) error {
 			r := r
-			r.Target = t.target(r.DryRun)
+			r.Target, r.FileSizeLimit, r.AllowedMIMETypes = t.target(r.DryRun), limits.size.bytes, limits.types.types
 			if s.flags.Changed("region") {
 				r.Region = s.options.region
 			}
