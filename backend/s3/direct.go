@@ -99,11 +99,12 @@ func (e *unsignable) Error() string { return e.reason }
 // read. query is encoded.
 func (s *Store) direct(ctx context.Context, c call, method, query string, header http.Header) (*http.Response, error) {
 	return withKeys(ctx, s, c, func(keys http.Header) (*http.Response, error) {
+		with := header
 		if len(keys) > 0 {
-			header = header.Clone()
-			maps.Copy(header, keys)
+			with = header.Clone()
+			maps.Copy(with, keys)
 		}
-		return s.directly(ctx, c, method, query, header)
+		return s.directly(ctx, c, method, query, with)
 	})
 }
 

@@ -270,32 +270,35 @@ func (s *Store) tryOnce(ctx context.Context, c call, e backend.Encryption, way s
 }
 
 // tryEncryption finds out whether a store encrypts: it begins an upload, which gets no data of
-// anybody's and is aborted. The answer has to name the encryption, and where it comes with a key, a
-// part without that key has to be refused. An error is one of the store, of which nothing was learned.
+// anybody's and is aborted. The answer has to name the encryption; where it comes with a key, a part
+// without that key has to be refused and one with it taken. An error is one of the store, of which
+// nothing was learned.
 func (s *Store) tryEncryption(ctx context.Context, c call, e backend.Encryption) (bool, error) {
-	up := backend.Upload{Bucket: c.bucket, Key: c.key}
 	out, err := s.createUpload(ctx, call{op: "CreateMultipartUpload", bucket: c.bucket, key: c.key, trial: true},
 		backend.CreateUploadInput{Bucket: c.bucket, Key: c.key, Properties: backend.Properties{Encryption: e}})
 	if err != nil {
 		return false, err
 	}
-	up.UploadID = out.id
+	up := backend.Upload{Bucket: c.bucket, Key: c.key, UploadID: out.id}
 	defer func() {
 		if err := s.AbortUpload(context.WithoutCancel(ctx), up); err != nil {
 			s.log.Warn("the upload by which encryption was tried could not be aborted", "bucket", up.Bucket, "key", up.Key, "error", err)
 		}
 	}()
-	key := s.keyOf(c.bucket, c.key)
-	if key == nil {
+	if s.keyOf(c.bucket, c.key) == nil {
 		return out.algorithm == e.Algorithm, nil
 	}
-	if out.echo != md5OfKey(key) {
-		return false, nil
+	part := func(bare bool) error {
+		_, err := s.uploadPart(ctx, call{op: "UploadPart", bucket: c.bucket, key: c.key, bare: bare},
+			backend.PartInput{Bucket: up.Bucket, Key: up.Key, UploadID: up.UploadID, Number: 1, Body: strings.NewReader("0"), Size: 1})
+		return err
 	}
-	_, err = s.uploadPart(ctx, call{op: "UploadPart", bucket: c.bucket, key: c.key, bare: true},
-		backend.PartInput{Bucket: up.Bucket, Key: up.Key, UploadID: up.UploadID, Number: 1, Body: strings.NewReader("0"), Size: 1})
-	if err != nil && !refusesKey(err) {
+	if err := part(true); err == nil || !refusesKey(err) {
 		return false, err
 	}
-	return err != nil, nil
+	err = part(false)
+	if backend.IsKind(err, backend.KindUnsupported) {
+		return false, nil
+	}
+	return err == nil, err
 }

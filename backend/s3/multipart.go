@@ -26,21 +26,15 @@ func (s *Store) CreateUpload(ctx context.Context, in backend.CreateUploadInput) 
 	if err != nil {
 		return "", err
 	}
-	if err := s.echoed(c, up.echo); err != nil {
-		_ = s.AbortUpload(ctx, backend.Upload{Bucket: in.Bucket, Key: in.Key, UploadID: up.id}) // it has no part
-		return "", err
-	}
 	if p := in.Properties; s.vendor.Load().forgetsLocks && (p.Lock != (backend.ObjectLock{}) || len(p.Tags) > 0) {
 		s.pending.Store(up.id, p.Clone())
 	}
 	return up.id, nil
 }
 
-// begun is an upload that began: its id, and how the store says that it encrypts.
-type begun struct {
-	id, algorithm string
-	echo          string // of the key of SSE-C
-}
+// begun is an upload that began, and how the store says that it encrypts. MinIO says nothing here of
+// a key of SSE-C, only in the answers to parts.
+type begun struct{ id, algorithm string }
 
 func (s *Store) createUpload(ctx context.Context, c call, in backend.CreateUploadInput) (begun, error) {
 	meta, err := s.writable(ctx, &c, in.Properties)
@@ -61,7 +55,7 @@ func (s *Store) createUpload(ctx context.Context, c call, in backend.CreateUploa
 		return begun{}, err
 	}
 	if id := aws.ToString(out.UploadId); id != "" {
-		return begun{id: id, algorithm: string(out.ServerSideEncryption), echo: aws.ToString(out.SSECustomerKeyMD5)}, nil
+		return begun{id, string(out.ServerSideEncryption)}, nil
 	}
 	return begun{}, &backend.Error{Kind: backend.KindUnsupported, Op: c.op, Bucket: in.Bucket, Key: in.Key, Message: "the store gave no upload id"}
 }

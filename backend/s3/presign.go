@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -64,7 +65,8 @@ func (g signature) presigned(method, address string) backend.Presigned {
 	return backend.Presigned{URL: address, Method: method, Expires: g.now.Add(g.lasts), Shortened: g.shortened, Uncertain: g.uncertain}
 }
 
-// Presign implements backend.Presigner. Signed are Host and the headers that were given.
+// Presign implements backend.Presigner. Signed are Host and the headers that were given, and the key
+// of the object where its place has one: whoever makes the request has to send it.
 func (s *Store) Presign(ctx context.Context, in backend.PresignInput) (backend.Presigned, error) {
 	c := call{op: "Presign", bucket: in.Object.Bucket, key: in.Object.Key}
 	if err := named(c.op, c.bucket, c.key); err != nil {
@@ -80,6 +82,9 @@ func (s *Store) Presign(ctx context.Context, in backend.PresignInput) (backend.P
 	}
 	query.Set("X-Amz-Expires", strconv.Itoa(int(g.lasts/time.Second)))
 	req := (&http.Request{Method: in.Method, Header: make(http.Header), Host: g.place.host, URL: g.place.url(c.key, query.Encode())}).WithContext(ctx)
+	if keyUses[presignedOp(in)] != keyless {
+		setKey(req.Header, customerHeader, s.keyOf(c.bucket, c.key))
+	}
 	for name, value := range in.Header {
 		req.Header.Set(name, value)
 	}
@@ -95,6 +100,33 @@ func (s *Store) Presign(ctx context.Context, in backend.PresignInput) (backend.P
 		}
 	}
 	return signed, nil
+}
+
+// presignedOp is the operation that a request is about, where it may need the key of an object; else "".
+func presignedOp(in backend.PresignInput) string {
+	has := func(names ...string) bool {
+		for _, name := range names {
+			if _, ok := in.Parameters[name]; !ok {
+				return false
+			}
+		}
+		return len(in.Parameters) == len(names)
+	}
+	switch {
+	case has():
+		return map[string]string{http.MethodGet: "GetObject", http.MethodHead: "HeadObject", http.MethodPut: "PutObject"}[in.Method]
+	case has("partNumber"):
+		return map[string]string{http.MethodGet: "GetObject", http.MethodHead: "HeadObject"}[in.Method]
+	case has("partNumber", "uploadId"):
+		return map[string]string{http.MethodPut: "UploadPart"}[in.Method]
+	case has("uploadId"):
+		return map[string]string{http.MethodGet: "ListParts", http.MethodPost: "CompleteMultipartUpload"}[in.Method]
+	case has("uploads"):
+		return map[string]string{http.MethodPost: "CreateMultipartUpload"}[in.Method]
+	case has("select", "select-type"):
+		return map[string]string{http.MethodPost: "SelectObjectContent"}[in.Method]
+	}
+	return ""
 }
 
 // asHeaders keeps the SDK from moving headers into the query, where servers other than Amazon's overlook them.
@@ -128,6 +160,13 @@ func (s *Store) PresignPost(ctx context.Context, in backend.PostInput) (backend.
 	}
 	if g.keys.SessionToken != "" {
 		own["x-amz-security-token"] = g.keys.SessionToken
+	}
+	if s.keys.of != nil { // the same for all that have the prefix
+		form := make(http.Header, 3)
+		setKey(form, customerHeader, s.keys.of(c.bucket, c.key))
+		for name := range form {
+			own[strings.ToLower(name)] = form.Get(name)
+		}
 	}
 	policy, fields, err := in.Policy(at.Add(g.lasts), own)
 	if err != nil {

@@ -106,6 +106,12 @@ func freeAddress(t testing.TB) string {
 // start runs a server until the test ends, and waits until its health URL answers.
 func start(t testing.TB, health string, env []string, path string, args ...string) {
 	t.Helper()
+	startAsked(t, http.DefaultClient, health, env, path, args...)
+}
+
+// startAsked is start with a client for the health URL.
+func startAsked(t testing.TB, client *http.Client, health string, env []string, path string, args ...string) {
+	t.Helper()
 	cmd := exec.Command(path, args...)
 	cmd.Env = append(os.Environ(), env...)
 	var log bytes.Buffer
@@ -121,7 +127,7 @@ func start(t testing.TB, health string, env []string, path string, args ...strin
 		<-exited
 	})
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
-		if resp, err := http.Get(health); err == nil {
+		if resp, err := client.Get(health); err == nil {
 			resp.Body.Close()
 			if resp.StatusCode == http.StatusOK {
 				return
