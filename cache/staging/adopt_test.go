@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -89,6 +90,9 @@ func TestAdopt(t *testing.T) {
 	}
 	if u := a.Usage(); u.Files != 3 || u.Quarantined != 1 || u.Bytes != int64(len("bytes of k"+"bytes of k open")) {
 		t.Errorf("%+v", u)
+	}
+	if q, err := a.Quarantined(); err != nil || len(q) != 1 || !strings.HasPrefix(q[0].Path, dir) || q[0].Size == 0 {
+		t.Errorf("quarantined: %+v, %v", q, err)
 	}
 	var f *File
 	for _, x := range other.Files() {

@@ -292,6 +292,29 @@ func (a *Area) Intents() []Intent {
 	return list
 }
 
+// Quarantined lists what this process and earlier ones did not understand, with that of adopted areas.
+func (a *Area) Quarantined() ([]Quarantined, error) {
+	a.mu.Lock()
+	others := a.adopted
+	a.mu.Unlock()
+	entries, err := a.disk.ReadDir(a.quarantineDir)
+	if err != nil {
+		return nil, diskError("list quarantine", backend.ObjectID{}, err)
+	}
+	list := make([]Quarantined, 0, len(entries))
+	for _, e := range entries {
+		list = append(list, Quarantined{Path: path.Join(a.quarantineDir, e.Name), Size: e.Size})
+	}
+	for _, o := range others {
+		more, err := o.Quarantined()
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, more...)
+	}
+	return list, nil
+}
+
 // Close syncs everything and lets go of the directory, and of those that were adopted. Staged data
 // stays on the disk. No other method may be in progress.
 func (a *Area) Close() error {

@@ -164,6 +164,9 @@ func TestOrphans(t *testing.T) {
 		if got := contents(t, a); len(got) != len(want) || a.Usage().Quarantined != 1 {
 			t.Fatalf("%d files, %+v", len(got), a.Usage())
 		}
+		if got, err := a.Quarantined(); err != nil || len(got) != 1 || got[0] != (Quarantined{Path: "area/quarantine/data-stranger", Size: 5}) {
+			t.Fatalf("quarantined: %+v, %v", got, err)
+		}
 		if err := a.Close(); err != nil {
 			t.Fatal(err)
 		}

@@ -80,6 +80,12 @@ func (s State) String() string {
 	return "unknown"
 }
 
+// Quarantined is a file in quarantine/: bytes that were in staging and that the journal does not explain.
+type Quarantined struct {
+	Path string
+	Size int64 // bytes
+}
+
 // Usage is what an area holds.
 type Usage struct {
 	Bytes       int64 // local data, also what waits to be given back
