@@ -14,6 +14,9 @@ type CreateBucketRequest struct {
 	Region     string `json:"region,omitempty"` // empty: that of the credentials' configuration
 	ObjectLock bool   `json:"object_lock,omitempty"`
 	Versioning bool   `json:"versioning,omitempty"`
+	// Namespaces are directories that it has from the beginning, with the lifecycle rules of those that expire: of the configuration,
+	// or data, tmp and result.
+	Namespaces []string `json:"namespaces,omitempty"`
 	BucketLimits
 }
 
@@ -64,6 +67,10 @@ func createBucket(ctx context.Context, c *call, bucket string, r CreateBucketReq
 			return err
 		}
 	}
+	namespaces, err := c.namespacesOfNew(ctx, bucket, r.Namespaces)
+	if err != nil {
+		return err
+	}
 	if r.DryRun {
 		return c.item(Bucket{Name: bucket})
 	}
@@ -76,7 +83,7 @@ func createBucket(ctx context.Context, c *call, bucket string, r CreateBucketReq
 	}
 	c.Tree.Changed(bucket, "")
 	defer c.Tree.Shown(ctx)
-	if err := takeSteps(ctx, bucket, "it was made", c.stepsOfNew(bucket, r, limits)); err != nil {
+	if err := takeSteps(ctx, bucket, "it was made", append(c.stepsOfNew(bucket, r, limits), c.stepsOfNamespaces(bucket, namespaces)...)); err != nil {
 		return err
 	}
 	return c.item(Bucket{Name: bucket})

@@ -95,6 +95,10 @@ type Verbs struct {
 	Alive func(ctx context.Context) error
 	// Patience is how long the store may be away before a verb fails; 0: as long as its requests wait.
 	Patience time.Duration
+	// Defaults are properties of an object that is made under a name, from now on; nil: none. It answers from memory; so does Namespaces.
+	Defaults func(id backend.ObjectID) backend.Properties
+	// Namespaces are those that the configuration has for a bucket; nil: none.
+	Namespaces func(bucket string) []Namespace
 }
 
 // Target is the part that every request has.
@@ -214,6 +218,9 @@ var verbs = map[string]verb{
 	"document/delete":   documentVerb(true, nameOfDocument, deleteDocument),
 	"document/diff":     documentVerb(false, nameOfSet, diffDocument),
 	"policy/anonymous":  documentVerb(true, nameOfPolicy, setAnonymous),
+	"namespace/list":    documentVerb(false, nameOfLifecycle, listNamespaces),
+	"namespace/install": documentVerb(true, nameOfLifecycle, installNamespaces),
+	"namespace/remove":  documentVerb(true, nameOfLifecycle, removeNamespaces),
 	"presign/url":       pathVerb(presign),
 	"presign/post":      pathVerb(presignPost),
 	"object/stat":       verbOf(settles, stat),
