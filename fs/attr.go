@@ -129,9 +129,10 @@ func (f *FS) goodFor(n *node) time.Duration {
 	n.mu.RLock()
 	defer n.mu.RUnlock()
 	if n.staged != nil || n.opens > 0 || n.doomed || n.id == rootID || n.group != "" || f.cfg.Consistency == Immutable {
-		return f.cfg.TTL
+		return f.ttl()
 	}
-	return max(0, min(f.cfg.TTL, f.cfg.TTL-time.Since(n.checked)))
+	ttl := f.ttl()
+	return max(0, min(ttl, ttl-time.Since(n.checked)))
 }
 
 // GetAttr answers from the node while its content is pinned (open or staged) or fresh, else looks
@@ -155,7 +156,7 @@ func (f *FS) GetAttr(cancel <-chan struct{}, in *fuse.GetAttrIn, out *fuse.AttrO
 func (f *FS) freshen(r *request, n *node) error {
 	n.mu.RLock()
 	pinned := n.staged != nil || n.opens > 0 || n.doomed
-	fresh := time.Since(n.checked) < f.cfg.TTL || f.cfg.Consistency == Immutable
+	fresh := time.Since(n.checked) < f.ttl() || f.cfg.Consistency == Immutable
 	n.mu.RUnlock()
 	f.tree.mu.RLock()
 	parent, name, detached, isBucket := n.parent, n.name, n.detached, n.bucket != ""

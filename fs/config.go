@@ -75,7 +75,7 @@ type Config struct {
 	LocalFsync        bool // fsync is done when data and journal are on the local disk
 	ExclusiveOpen     bool // O_EXCL puts an empty object at open
 	Consistency       Consistency
-	TTL, NegativeTTL  time.Duration
+	TTL, NegativeTTL  time.Duration // at the beginning; SetTTL changes them
 	Log               *slog.Logger
 
 	// Defaults are properties of an object that is made under a name; nil: none. Its retention begins when it is called. It

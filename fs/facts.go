@@ -220,7 +220,7 @@ func (t *facts) end(q factQuestion, fl *factFlight, also func(backend.Object)) {
 
 // fresh tells whether an answer may still be shown.
 func (f *FS) fresh(at time.Time) bool {
-	return !at.IsZero() && (f.cfg.Consistency == Immutable || time.Since(at) < f.cfg.TTL)
+	return !at.IsZero() && (f.cfg.Consistency == Immutable || time.Since(at) < f.ttl())
 }
 
 // ask answers a question from memory, or by a request that all who ask at the time share. An object that is not
@@ -297,7 +297,7 @@ func (f *FS) factOf(ctx context.Context, key factKey, tags bool) (fact, error) {
 // factsAhead asks, in the background, for the files that follow one in a listing, when the one that was looked
 // at before it was its neighbour: somebody goes through the directory.
 func (f *FS) factsAhead(dir *node, component string) {
-	if dir == nil || f.cfg.TTL < time.Second {
+	if dir == nil || f.ttl() < time.Second {
 		return
 	}
 	at := f.tree.locate(dir)

@@ -32,7 +32,8 @@ type FS struct {
 	versions versionLists
 	rules    lockRules
 
-	passthrough atomic.Bool
+	believed, missed atomic.Int64 // Config.TTL and Config.NegativeTTL as they are now, in nanoseconds
+	passthrough      atomic.Bool
 
 	moving   moving   // the directory that is being renamed
 	deciding sync.Map // ids of staged files that somebody is deciding about; the values say nothing
@@ -68,6 +69,7 @@ func New(cfg Config) (*FS, error) {
 		tree: newTree(cfg.Bucket, cfg.Prefix), ctx: ctx, stop: stop, closing: make(chan struct{}), facts: newFacts(),
 		notify: make(chan func(*fuse.Server), 1024),
 	}
+	f.SetTTL(cfg.TTL, cfg.NegativeTTL)
 	f.cfg.Store = noticing{cfg.Store, &f.versions}
 	root := f.tree.root()
 	root.attr = f.dirAttr()

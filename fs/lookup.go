@@ -30,9 +30,9 @@ func (f *FS) Lookup(cancel <-chan struct{}, h *fuse.InHeader, name string, out *
 		f.entry(n, out)
 		return fuse.OK
 	}
-	if backend.IsKind(err, backend.KindNotExist) && f.cfg.NegativeTTL > 0 && parent.view == noView {
+	if absent := f.negativeTTL(); backend.IsKind(err, backend.KindNotExist) && absent > 0 && parent.view == noView {
 		out.NodeId = 0
-		out.SetEntryTimeout(f.cfg.NegativeTTL)
+		out.SetEntryTimeout(absent)
 		return fuse.OK
 	}
 	return f.status("lookup", err)
@@ -208,7 +208,7 @@ func (f *FS) stagedBelow(parent *node, name string) bool {
 func (f *FS) lookupBucket(ctx context.Context, list *node, name string) (*node, error) {
 	if n := f.tree.child(list, name); n != nil {
 		n.mu.RLock()
-		fresh := time.Since(n.checked) < f.cfg.TTL
+		fresh := time.Since(n.checked) < f.ttl()
 		n.mu.RUnlock()
 		if fresh {
 			f.askBucket(ctx, n)

@@ -49,7 +49,7 @@ func (f *FS) keeping(ctx context.Context, dir *node) (keepState, error) {
 		return keepState{known: true}, nil
 	}
 	state := f.keepState(dir)
-	if state.known && time.Since(state.checked) < max(f.cfg.TTL, markerFor) {
+	if state.known && time.Since(state.checked) < max(f.ttl(), markerFor) {
 		return state, nil
 	}
 	f.tree.mu.RLock()

@@ -13,7 +13,7 @@ import (
 func (f *FS) revalidate(ctx context.Context, n *node, bytesToo bool) (*backend.Object, error) {
 	n.mu.RLock()
 	v, staged, doomed, lost := n.current, n.staged != nil, n.doomed, n.lost
-	recent := time.Since(n.checked) < f.cfg.TTL
+	recent := time.Since(n.checked) < f.ttl()
 	n.mu.RUnlock()
 	switch {
 	case lost:

@@ -30,7 +30,7 @@ func (f *FS) SetAttr(cancel <-chan struct{}, in *fuse.SetAttrIn, out *fuse.AttrO
 		return f.status("setattr", err)
 	}
 	f.fill(n, &out.Attr)
-	out.SetTimeout(f.cfg.TTL)
+	out.SetTimeout(f.ttl())
 	return fuse.OK
 }
 

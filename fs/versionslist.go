@@ -158,14 +158,14 @@ func (f *FS) keepsVersions(ctx context.Context, bucket string) (bool, error) {
 // versionsOf returns the versions of a key, at most keptVersions of them: one request per page, none when they
 // were listed within the time to live.
 func (f *FS) versionsOf(ctx context.Context, id backend.ObjectID) (*keyVersions, error) {
-	if k := f.versions.fresh(id, f.cfg.TTL); k != nil {
+	if k := f.versions.fresh(id, f.ttl()); k != nil {
 		return k, nil
 	}
 	k := &keyVersions{id: id, asked: time.Now(), more: true}
 	k.next = backend.ListVersionsInput{Bucket: id.Bucket, Prefix: id.Key, Delimiter: "/"}
 	f.versions.begin(k)
 	err := f.listKey(ctx, k)
-	f.versions.end(k, err == nil, f.cfg.TTL)
+	f.versions.end(k, err == nil, f.ttl())
 	if err != nil {
 		return nil, err
 	}

@@ -89,7 +89,7 @@ func (f *FS) stage(ctx context.Context, n *node) error {
 	for {
 		n.mu.RLock()
 		staged, v, props, lost := n.staged != nil, n.current, n.props, n.lost
-		if time.Since(n.propsAt) >= f.cfg.TTL && f.cfg.Consistency != Immutable {
+		if time.Since(n.propsAt) >= f.ttl() && f.cfg.Consistency != Immutable {
 			props = nil // another client may have changed them and left the bytes
 		}
 		n.mu.RUnlock()

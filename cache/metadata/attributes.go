@@ -134,7 +134,7 @@ func (c *Cache) Remember(obj backend.Object) {
 	}
 	keep := m.second != unknownSecond && !obj.Fetched.IsZero() && obj.Fetched.Sub(obj.LastModified) >= settled
 	if !keep && m.second != unknownSecond {
-		m.expires = time.Now().Add(c.cfg.TTL)
+		m.expires = time.Now().Add(c.ttl())
 	}
 	c.attrs.put(m)
 	if f := c.attrs.file; f != nil {

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/objmount/objmount/backend"
@@ -19,7 +20,7 @@ type Config struct {
 	// file is used by another process, or cannot be read or made, it is memory only too,
 	// with one warning.
 	Path string
-	// TTL is how long names and listings are fresh; 0: never, every question is asked.
+	// TTL is how long names and listings are fresh; 0: never, every question is asked. SetTTL changes it.
 	TTL time.Duration
 	// NegativeTTL is the same for single names that do not exist.
 	NegativeTTL time.Duration
@@ -49,6 +50,8 @@ type Cache struct {
 	work  sync.WaitGroup // every goroutine
 	attrs *recollection
 	heads headers
+
+	fresh, absent atomic.Int64 // TTL and NegativeTTL, in nanoseconds
 
 	mu       sync.Mutex
 	closed   bool
@@ -81,10 +84,21 @@ func Open(cfg Config) (*Cache, error) {
 		dirs: make(map[dirID]*dir), below: make(map[dirID]int), lru: list.New(), detached: make(map[*dir]struct{}),
 		lookups: make(map[lookupID]*flight), watches: make(map[*watch]struct{}),
 	}
+	c.SetTTL(cfg.TTL, cfg.NegativeTTL)
 	c.heads.init()
 	c.attrs = openRecollection(cfg, &c.work)
 	return c, nil
 }
+
+// SetTTL changes how long answers are fresh from now on, also those that are there; see Config.
+func (c *Cache) SetTTL(ttl, negative time.Duration) {
+	c.fresh.Store(int64(ttl))
+	c.absent.Store(int64(negative))
+}
+
+func (c *Cache) ttl() time.Duration { return time.Duration(c.fresh.Load()) }
+
+func (c *Cache) negativeTTL() time.Duration { return time.Duration(c.absent.Load()) }
 
 // Close ends all requests and waits for them, and writes what is left to the file. Scans that
 // are open fail with KindCanceled.

@@ -68,7 +68,7 @@ func (c *Cache) head(ctx context.Context, obj *backend.Object) (done chan struct
 	if flying {
 		return done, true
 	}
-	if failed && time.Since(at) < c.cfg.TTL {
+	if failed && time.Since(at) < c.ttl() {
 		return nil, true
 	}
 	select {

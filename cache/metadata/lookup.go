@@ -89,9 +89,9 @@ func (c *Cache) cachedLocked(id lookupID) *item {
 	if it == nil {
 		return nil
 	}
-	ttl := c.cfg.TTL
+	ttl := c.ttl()
 	if !listing && !it.exists() {
-		ttl = min(ttl, c.cfg.NegativeTTL)
+		ttl = min(ttl, c.negativeTTL())
 	}
 	if !c.freshLocked(it.stamp, ttl) {
 		return nil
@@ -103,15 +103,15 @@ func (c *Cache) cachedLocked(id lookupID) *item {
 // listInsteadLocked counts the lookups that miss in a directory, and after some of them
 // brings the first page of its listing, once per TTL.
 func (c *Cache) listInsteadLocked(id dirID) *flight {
-	if c.cfg.TTL <= 0 || c.closed {
+	if c.ttl() <= 0 || c.closed {
 		return nil
 	}
 	d := c.dirLocked(id)
-	if c.now()-d.missed >= int64(c.cfg.TTL) {
+	if c.now()-d.missed >= int64(c.ttl()) {
 		d.misses, d.missed = 0, c.now()
 	}
 	d.misses++
-	if d.misses < lookupsToList || d.listed && c.freshLocked(d.stamp, c.cfg.TTL) {
+	if d.misses < lookupsToList || d.listed && c.freshLocked(d.stamp, c.ttl()) {
 		return nil
 	}
 	return c.fetchLocked(c.currentLocked(id))

@@ -92,6 +92,28 @@ func TestLookupErrorsAreNotKept(t *testing.T) {
 	mustLookup(t, c, "", "f")
 }
 
+// TestOtherTTL: a time that is changed counts for what is known already, too.
+func TestOtherTTL(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c, store := open(t, func(cfg *Config) { cfg.TTL, cfg.NegativeTTL = 10*time.Second, time.Second }, "d/a", "e/a")
+		costs := func(what string, requests int, ask func()) {
+			t.Helper()
+			store.Reset()
+			if ask(); store.Total() != requests {
+				t.Errorf("%s: %v, want %d", what, store, requests)
+			}
+		}
+		mustLookup(t, c, "d/", "a")
+		mustMiss(t, c, "d/", "b")
+		time.Sleep(20 * time.Second)
+		c.SetTTL(time.Minute, 30*time.Second)
+		costs("longer", 0, func() { mustLookup(t, c, "d/", "a"); mustMiss(t, c, "d/", "b") })
+		c.SetTTL(15*time.Second, time.Second)
+		costs("shorter", 2, func() { mustLookup(t, c, "d/", "a"); mustMiss(t, c, "d/", "b") })
+	})
+}
+
 func TestFreshness(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -148,7 +148,7 @@ func (s *Scan) ahead(o *Scan) bool {
 // currentLocked returns a directory whose listing is fresh, or has not begun.
 func (c *Cache) currentLocked(id dirID) *dir {
 	d := c.dirLocked(id)
-	if !d.listed || c.freshLocked(d.stamp, c.cfg.TTL) {
+	if !d.listed || c.freshLocked(d.stamp, c.ttl()) {
 		return d
 	}
 	c.detachLocked(d)

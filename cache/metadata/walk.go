@@ -42,7 +42,7 @@ type walk struct {
 
 // startedLocked counts a scan that begins as a step of a walk.
 func (c *Cache) startedLocked(s *Scan) {
-	if c.cfg.TTL <= 0 || s.d.element == nil || !whole(s.id.prefix) {
+	if c.ttl() <= 0 || s.d.element == nil || !whole(s.id.prefix) {
 		return
 	}
 	w := c.walkLocked(s.id)

@@ -193,6 +193,18 @@ func TestRetryTimeout(t *testing.T) {
 	r.has("a", []byte("data"))
 }
 
+// TestOtherRetryTimeout: whoever begins to wait now waits as long as was said last.
+func TestOtherRetryTimeout(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(_ *rig, c *Config, _ *mem.Settings) { c.RetryTimeout = time.Hour })
+	r.q.SetRetryTimeout(50 * time.Millisecond)
+	r.faults.Add(mem.Rule{Op: "PutObject", Do: []mem.Action{mem.Fail(backend.KindTransient)}})
+	f := r.create("a")
+	r.write(f, []byte("data"), 0)
+	_, err := r.commit(f)
+	wantKind(t, err, backend.KindTransient)
+}
+
 func TestPermanentFailureIsParked(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

@@ -3,6 +3,7 @@ package writeback
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -21,6 +22,7 @@ type Queue struct {
 	work   sync.WaitGroup      // running jobs, streams, and the sweeper
 	counts counters
 	pause  time.Duration // after the first failure
+	retry  atomic.Int64  // Config.RetryTimeout as it is now, in nanoseconds
 
 	nameless sync.Map // buckets whose versions may not be read by their ids
 
@@ -59,14 +61,21 @@ func (e *entry) last() *job {
 func New(cfg Config) *Queue {
 	cfg = cfg.withDefaults()
 	ctx, stop := context.WithCancel(context.Background())
-	return &Queue{
+	q := &Queue{
 		cfg: cfg, ctx: ctx, stop: stop,
 		parts: semaphore.NewWeighted(int64(cfg.Parts)), budget: semaphore.NewWeighted(cfg.BufferLimit),
 		files: make(map[*staging.File]*entry), lanes: make(map[backend.ObjectID][]*job),
 		readers: make(map[backend.ObjectID]map[*job]struct{}),
 		pause:   firstBackoff, changed: make(chan struct{}), uploads: make(map[string]stamp), wake: make(chan struct{}, 1),
 	}
+	q.retry.Store(int64(cfg.RetryTimeout))
+	return q
 }
+
+// SetRetryTimeout changes Config.RetryTimeout. Who waits already looks at it when the old time is over.
+func (q *Queue) SetRetryTimeout(limit time.Duration) { q.retry.Store(int64(limit)) }
+
+func (q *Queue) retryTimeout() time.Duration { return time.Duration(q.retry.Load()) }
 
 // Commit uploads a snapshot now and waits until it, or a newer one of the same file that took
 // its place, is stored. It takes over s and releases it. When ctx ends only the waiting ends, with
@@ -263,7 +272,7 @@ func (q *Queue) await(ctx context.Context, j *job, result *outcome) (backend.Obj
 		return result.obj, result.err
 	default:
 	}
-	timer := time.NewTimer(q.cfg.RetryTimeout)
+	timer := time.NewTimer(q.retryTimeout())
 	defer timer.Stop()
 	for {
 		select {
@@ -290,7 +299,7 @@ func (q *Queue) stuckLocked(j *job, depth int) (error, time.Duration) {
 		j = j.successor
 	}
 	if !j.failing.IsZero() {
-		if rest := q.cfg.RetryTimeout - time.Since(j.failing); rest > 0 {
+		if rest := q.retryTimeout() - time.Since(j.failing); rest > 0 {
 			return nil, rest
 		}
 		return j.lastErr, 0
@@ -308,5 +317,5 @@ func (q *Queue) stuckLocked(j *job, depth int) (error, time.Duration) {
 			}
 		}
 	}
-	return nil, max(q.cfg.RetryTimeout/10, time.Millisecond)
+	return nil, max(q.retryTimeout()/10, time.Millisecond)
 }
