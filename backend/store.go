@@ -114,4 +114,5 @@ type Store interface {
 	BucketProperties
 	BucketDocs
 	BucketMaker
+	AccessControl
 }

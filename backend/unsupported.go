@@ -168,3 +168,18 @@ func (Unsupported) DeleteBucketDoc(_ context.Context, bucket string, doc BucketD
 func (Unsupported) MakeBucket(_ context.Context, in MakeBucketInput) error {
 	return unsupported("CreateBucket", ObjectID{Bucket: in.Name})
 }
+
+// ACL implements AccessControl.
+func (Unsupported) ACL(_ context.Context, id ObjectID, _ string) (ACL, error) {
+	return ACL{}, unsupported("GetObjectAcl", id)
+}
+
+// SetACL implements AccessControl.
+func (Unsupported) SetACL(_ context.Context, id ObjectID, _, _ string) error {
+	return unsupported("PutObjectAcl", id)
+}
+
+// AllowACLs implements AccessControl.
+func (Unsupported) AllowACLs(_ context.Context, bucket string) error {
+	return unsupported("PutBucketOwnershipControls", ObjectID{Bucket: bucket})
+}

@@ -14,6 +14,7 @@ var bucketCases = []testCase{
 	{name: "Versioning", run: bucketVersioning},
 	{name: "Tags", needs: "Tagging", run: bucketTags},
 	{name: "Properties", run: bucketProperties},
+	{name: "ACL", run: bucketACL},
 	{name: "Usage", run: bucketUsage},
 	{name: "PropertiesOfNone", run: propertiesOfNoBucket},
 }

@@ -2,6 +2,7 @@ package backendtest
 
 import (
 	"maps"
+	"slices"
 
 	"github.com/objmount/objmount/backend"
 )
@@ -66,6 +67,53 @@ func bucketProperties(e *env) {
 	} else if lock.Enabled != e.caps.ObjectLock || lock.Mode != backend.NoRetention {
 		e.Errorf("the lock of a new bucket: %+v", lock)
 	}
+}
+
+// bucketACL: set by its name, and what it grants is told.
+func bucketACL(e *env) {
+	e.own(e.store.CreateBucket)
+	id := backend.ObjectID{Bucket: e.bucket}
+	everybody := func(want ...string) {
+		e.Helper()
+		acl, err := e.store.ACL(e.ctx, id, "")
+		e.optional("ACL", err)
+		var got []string
+		for _, g := range acl.Grants {
+			if g.Grantee == backend.Everybody {
+				got = append(got, g.Permission)
+			}
+		}
+		slices.Sort(got)
+		if !slices.Equal(got, want) {
+			e.Errorf("everybody has %q, want %q: %+v", got, want, acl)
+		}
+	}
+	everybody()
+	e.optional("AllowACLs", e.store.AllowACLs(e.ctx, e.bucket))
+	e.ok("SetACL", e.store.SetACL(e.ctx, id, "", "public-read"))
+	everybody("READ")
+	e.ok("SetACL", e.store.SetACL(e.ctx, id, "", "public-read-write"))
+	everybody("READ", "WRITE")
+	e.wantKind("SetACL to one that there is not", e.store.SetACL(e.ctx, id, "", "most-private"), backend.KindInvalid)
+	e.ok("SetACL", e.store.SetACL(e.ctx, id, "", "private"))
+	everybody()
+	obj := e.put("a", []byte("x"))
+	object := func(want bool) {
+		e.Helper()
+		acl, err := e.store.ACL(e.ctx, e.id("a"), obj.VersionID)
+		e.optional("ACL of an object", err)
+		if got := slices.ContainsFunc(acl.Grants, func(g backend.Grant) bool { return g.Grantee == backend.Everybody && g.Permission == "READ" }); got != want {
+			e.Errorf("everybody may read the object: %t, want %t: %+v", got, want, acl)
+		}
+	}
+	object(false)
+	e.ok("SetACL of an object", e.store.SetACL(e.ctx, e.id("a"), obj.VersionID, "public-read"))
+	object(true)
+	if after := e.wantContent("a", []byte("x")); after.ETag != obj.ETag || after.VersionID != obj.VersionID {
+		e.Errorf("an ACL changed %+v to %+v", obj, after)
+	}
+	e.ok("SetACL of an object", e.store.SetACL(e.ctx, e.id("a"), "", "private"))
+	object(false)
 }
 
 func bucketUsage(e *env) {

@@ -26,6 +26,7 @@ type version struct {
 	restored    restoration
 	replication string
 	annotations map[string][]byte
+	acl         string // its name; empty: private
 }
 
 // etagOf returns the ETag of a content as S3 makes it.
@@ -50,6 +51,8 @@ type bucket struct {
 	dead    int
 	uploads map[string]*upload
 	docs    map[backend.BucketDoc][]byte // as documents.Parse gives them
+	acl     string                       // its name; empty: private
+	acls    bool                         // it may have one, and its objects
 }
 
 func newBucket(created time.Time) *bucket {

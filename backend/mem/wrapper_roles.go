@@ -243,3 +243,25 @@ func (w *wrapper) MakeBucket(ctx context.Context, in backend.MakeBucketInput) er
 		return w.store.MakeBucket(ctx, in)
 	})
 }
+
+// ACL implements backend.AccessControl.
+func (w *wrapper) ACL(ctx context.Context, id backend.ObjectID, version string) (backend.ACL, error) {
+	return value(ctx, w, ofVersion(aclOp("Get", id), id, version), func(interception) (backend.ACL, error) { return w.store.ACL(ctx, id, version) })
+}
+
+// SetACL implements backend.AccessControl.
+func (w *wrapper) SetACL(ctx context.Context, id backend.ObjectID, version, canned string) error {
+	return w.run(ctx, ofVersion(aclOp("Put", id), id, version), func(interception) error { return w.store.SetACL(ctx, id, version, canned) })
+}
+
+func aclOp(verb string, id backend.ObjectID) string {
+	if id.Key == "" {
+		return verb + "BucketAcl"
+	}
+	return verb + "ObjectAcl"
+}
+
+// AllowACLs implements backend.AccessControl.
+func (w *wrapper) AllowACLs(ctx context.Context, bucket string) error {
+	return w.run(ctx, Call{Op: "PutBucketOwnershipControls", Bucket: bucket}, func(interception) error { return w.store.AllowACLs(ctx, bucket) })
+}

@@ -33,6 +33,14 @@ func (s *Store) Owner(ctx context.Context, id backend.ObjectID, version string) 
 	return value(ctx, s, "GetObjectAcl", id, version, func(version string) (string, error) { return s.store.Owner(ctx, id, version) })
 }
 
+// ACL implements backend.AccessControl: that which the version, or the bucket, has now.
+func (s *Store) ACL(ctx context.Context, id backend.ObjectID, version string) (backend.ACL, error) {
+	if id.Key == "" {
+		return s.store.ACL(ctx, id, "")
+	}
+	return value(ctx, s, "GetObjectAcl", id, version, func(version string) (backend.ACL, error) { return s.store.ACL(ctx, id, version) })
+}
+
 // Annotations implements backend.Annotator.
 func (s *Store) Annotations(ctx context.Context, id backend.ObjectID, version string) (map[string]int64, error) {
 	return value(ctx, s, "ListObjectAnnotations", id, version, func(version string) (map[string]int64, error) {

@@ -35,7 +35,7 @@ var keyUses = map[string]keyUse{
 	"HeadObject": keyReads, "GetObject": keyReads, "SelectObjectContent": keyReads,
 	"PutObject": keyMakes, "CreateMultipartUpload": keyMakes, "UploadPart": keyMakes, "ListParts": keyMakes, "CompleteMultipartUpload": keyMakes,
 	"CopyObject": keyCopies, "UploadPartCopy": keyCopies,
-	"AbortMultipartUpload": keyless, "DeleteObject": keyless, "RestoreObject": keyless, "UpdateObjectEncryption": keyless, "GetObjectAcl": keyless,
+	"AbortMultipartUpload": keyless, "DeleteObject": keyless, "RestoreObject": keyless, "UpdateObjectEncryption": keyless, "GetObjectAcl": keyless, "PutObjectAcl": keyless,
 	"GetObjectTagging": keyless, "PutObjectTagging": keyless, "DeleteObjectTagging": keyless,
 	"GetObjectRetention": keyless, "PutObjectRetention": keyless, "GetObjectLegalHold": keyless, "PutObjectLegalHold": keyless,
 	"ListObjectAnnotations": keyless, "GetObjectAnnotation": keyless, "PutObjectAnnotation": keyless, "DeleteObjectAnnotation": keyless,

@@ -62,6 +62,7 @@ var wantKeys = map[string]string{
 	"Tags": "", "PutTags": "", "PutTags, none": "", "SetRetention": "", "SetRetention, none": "", "SetLegalHold": "", "SetLegalHold, off": "",
 	"ListVersions": "", "DeleteVersions": "", "Delete with bypass": "", "Restore": "", "UpdateEncryption": "", "Lock": "",
 	"Annotations": "", "Annotation": "", "PutAnnotation": "", "DeleteAnnotation": "",
+	"ACL": "", "SetACL": "", "ACL of a bucket": "", "SetACL of a bucket": "", "AllowACLs": "",
 }
 
 // TestKeysOnTheWire: every request that touches the bytes of an object has its key, and no other has one.

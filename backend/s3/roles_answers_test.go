@@ -83,6 +83,8 @@ func TestRefusedRoles(t *testing.T) {
 		{roleOperations["Lock"].do, 403, "AccessDenied", "", backend.KindPermission},
 		{roleOperations["SetRetention"].do, 403, "AccessDenied", "Access Denied because object protected by object lock.", backend.KindLocked},
 		{roleOperations["SetBucketVersioning"].do, 409, "InvalidBucketState", "An Object Lock configuration is present on this bucket", backend.KindInvalid},
+		{roleOperations["SetACL of a bucket"].do, 400, "AccessControlListNotSupported", "The bucket does not allow ACLs", backend.KindUnsupported},
+		{roleOperations["SetACL of a bucket"].do, 403, "AccessDenied", "", backend.KindPermission},
 		{roleOperations["BucketLock"].do, 404, "ObjectLockConfigurationNotFoundError", "", fine},
 		{roleOperations["BucketEncryption"].do, 404, "ServerSideEncryptionConfigurationNotFoundError", "", fine},
 		{roleOperations["BucketPublic"].do, 404, "NoSuchBucketPolicy", "", fine},

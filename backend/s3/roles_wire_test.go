@@ -118,6 +118,18 @@ var roleOperations = map[string]struct {
 		method: "PUT", path: "/bucket", query: []string{"tagging"}, body: []string{"<Key>k</Key><Value>v</Value>"}, header: map[string]string{"Content-Md5": "*"}},
 	"PutBucketTags, none": {do: func(ctx context.Context, s *Store) error { return s.PutBucketTags(ctx, "bucket", nil) },
 		method: "DELETE", path: "/bucket", query: []string{"tagging"}},
+	"ACL of a bucket": {do: func(ctx context.Context, s *Store) error {
+		return errOf(s.ACL(ctx, backend.ObjectID{Bucket: "bucket"}, ""))
+	}, method: "GET", path: "/bucket", query: []string{"acl"}, reads: true},
+	"ACL": {do: func(ctx context.Context, s *Store) error { return errOf(s.ACL(ctx, aKey, "v1")) },
+		method: "GET", query: []string{"acl", "versionId=v1"}, reads: true},
+	"SetACL of a bucket": {do: func(ctx context.Context, s *Store) error {
+		return s.SetACL(ctx, backend.ObjectID{Bucket: "bucket"}, "", "public-read")
+	}, method: "PUT", path: "/bucket", query: []string{"acl"}, header: map[string]string{"X-Amz-Acl": "public-read"}},
+	"SetACL": {do: func(ctx context.Context, s *Store) error { return s.SetACL(ctx, aKey, "v1", "authenticated-read") },
+		method: "PUT", query: []string{"acl", "versionId=v1"}, header: map[string]string{"X-Amz-Acl": "authenticated-read"}},
+	"AllowACLs": {do: func(ctx context.Context, s *Store) error { return s.AllowACLs(ctx, "bucket") },
+		method: "PUT", path: "/bucket", query: []string{"ownershipControls"}, body: []string{"<ObjectOwnership>BucketOwnerPreferred</ObjectOwnership>"}, header: map[string]string{"Content-Md5": "*"}},
 	"Select": {do: func(ctx context.Context, s *Store) error { return errOf(s.Select(ctx, aQuery, io.Discard)) },
 		method: "POST", query: []string{"select", "select-type=2"}, body: []string{"<Expression>SELECT * FROM S3Object</Expression>"}, reads: true},
 	"Lock": {do: func(ctx context.Context, s *Store) error { return errOf(s.Lock(ctx, aKey, "v1")) }},

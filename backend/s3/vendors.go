@@ -41,6 +41,9 @@ type vendor struct {
 	checksums  bool // x-amz-checksum-mode gives the CRC64NVME of an object back
 	tags       bool // x-amz-tagging and ?tagging are understood, and answers have the number of tags
 	acls       bool // ?acl is understood and tells the owner of an object
+	bucketACLs bool // ?acl of a bucket is understood and has an effect
+	aclsReach  bool // see backend.ACL.Reaches
+	ownership  bool // ?ownershipControls is understood: without them a bucket has no ACLs
 	partHeads  bool // a HEAD of a part tells its size, and how many there are
 	restores   bool // ?restore is understood
 	selects    bool // ?select is understood, be it to refuse it
@@ -140,7 +143,7 @@ var unknownVendor = &vendor{
 var vendors = map[string]*vendor{
 	vendorAWS: {
 		name: vendorAWS, encrypts: true, versions: true, regions: true, objectLock: true, checksums: true, tags: true,
-		listing: true, acls: true, partHeads: true, restores: true, selects: true, annotates: true,
+		listing: true, acls: true, bucketACLs: true, ownership: true, partHeads: true, restores: true, selects: true, annotates: true,
 		location: true, encryption: true, policies: true, status: true, bucketTags: true,
 		docs: backend.EachBucketDoc(),
 		caps: backend.Capabilities{
@@ -181,6 +184,7 @@ var vendors = map[string]*vendor{
 		name: vendorVersityGW, versions: true, regions: true, objectLock: true, checksums: true, tags: true,
 		cutsShort: true, mixesReads: true, markersMatch: true, completeFakes: true,
 		keepsRetention: true, hidesLocks: true, listing: true, wholeKeys: true, noNullIDs: true,
+		bucketACLs: true, aclsReach: true, ownership: true,
 		partHeads: true, restores: true, selects: true, location: true, encryption: true, policies: true, status: true, bucketTags: true,
 		docs: []backend.BucketDoc{backend.PolicyDoc, backend.ObjectLockDoc, backend.CORSDoc},
 		caps: backend.Capabilities{GetIfMatch: true, PartCopy: true, DeleteMany: true, Tagging: true, Limits: limits(nil)},
@@ -191,7 +195,7 @@ var vendors = map[string]*vendor{
 		name: vendorCeph, versions: true, objectLock: true, tags: true, md5: true,
 		decodesTwice: true, dashes: true, copyForgetsTags: true, unclearCompletion: true,
 		// Not selects: release 18 ends itself over a query that it cannot read.
-		acls: true, location: true, policies: true, status: true, bucketTags: true, usage: true,
+		acls: true, bucketACLs: true, location: true, policies: true, status: true, bucketTags: true, usage: true,
 		listing: true, beginsAt: true, forgetsLocks: true, deniesAll: true, keepsTags: true, keepsRetention: true,
 		docs: []backend.BucketDoc{backend.PolicyDoc, backend.LifecycleDoc, backend.NotificationDoc, backend.ObjectLockDoc, backend.CORSDoc, backend.PublicAccessDoc},
 		caps: backend.Capabilities{

@@ -123,3 +123,18 @@ func (p *patient) BucketUsage(ctx context.Context, bucket string) (bytes, object
 	})
 	return bytes, objects, err
 }
+
+// ACL implements backend.AccessControl.
+func (p *patient) ACL(ctx context.Context, id backend.ObjectID, version string) (backend.ACL, error) {
+	return waitFor(ctx, p, func() (backend.ACL, error) { return p.Store.ACL(ctx, id, version) })
+}
+
+// SetACL implements backend.AccessControl.
+func (p *patient) SetACL(ctx context.Context, id backend.ObjectID, version, canned string) error {
+	return p.wait(ctx, func() error { return p.Store.SetACL(ctx, id, version, canned) })
+}
+
+// AllowACLs implements backend.AccessControl.
+func (p *patient) AllowACLs(ctx context.Context, bucket string) error {
+	return p.wait(ctx, func() error { return p.Store.AllowACLs(ctx, bucket) })
+}
