@@ -3,6 +3,7 @@ package configfile
 import (
 	"cmp"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -14,7 +15,9 @@ import (
 // decoder turns a file into a File and collects what is wrong with it.
 type decoder struct {
 	path     string // as it was given
+	mode     fs.FileMode
 	data     []byte
+	starts   []int // of the lines of data
 	flags    Flags
 	file     *File
 	errs     Errors
@@ -34,6 +37,9 @@ var (
 	prefixKeys    = append([]string{"path"}, ruleKeys()...)
 	namespaceKeys = append([]string{"bucket", "prefix", "expire"}, ruleKeys()...)
 )
+
+// Every request looks at all rules of a remote, and every bucket at all patterns.
+const mostPatterns, mostRules = 1000, 1000
 
 // Names that mean something else in a source.
 var reserved = []string{"all", "s3"}
@@ -152,6 +158,10 @@ func (d *decoder) buckets(remote string, n *node) (patterns []string) {
 		d.bad(n.at, `buckets is %s; want a list, such as buckets = ["logs-*", "data"]`, n.what())
 		return nil
 	}
+	if all := len(d.patterns) + len(n.items); all > mostPatterns {
+		d.bad(n.at, "there are %d patterns up to here; a file may have %d, so name more buckets with one", all, mostPatterns)
+		return nil
+	}
 	for _, item := range n.items {
 		if item.kind != unstable.String {
 			d.bad(item.at, `buckets has %s in it; want names or patterns in quotes, such as "logs-*"`, item.what())
@@ -192,6 +202,9 @@ func (d *decoder) prefixes(r *Remote, n *node) {
 		d.bad(n.at, "prefix is %s; want tables %s", n.what(), where)
 		return
 	}
+	if d.tooMany(r, n, len(n.items)) {
+		return
+	}
 	for _, t := range n.items {
 		if !d.isTable(t, "prefix", where) {
 			continue
@@ -216,6 +229,14 @@ func (d *decoder) prefixes(r *Remote, n *node) {
 	}
 }
 
+func (d *decoder) tooMany(r *Remote, n *node, more int) bool {
+	if len(r.Rules)+more <= mostRules {
+		return false
+	}
+	d.bad(n.at, "[remote.%s] has %d prefixes and namespaces; a remote may have %d, so leave some out", r.Name, len(r.Rules)+more, mostRules)
+	return true
+}
+
 // onceOnly refuses a second rule for the same objects.
 func (d *decoder) onceOnly(r *Remote, rule Rule, n *node) {
 	for _, other := range r.Rules {
@@ -228,6 +249,9 @@ func (d *decoder) onceOnly(r *Remote, rule Rule, n *node) {
 func (d *decoder) namespaces(r *Remote, n *node) {
 	where := "[remote." + r.Name + ".namespace.NAME]"
 	if !d.isTable(n, "namespace", where) {
+		return
+	}
+	if d.tooMany(r, n, len(n.names)) {
 		return
 	}
 	for _, name := range n.names {
@@ -305,7 +329,11 @@ func (d *decoder) setting(n *node, name string, flags []Flag) (Setting, bool) {
 		}
 		return Setting{}, false
 	}
-	line, column := position(d.data, n.at)
+	if flag.Text && hasPassword(value) && d.mode&0o004 != 0 {
+		d.bad(n.at, "%s holds a password, and every user can read this file (mode %04o); chmod o-r it", name, d.mode)
+		return Setting{}, false
+	}
+	line, column := d.position(n.at)
 	return Setting{name, value, line, column}, true
 }
 
@@ -321,7 +349,7 @@ func (d *decoder) resolve(path string) string {
 }
 
 func (d *decoder) line(offset int) int {
-	line, _ := position(d.data, offset)
+	line, _ := d.position(offset)
 	return line
 }
 

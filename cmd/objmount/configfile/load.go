@@ -18,7 +18,7 @@ const maxFile = 1 << 20
 // it is fs.ErrNotExist when the file itself is missing.
 func Load(path string, flags Flags) (*File, error) {
 	d := &decoder{path: path, flags: flags}
-	data, err := readFile(path)
+	data, mode, err := readFile(path)
 	if err != nil {
 		return nil, Errors{{Path: path, Text: err.Error(), Err: errors.Unwrap(err)}}
 	}
@@ -26,8 +26,10 @@ func Load(path string, flags Flags) (*File, error) {
 	if err != nil {
 		return nil, Errors{{Path: path, Text: fmt.Sprintf("cannot be used: %v; give its absolute path", err), Err: err}}
 	}
+	d.mode = mode
 	d.file = &File{Path: absolute}
 	d.data = bytes.TrimPrefix(data, []byte("\ufeff"))
+	d.starts = lineStarts(d.data)
 	if top := d.parse(); top != nil {
 		d.decode(top)
 	}
@@ -38,24 +40,24 @@ func Load(path string, flags Flags) (*File, error) {
 	return d.file, nil
 }
 
-// readFile reads the configuration file. Errors say what to do; they wrap why.
-func readFile(path string) ([]byte, error) {
+// readFile reads the configuration file and tells its mode. Errors say what to do; they wrap why.
+func readFile(path string) ([]byte, fs.FileMode, error) {
 	f, info, err := openPlain(path)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	defer f.Close()
 	if err := safeFromOthers(info, os.Geteuid()); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("cannot be read: %w", err)
+		return nil, 0, fmt.Errorf("cannot be read: %w", err)
 	case len(data) > maxFile:
-		return nil, errors.New("has more than 1 MiB, which no configuration file needs; is it the right file?")
+		return nil, 0, errors.New("has more than 1 MiB, which no configuration file needs; is it the right file?")
 	}
-	return data, nil
+	return data, info.Mode().Perm(), nil
 }
 
 // openPlain opens a regular file, and does not wait for the other end of a pipe.

@@ -243,6 +243,9 @@ func TestKeyFiles(t *testing.T) {
 		if key := f.Remotes[0].CustomerKey("b", "k"); key == nil || string(key[:]) != strings.Repeat("k", 32) {
 			t.Errorf("%s: %v", form, key)
 		}
+		if name := f.Remotes[0].KeyFileOf("b", "k"); filepath.Base(name) != form+".key" {
+			t.Errorf("%s: from %q", form, name)
+		}
 		if p := f.Remotes[0].Defaults("b", "k", time.Now()); p.Encryption != (backend.Encryption{}) {
 			t.Errorf("%s: the store would encrypt as well: %v", form, p.Encryption)
 		}

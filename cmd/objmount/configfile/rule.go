@@ -89,7 +89,7 @@ func (d *decoder) value(r *Rule, key, text string, n *node) {
 		var err error
 		r.KeyFile = d.resolve(text)
 		if r.Key, err = readKey(r.KeyFile); err != nil {
-			d.bad(n.at, "encryption-key-file %s %v", r.KeyFile, err)
+			d.bad(n.at, "encryption-key-file %s: %v", r.KeyFile, err)
 		}
 	case keyPublicURL:
 		if why := badURL(text); why != "" {

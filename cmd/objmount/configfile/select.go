@@ -54,6 +54,14 @@ func (r *Remote) CustomerKey(bucket, key string) *[32]byte {
 	return nil
 }
 
+// KeyFileOf returns the file that CustomerKey's answer was read from; "": there is no key.
+func (r *Remote) KeyFileOf(bucket, key string) string {
+	if rule := r.nearest(bucket, key, propertyOf(keyEncryption)); rule != nil {
+		return rule.KeyFile
+	}
+	return ""
+}
+
 // PublicURLOf returns the URL under which everybody can read an object, by the configuration; "": the configuration has none.
 func (r *Remote) PublicURLOf(bucket, key string) string {
 	base := r.PublicURL

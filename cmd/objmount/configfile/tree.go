@@ -1,9 +1,9 @@
 package configfile
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -60,7 +60,7 @@ func (d *decoder) syntax(err error) {
 	}
 	line, column := e.Position() // in bytes
 	text := strings.TrimPrefix(e.Error(), "toml: ")
-	d.bad(offsetOf(d.data, line, column), "%s; %s", text, advice(text))
+	d.bad(d.starts[min(line, len(d.starts))-1]+column-1, "%s; %s", text, advice(text))
 }
 
 // advice is what to do about an error of the library.
@@ -177,29 +177,30 @@ func (n *node) what() string {
 	return "the date " + n.text
 }
 
-// position turns an offset into a line and a column in characters, both from 1.
-func position(data []byte, offset int) (line, column int) {
-	before := data[:min(max(offset, 0), len(data))]
-	start := bytes.LastIndexByte(before, '\n') + 1
-	return bytes.Count(before, []byte("\n")) + 1, utf8.RuneCount(before[start:]) + 1
+// lineStarts returns the offsets at which the lines of a file begin.
+func lineStarts(data []byte) []int {
+	starts := []int{0}
+	for i, c := range data {
+		if c == '\n' {
+			starts = append(starts, i+1)
+		}
+	}
+	return starts
 }
 
-// offsetOf is the reverse of a line and a column in bytes.
-func offsetOf(data []byte, line, column int) int {
-	offset := 0
-	for range line - 1 {
-		next := bytes.IndexByte(data[offset:], '\n')
-		if next < 0 {
-			break
-		}
-		offset += next + 1
+// position turns an offset into a line and a column in characters, both from 1.
+func (d *decoder) position(offset int) (line, column int) {
+	offset = min(max(offset, 0), len(d.data))
+	line, found := slices.BinarySearch(d.starts, offset)
+	if found {
+		line++
 	}
-	return offset + column - 1
+	return line, utf8.RuneCount(d.data[d.starts[line-1]:offset]) + 1
 }
 
 // bad reports an error at an offset.
 func (d *decoder) bad(offset int, format string, args ...any) {
-	line, column := position(d.data, offset)
+	line, column := d.position(offset)
 	text := strings.NewReplacer("\n", " ", "\r", " ").Replace(fmt.Sprintf(format, args...))
 	d.errs = append(d.errs, &Error{Path: d.path, Line: line, Column: column, Text: text})
 }

@@ -158,6 +158,16 @@ func badURL(base string) string {
 	return ""
 }
 
+// hasPassword reports whether a value is a URL with a password in it.
+func hasPassword(value string) bool {
+	u, err := url.Parse(value)
+	if err != nil || u.User == nil {
+		return false
+	}
+	_, has := u.User.Password()
+	return has
+}
+
 // readKey reads the key of SSE-C: 32 bytes, raw, or as hexadecimal digits or base64 with or without a line break. Errors say what
 // to do, and nothing of what is in the file.
 func readKey(name string) (*[32]byte, error) {
