@@ -40,6 +40,15 @@ func (c *call) withDefaults(ctx context.Context, p Place, own backend.Properties
 	return all, c.canHave(ctx, p, own, all)
 }
 
+// copyDefaults is withDefaults for a copy. It brings all that its source has, but the encryption, which belongs to the place,
+// unless it is chosen.
+func (c *call) copyDefaults(ctx context.Context, to Place, own backend.Properties, chosen bool) (backend.Properties, error) {
+	if c.Defaults != nil && !chosen && c.Defaults(to.id()).Encryption != (backend.Encryption{}) {
+		own.Encryption = backend.Encryption{}
+	}
+	return c.withDefaults(ctx, to, own)
+}
+
 // under lays own over given.
 func under(given, own map[string]string) map[string]string {
 	if len(given) == 0 {
@@ -67,9 +76,11 @@ func (c *call) canHave(ctx context.Context, p Place, own, all backend.Properties
 	case all.Encryption != own.Encryption && !caps.Classes:
 		what = "an encryption of its own"
 	case all.Lock != own.Lock:
-		if err := c.lockable(ctx, p); err != nil {
-			return fmt.Errorf("the configuration locks new objects there: %w", err)
+		err := c.lockable(ctx, p)
+		if KindOf(err) == KindUnsupported {
+			return &Error{Kind: KindUnsupported, Message: fmt.Sprintf("the configuration locks new objects like %s, and the bucket has no object lock", p)}
 		}
+		return err
 	}
 	if what != "" {
 		return &Error{Kind: KindUnsupported, Message: fmt.Sprintf("the configuration gives %s to new objects like %s, which the store %s does not have", what, p, c.Endpoint)}
