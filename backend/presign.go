@@ -179,6 +179,9 @@ type Presigned struct {
 	Shortened bool
 	// Uncertain: the credentials are temporary, and nobody told when they end: it may be before Expires.
 	Uncertain bool
+	// WithKey: Header or Fields have the key of SSE-C that the object is encrypted with. Nothing works
+	// without, and who has it can decrypt whatever is encrypted with it.
+	WithKey bool
 }
 
 // Presigner signs requests for others; no request is made.

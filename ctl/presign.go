@@ -83,6 +83,9 @@ func (c *call) signs(seconds int64, sign func(lasts time.Duration, by backend.Pr
 	case signed.Uncertain:
 		err = c.note("signed with temporary credentials whose end is not known; it is good until they end, at the latest " + signed.Expires.UTC().Format(time.RFC3339))
 	}
+	if err == nil && signed.WithKey {
+		err = c.note("the object is encrypted with a key of its users (SSE-C), which has to be sent and is shown; who gets it can read all that is encrypted with it")
+	}
 	if err != nil {
 		return err
 	}

@@ -278,6 +278,9 @@ func (f *FS) gatherMore(ctx context.Context, key factKey, needs xattr.Need, fact
 		{xattr.NeedAnnotations, func() (err error) { facts.Annotations, err = f.annotations(ctx, key); return err }},
 		{xattr.NeedURL, func() error {
 			p, err := store.Presign(ctx, backend.PresignInput{Method: "GET", Object: id, VersionID: key.version, Expires: presignedFor})
+			if err == nil && p.WithKey {
+				return &backend.Error{Kind: backend.KindUnsupported, Op: "Presign", Bucket: id.Bucket, Key: id.Key, Message: "a URL alone does not open it"}
+			}
 			facts.URL = p.URL
 			return err
 		}},

@@ -163,7 +163,10 @@ func (f *FS) changeStored(ctx context.Context, n *node, a xattr.Attribute, decid
 	}
 	props := backend.PropertiesOf(facts.Object)
 	props.Tags, props.Lock = maps.Clone(facts.Tags), facts.Object.Lock
-	rules := xattr.Rules{Capabilities: facts.Capabilities, Now: facts.Now, Annotations: facts.Annotations}
+	rules := xattr.Rules{
+		Capabilities: facts.Capabilities, Now: facts.Now, Annotations: facts.Annotations,
+		CustomerKey: facts.Object.Encryption.Algorithm == backend.CustomerEncryption,
+	}
 	request, err := change(&props, rules)
 	if err != nil || request.Change == 0 {
 		return err

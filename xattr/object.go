@@ -171,6 +171,9 @@ func setEncryption(a Attribute, p *backend.Properties, value []byte, r Rules) (R
 	if !r.Capabilities.Classes {
 		return Request{}, a.refuse(ErrUnsupported, "the store has no encryption of single objects")
 	}
+	if r.CustomerKey {
+		return Request{}, a.refuse(ErrUnsupported, "the file is encrypted with the key that the configuration gives to its place")
+	}
 	e := backend.Encryption{}
 	for _, algorithm := range encryptions {
 		key, found := strings.CutPrefix(string(value), algorithm)

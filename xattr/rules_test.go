@@ -25,6 +25,7 @@ func TestWhatAStoreDoesNotHave(t *testing.T) {
 		{"user.a_b", "v", func(r *Rules) { r.Capabilities.Underscores = false }, nil},
 		{"user.s3.storage-class", "GLACIER", func(r *Rules) { r.Capabilities.Classes = false }, ErrUnsupported},
 		{"user.s3.encryption", "AES256", func(r *Rules) { r.Capabilities.Classes = false }, ErrUnsupported},
+		{"user.s3.encryption", "AES256", func(r *Rules) { r.CustomerKey = true }, ErrUnsupported},
 		{"user.s3.retention", "GOVERNANCE 1d", func(r *Rules) { r.Capabilities.ObjectLock = false }, ErrUnsupported},
 		{"user.s3.retention.until", "1d", func(r *Rules) { r.Capabilities.ObjectLock = false }, ErrUnsupported},
 		{"user.s3.legal-hold", "on", func(r *Rules) { r.Capabilities.ObjectLock = false }, ErrUnsupported},

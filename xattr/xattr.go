@@ -140,6 +140,9 @@ type Rules struct {
 	// Staged says that the content is not stored yet, so that there is nothing that a request
 	// other than its upload could change.
 	Staged bool
+	// CustomerKey says that the stored object is encrypted with the key of its place (SSE-C), beside
+	// which there is no other encryption.
+	CustomerKey bool
 	// Annotations as in Facts: nil where the store has none.
 	Annotations map[string]int64
 }

@@ -387,7 +387,7 @@ func TestPresignedKeys(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		if has := got.Header[customerHeader+"Key"] == ofK && got.Header[echoedKey] == md5OfK && got.Header[customerHeader+"Algorithm"] == "AES256"; has != c.key || len(got.Header) > 0 != c.key {
+		if has := got.Header[customerHeader+"Key"] == ofK && got.Header[echoedKey] == md5OfK && got.Header[customerHeader+"Algorithm"] == "AES256"; has != c.key || len(got.Header) > 0 != c.key || got.WithKey != c.key {
 			t.Errorf("%s: %v", name, got.Header)
 		}
 		if strings.Contains(got.URL, "a2tr") {
@@ -397,7 +397,7 @@ func TestPresignedKeys(t *testing.T) {
 	for _, key := range []string{"a b", "other"} {
 		form, err := store.PresignPost(t.Context(), backend.PostInput{Object: backend.ObjectID{Bucket: "bucket", Key: key}, Prefix: true, Expires: time.Hour})
 		want := map[string]string{"a b": ofK}[key]
-		if field := strings.ToLower(customerHeader) + "key"; err != nil || form.Fields[field] != want {
+		if field := strings.ToLower(customerHeader) + "key"; err != nil || form.Fields[field] != want || form.WithKey != (want != "") {
 			t.Errorf("form for %q: %v, %v", key, form.Fields, err)
 		}
 	}

@@ -93,6 +93,7 @@ func (s *Store) Presign(ctx context.Context, in backend.PresignInput) (backend.P
 		return backend.Presigned{}, decode(c, err)
 	}
 	signed := g.presigned(in.Method, address)
+	signed.WithKey = req.Header.Get(customerHeader+"Key") != ""
 	signed.Header = make(map[string]string, len(in.Header))
 	for name := range headers {
 		if name != "Host" {
@@ -168,6 +169,7 @@ func (s *Store) PresignPost(ctx context.Context, in backend.PostInput) (backend.
 			own[strings.ToLower(name)] = form.Get(name)
 		}
 	}
+	withKey := own[strings.ToLower(customerHeader)+"key"] != ""
 	policy, fields, err := in.Policy(at.Add(g.lasts), own)
 	if err != nil {
 		return backend.Presigned{}, unsignableAs(c, err)
@@ -179,7 +181,7 @@ func (s *Store) PresignPost(ctx context.Context, in backend.PostInput) (backend.
 	}
 	fields["x-amz-signature"] = hex.EncodeToString(key)
 	signed := g.presigned(http.MethodPost, g.place.url("", "").String())
-	signed.Header, signed.Fields = map[string]string{}, fields
+	signed.Header, signed.Fields, signed.WithKey = map[string]string{}, fields, withKey
 	return signed, nil
 }
 
