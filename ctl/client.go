@@ -35,7 +35,8 @@ func NewClient(i Info) *Client {
 			defer cancel()
 			return dial(ctx, i.Socket)
 		},
-		DisableCompression: true,
+		DisableCompression:    true,
+		ExpectContinueTimeout: 24 * time.Hour, // the mount may have to store something first
 	}}}
 }
 
@@ -63,9 +64,7 @@ func (c *Client) Status(ctx context.Context) (Status, error) {
 func (c *Client) Flush(ctx context.Context, progress func(Progress)) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	silent := time.AfterFunc(silentTimeout, func() {
-		cancel(&Error{Kind: KindTimeout, Message: fmt.Sprintf("process %d of %s has been silent for %v", c.info.PID, c.info.Mountpoint, silentTimeout)})
-	})
+	silent := c.onSilence(cancel)
 	defer silent.Stop()
 	body, err := c.send(ctx, http.MethodPost, "/v1/flush", nil)
 	if err != nil {
@@ -123,6 +122,11 @@ func (c *Client) send(ctx context.Context, method, path string, in any) (io.Read
 	if err != nil {
 		return nil, err
 	}
+	return c.do(req)
+}
+
+// do returns the body of an answer that is none of failure.
+func (c *Client) do(req *http.Request) (io.ReadCloser, error) {
 	resp, err := c.http.Do(req)
 	if err != nil {
 		return nil, c.explain(err)
@@ -133,7 +137,7 @@ func (c *Client) send(ctx context.Context, method, path string, in any) (io.Read
 	defer resp.Body.Close()
 	var l line
 	if err := json.NewDecoder(io.LimitReader(resp.Body, maxBody)).Decode(&l); err != nil || l.Error == nil {
-		return nil, &Error{Kind: KindOther, Message: fmt.Sprintf("process %d answers %s to %s %s", c.info.PID, resp.Status, method, path)}
+		return nil, &Error{Kind: KindOther, Message: fmt.Sprintf("process %d answers %s to %s %s", c.info.PID, resp.Status, req.Method, req.URL.Path)}
 	}
 	return nil, l.Error
 }

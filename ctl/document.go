@@ -97,6 +97,9 @@ func (d *document) show(text string) error {
 
 // parse checks a document.
 func (d *document) parse(text string) (string, error) {
+	if len(text) > maxDocument {
+		return "", &Error{Kind: KindInvalid, Message: fmt.Sprintf("the %s document has %d bytes; it may have at most %d MiB", d.kind, len(text), maxDocument>>20)}
+	}
 	parsed, err := documents.Parse(d.kind, []byte(text))
 	if err != nil {
 		return "", &Error{Kind: KindInvalid, Message: fmt.Sprintf("the %s document cannot be right: %v", d.kind, err)}

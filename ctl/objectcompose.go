@@ -15,6 +15,7 @@ type ComposeRequest struct {
 	Sources []ComposeSource `json:"sources"`
 	Only
 	Given
+	OverLocked bool `json:"over_locked,omitempty"` // also where what is stored is locked: it stays, as the version below
 }
 
 // ComposeSource is a piece of a version of a file.
@@ -82,6 +83,12 @@ func compose(ctx context.Context, c *call, p Place, r ComposeRequest) error {
 		return &Error{Kind: KindInvalid, Message: "nothing is given to make it of"}
 	}
 	if err := c.writable(ctx, p); err != nil {
+		return err
+	}
+	if err := r.Given.check(ctx, c, p); err != nil {
+		return err
+	}
+	if err := c.replaceable(ctx, p, r.OverLocked); err != nil {
 		return err
 	}
 	var pieces []piece

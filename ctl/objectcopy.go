@@ -11,41 +11,6 @@ import (
 	"github.com/objmount/objmount/backend"
 )
 
-// Given are properties of a new object. What is empty it does not get.
-type Given struct {
-	ContentType        string            `json:"content_type,omitempty"`
-	CacheControl       string            `json:"cache_control,omitempty"`
-	ContentDisposition string            `json:"content_disposition,omitempty"`
-	ContentEncoding    string            `json:"content_encoding,omitempty"`
-	ContentLanguage    string            `json:"content_language,omitempty"`
-	Metadata           map[string]string `json:"metadata,omitempty"`
-	Tags               map[string]string `json:"tags,omitempty"`
-	StorageClass       string            `json:"storage_class,omitempty"`
-}
-
-func (g Given) headers() backend.Headers {
-	return backend.Headers{
-		ContentType: g.ContentType, CacheControl: g.CacheControl, ContentDisposition: g.ContentDisposition,
-		ContentEncoding: g.ContentEncoding, ContentLanguage: g.ContentLanguage,
-	}
-}
-
-// metadata has its keys in lower case, as they travel.
-func (g Given) metadata() map[string]string {
-	var out map[string]string
-	for key, value := range g.Metadata {
-		if out == nil {
-			out = map[string]string{}
-		}
-		out[strings.ToLower(key)] = value
-	}
-	return out
-}
-
-func (g Given) properties() backend.Properties {
-	return backend.Properties{Headers: g.headers(), Metadata: g.metadata(), Tags: g.Tags, StorageClass: g.StorageClass}
-}
-
 // Only are conditions on what is stored under the key that is written.
 type Only struct {
 	IfMatch     string `json:"if_match,omitempty"`      // the ETag that it must have
@@ -67,11 +32,12 @@ type CopyRequest struct {
 	SourceIfNoneMatch string     `json:"source_if_none_match,omitempty"` // its ETag must not be this
 	ModifiedSince     *time.Time `json:"modified_since,omitempty"`
 	UnmodifiedSince   *time.Time `json:"unmodified_since,omitempty"`
-	// Given takes the place of headers and metadata with ReplaceMetadata, of tags with ReplaceTags; a StorageClass
-	// always counts.
+	// Given takes the place of headers and metadata with ReplaceMetadata, of tags with ReplaceTags; storage class,
+	// encryption and lock always count.
 	Given
 	ReplaceMetadata bool `json:"replace_metadata,omitempty"`
 	ReplaceTags     bool `json:"replace_tags,omitempty"`
+	OverLocked      bool `json:"over_locked,omitempty"` // also where what is stored is locked: it stays, as the version below
 }
 
 // Stored is an object that was made; in a dry run without what only the store can tell.
@@ -84,10 +50,8 @@ type Stored struct {
 }
 
 func (r CopyRequest) check(p Place) error {
-	g := r.Given
-	g.Tags, g.StorageClass = nil, ""
 	switch {
-	case !r.ReplaceMetadata && (g.headers() != (backend.Headers{}) || len(g.Metadata) > 0):
+	case !r.ReplaceMetadata && (r.headers() != (backend.Headers{}) || len(r.Metadata) > 0):
 		return &Error{Kind: KindInvalid, Message: "headers and metadata are given, but those of the source are to be copied; use --metadata-directive replace"}
 	case !r.ReplaceTags && len(r.Tags) > 0:
 		return &Error{Kind: KindInvalid, Message: "tags are given, but those of the source are to be copied; use --tagging replace"}
@@ -149,6 +113,12 @@ func copyObject(ctx context.Context, c *call, p Place, r CopyRequest) error {
 	if err != nil {
 		return err
 	}
+	if err := r.Given.check(ctx, c, to); err != nil {
+		return err
+	}
+	if err := c.replaceable(ctx, to, r.OverLocked); err != nil {
+		return err
+	}
 	obj, props, err := c.properties(ctx, &backend.Version{Object: backend.Object{Bucket: p.Bucket, Key: p.Key, VersionID: r.VersionID}})
 	if err != nil {
 		return err
@@ -165,6 +135,10 @@ func copyObject(ctx context.Context, c *call, p Place, r CopyRequest) error {
 	if r.StorageClass != "" {
 		props.StorageClass = r.StorageClass
 	}
+	if r.Encryption != "" {
+		props.Encryption = r.encryption()
+	}
+	props.Lock = r.properties().Lock
 	made := backend.Object{Bucket: to.Bucket, Key: to.Key, Size: obj.Size}
 	if !r.DryRun {
 		source := backend.Source{Bucket: p.Bucket, Key: p.Key, ETag: obj.ETag, VersionID: obj.VersionID}

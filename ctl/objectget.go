@@ -68,7 +68,7 @@ func getObject(ctx context.Context, c *call, p Place, r GetObjectRequest) error 
 		sum = crc64.New(nvme)
 	}
 	out := got(body.Object, r, 0)
-	if out.Length, err = c.sendRows(body, sum); err != nil {
+	if out.Length, err = c.sendRows(body, body.Range.Len, sum); err != nil {
 		return err
 	}
 	if out.Length != body.Range.Len {
@@ -89,8 +89,8 @@ func got(o backend.Object, r GetObjectRequest, n int64) Got {
 	return Got{Bucket: o.Bucket, Key: Text(o.Key), VersionID: o.VersionID, ETag: o.ETag, Size: o.Size, Offset: r.Offset, Length: n}
 }
 
-// sendRows sends all bytes of a body as rows, and adds them to sum.
-func (c *call) sendRows(body io.Reader, sum hash.Hash64) (n int64, err error) {
+// sendRows sends all bytes of a body as rows, and adds them to sum. There should be total of them.
+func (c *call) sendRows(body io.Reader, total int64, sum hash.Hash64) (n int64, err error) {
 	const piece = 256 << 10 // a line of the answer is read as a whole
 	buf := make([]byte, piece)
 	for {
@@ -103,7 +103,7 @@ func (c *call) sendRows(body io.Reader, sum hash.Hash64) (n int64, err error) {
 			if err := c.send(Line{Rows: Text(buf[:k])}); err != nil {
 				return n, err
 			}
-			if err := c.progress(func(s *Step) { s.Bytes = n }); err != nil {
+			if err := c.progress(func(s *Step) { s.Bytes, s.Total = n, total }); err != nil {
 				return n, err
 			}
 		}

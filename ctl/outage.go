@@ -61,7 +61,7 @@ func (o *outage) run(ctx context.Context, cancel context.CancelCauseFunc) {
 			return
 		case now := <-tick.C:
 			silentSince := o.call.heardAt()
-			if now.Sub(silentSince) < pause {
+			if now.Sub(silentSince) < pause || o.call.idle.Load() {
 				continue
 			}
 			if err := o.ask(ctx, silentSince); err != nil {

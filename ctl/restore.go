@@ -35,7 +35,7 @@ type RestoreRequest struct {
 type Done struct {
 	Bucket    string `json:"bucket"`
 	Key       Text   `json:"key"`
-	Action    string `json:"action"`               // "restored", "deleted", "undeleted", "purged", "unchanged", "kept"
+	Action    string `json:"action"`               // "restored", "deleted", "undeleted", "purged", "unchanged", "kept", "stored", "dropped", "retried"
 	VersionID string `json:"version_id,omitempty"` // that it was done with
 	// NewVersionID is the version made by it; empty where the store does not say, and in a dry run.
 	NewVersionID string `json:"new_version_id,omitempty"`
@@ -307,16 +307,5 @@ func (c *call) inParts(ctx context.Context, to backend.ObjectID, n int, props ba
 			return err
 		})
 	}
-	err = g.Wait()
-	var obj backend.Object
-	if err == nil {
-		obj, err = c.Store.CompleteUpload(ctx, backend.CompleteInput{Bucket: to.Bucket, Key: to.Key, UploadID: id, Parts: parts, Size: size, Condition: cond})
-	}
-	if err != nil && !backend.IsKind(err, backend.KindUnknown) {
-		const patience = 10 * time.Second // nobody else removes the parts
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
-		defer cancel()
-		_ = c.Store.AbortUpload(ctx, backend.Upload{Bucket: to.Bucket, Key: to.Key, UploadID: id}) // the copy's error counts
-	}
-	return obj, err
+	return c.ended(ctx, backend.Upload{Bucket: to.Bucket, Key: to.Key, UploadID: id}, parts, size, cond, g.Wait(), nil)
 }

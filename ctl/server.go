@@ -36,6 +36,8 @@ var openAPI []byte
 const (
 	maxHeader   = 16 << 10
 	maxBody     = 64 << 10
+	maxDocument = 20 << 20        // the text of a document of a bucket: a thousand rules of lifecycle need some five
+	maxTexts    = 4 * maxDocument // of a request with two of them, as JSON
 	readTimeout = 5 * time.Second
 	lineTimeout = 10 * time.Second
 )
@@ -49,6 +51,10 @@ type Server struct {
 	done  sync.WaitGroup
 
 	mostSilent time.Duration // of the answer of a verb
+	mostPause  time.Duration // of the bytes of an object
+	turns      chan struct{} // of puts
+
+	refused refusals
 }
 
 type peerKey struct{}
@@ -72,7 +78,7 @@ func serve(dir string, i Info, m Mount, log *slog.Logger) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("control socket %s: %w", i.Socket, err)
 	}
-	s := &Server{info: i, mount: m, log: log, mostSilent: mostSilent}
+	s := &Server{info: i, mount: m, log: log, mostSilent: mostSilent, mostPause: mostPause, turns: make(chan struct{}, putsAtOnce)}
 	s.http = &http.Server{
 		Handler: s.handler(), ReadHeaderTimeout: readTimeout, IdleTimeout: time.Minute, MaxHeaderBytes: maxHeader,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
@@ -146,6 +152,10 @@ func (s *Server) routes() map[string]http.HandlerFunc {
 		"GET /v1/openapi.json": s.describe,
 	}
 	for name := range verbs {
+		if name == putVerb {
+			all["PUT /v1/"+name] = s.put
+			continue
+		}
 		all["POST /v1/"+name] = func(w http.ResponseWriter, r *http.Request) { s.verb(w, r, name) }
 	}
 	return all
@@ -159,12 +169,22 @@ func (s *Server) handler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		uid, known := r.Context().Value(peerKey{}).(uint32)
 		if !known || !allowed(uid, s.info.UID) {
+			s.tellRefused(uid, known, r)
+			w.Header().Set("Connection", "close")
 			s.fail(w, &Error{Kind: KindPermission, Message: fmt.Sprintf("%s was mounted by uid %d; only that user and root may control it", s.info.Mountpoint, s.info.UID)})
 			return
 		}
-		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 		mux.ServeHTTP(w, r)
 	})
+}
+
+// requestLimit is how many bytes the request of a verb may have.
+func requestLimit(name string) int64 {
+	switch name {
+	case "document/set", "document/diff":
+		return maxTexts
+	}
+	return maxBody
 }
 
 // allowed is the whole of who may: root and the owner.
@@ -190,7 +210,7 @@ func (s *Server) describe(w http.ResponseWriter, _ *http.Request) {
 func (s *Server) unmount(w http.ResponseWriter, r *http.Request) {
 	var o UnmountOptions
 	if err := readBody(w, r, &o); err != nil {
-		s.fail(w, &Error{Kind: KindInvalid, Message: "the body is not understood: " + err.Error()})
+		s.fail(w, notUnderstood(err))
 		return
 	}
 	if err := s.mount.Unmount(r.Context(), o); err != nil {
@@ -203,6 +223,7 @@ func (s *Server) unmount(w http.ResponseWriter, r *http.Request) {
 // readBody decodes a body strictly; an empty one leaves v as it is. There is a deadline for the
 // body only: one on the whole request would end the handler's context with it.
 func readBody(w http.ResponseWriter, r *http.Request, v any) error {
+	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 	rc := http.NewResponseController(w)
 	if err := rc.SetReadDeadline(time.Now().Add(readTimeout)); err != nil {
 		return err

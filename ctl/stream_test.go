@@ -60,7 +60,7 @@ func TestFailuresOfVerbsHaveAStatus(t *testing.T) {
 		{"/v1/versions/list", `{"path":"f"`, 400, "no JSON"},
 		{"/v1/versions/list", `{"path":"f"} {}`, 400, "no JSON"},
 		{"/v1/versions/list", `{"path":"f","x":1}`, 400, "unknown field"},
-		{"/v1/versions/list", `{"path":"` + strings.Repeat("x", maxBody) + `"}`, 400, "too large"},
+		{"/v1/versions/list", `{"path":"` + strings.Repeat("x", maxBody) + `"}`, 400, "the request has more than 64 KiB"},
 		{"/v1/retention/show", `{"path":"f"}`, 501, `"unsupported"`},
 		{"/v1/versions/list", `{"path":"f"}`, 200, `"item":{"bucket":"b","key":"f"`},
 		{"/v1/versions/nothing", `{}`, 404, ""},

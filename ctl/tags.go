@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"unicode/utf8"
 
 	"github.com/objmount/objmount/backend"
 )
@@ -102,18 +101,7 @@ func (t tagged) check(tags map[string]string) error {
 	if t.bucket {
 		most = maxBucketTags
 	}
-	if len(tags) > most {
-		return &Error{Kind: KindInvalid, Message: fmt.Sprintf("that would be %d tags; S3 keeps %d", len(tags), most)}
-	}
-	for key, value := range tags {
-		switch n := utf8.RuneCountInString(key); {
-		case n == 0, n > maxTagKey:
-			return &Error{Kind: KindInvalid, Message: fmt.Sprintf("the tag key %.40q has %d characters; it may have 1 to %d", key, n, maxTagKey)}
-		case utf8.RuneCountInString(value) > maxTagValue:
-			return &Error{Kind: KindInvalid, Message: fmt.Sprintf("the value of tag %.40q has %d characters; it may have %d", key, utf8.RuneCountInString(value), maxTagValue)}
-		}
-	}
-	return nil
+	return checkTags(tags, most)
 }
 
 func getTags(ctx context.Context, c *call, p Place, r VersionRequest) error {

@@ -9,6 +9,7 @@ import (
 	"io"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/objmount/objmount/backend"
@@ -95,10 +96,15 @@ type Verbs struct {
 	Alive func(ctx context.Context) error
 	// Patience is how long the store may be away before a verb fails; 0: as long as its requests wait.
 	Patience time.Duration
+<<<<<<< /tmp/cwork/minefile
+
+	puts putSizes // other ones in tests
+=======
 	// Defaults are properties of an object that is made under a name, from now on; nil: none. It answers from memory; so does Namespaces.
 	Defaults func(id backend.ObjectID) backend.Properties
 	// Namespaces are those that the configuration has for a bucket; nil: none.
 	Namespaces func(bucket string) []Namespace
+>>>>>>> /tmp/cwork/next/ctl/verbs.go
 }
 
 // Target is the part that every request has.
@@ -120,11 +126,12 @@ type Line struct {
 	Error    *Error          `json:"error,omitempty"`
 }
 
-// Step is how far a verb is. How much there is in all nobody knows before the end.
+// Step is how far a verb is. How much there is in all nobody knows before the end, as a rule.
 type Step struct {
 	Looked int64 `json:"looked,omitempty"` // versions looked at
 	Done   int64 `json:"done,omitempty"`   // things done
 	Bytes  int64 `json:"bytes,omitempty"`  // how many bytes that was; of a query: that were read
+	Total  int64 `json:"total,omitempty"`  // of get and put: how many bytes it will be, where that is known
 }
 
 // Summary is the result of verbs that do many things.
@@ -230,22 +237,27 @@ var verbs = map[string]verb{
 	"object/copy":       verbOf(changes, copyObject),
 	"object/get":        verbOf(settles, getObject),
 	"object/compose":    verbOf(changes, compose),
+	putVerb:             verbOf(changes, putObject),
 }
 
 // Run does a verb. request is its struct, or JSON of it. each gets the lines of the answer, one at a time;
 // its error ends the work. What failed is the error returned, with an *Error in its chain.
 func (v *Verbs) Run(ctx context.Context, name string, request any, each func(Line) error) error {
+	return v.run(ctx, name, request, nil, each)
+}
+
+func (v *Verbs) run(ctx context.Context, name string, request any, body io.Reader, each func(Line) error) error {
 	row, ok := verbs[name]
 	if !ok {
 		return &Error{Kind: KindInvalid, Message: fmt.Sprintf("there is no verb %q", name)}
 	}
-	body, err := json.Marshal(request)
+	text, err := json.Marshal(request)
 	if err != nil {
 		return err
 	}
-	c := &call{Verbs: v, each: each, last: time.Now()}
+	c := &call{Verbs: v, body: body, each: each, last: time.Now()}
 	ctx, done := c.watch(ctx)
-	if err := done(row.run(ctx, c, body)); err != nil {
+	if err := done(row.run(ctx, c, text)); err != nil {
 		return wireError(err)
 	}
 	return nil
@@ -267,6 +279,8 @@ func decodeStrictly(body []byte, v any) error {
 // call is one run of a verb.
 type call struct {
 	*Verbs
+	body io.Reader   // of put
+	idle atomic.Bool // the store is asked for nothing just now
 	each func(Line) error
 	// saysOK makes what is done a Deleted.
 	saysOK bool

@@ -21,9 +21,10 @@ func newObjectCommand() *cobra.Command {
 		`  objmount ctl object list --recursive /mnt/photos
   objmount ctl object stat /mnt/report.txt
   objmount ctl object exists s3://my-bucket/report.txt
+  objmount ctl object put /mnt/report.txt report.txt
   objmount ctl object copy /mnt/report.txt /mnt/archive/
   objmount ctl object delete --recursive --yes /mnt/photos`,
-		objectList(), objectStat(), objectExists(), objectGetCommand(), objectCopyCommand(), objectComposeCommand(), objectDeleteCommand())
+		objectList(), objectStat(), objectExists(), objectGetCommand(), objectPutCommand(), objectCopyCommand(), objectComposeCommand(), objectDeleteCommand())
 }
 
 func objectList() *cobra.Command {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -26,6 +27,7 @@ sources from standard input, one a line.`,
 		flags: func(f *pflag.FlagSet) {
 			onlyFlags(f, &r.Only)
 			g.flags(f)
+			overLockedFlag(f, &r.OverLocked)
 			f.BoolVar(&r.DryRun, "dry-run", false, "check only, and show what would be made")
 		},
 		do: func(ctx context.Context, s *ctlSession, t ctlTarget, args []string) error {
@@ -50,7 +52,7 @@ sources from standard input, one a line.`,
 				r.Sources = append(r.Sources, ctl.ComposeSource{Path: source})
 			}
 			var err error
-			if r.Given, err = g.parsed(); err != nil {
+			if r.Given, err = g.parsed(time.Now()); err != nil {
 				return err
 			}
 			r.Target = t.target(r.DryRun)

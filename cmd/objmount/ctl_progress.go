@@ -20,6 +20,7 @@ type counter struct {
 	out   io.Writer
 	isTTY bool
 	bar   *progressbar.ProgressBar
+	total int64 // of bar; -1: not known
 	drawn time.Time
 }
 
@@ -34,12 +35,19 @@ func (c *counter) update(s ctl.Step) {
 	}
 	c.drawn = time.Now()
 	if c.bar == nil {
-		const unknown = -1 // how much there is: a spinner
-		c.bar = progressbar.NewOptions64(unknown, progressbar.OptionSetWriter(c.out), progressbar.OptionSetWidth(10),
+		c.total = -1 // not known: a spinner
+		if s.Total > 0 {
+			c.total = s.Total
+		}
+		c.bar = progressbar.NewOptions64(c.total, progressbar.OptionSetWriter(c.out), progressbar.OptionSetWidth(10),
 			progressbar.OptionSetPredictTime(false), progressbar.OptionSetElapsedTime(false), progressbar.OptionClearOnFinish())
 	}
 	c.bar.Describe(stepText(s))
-	_ = c.bar.Add(1) // a bar that cannot be drawn stops nothing
+	if c.total > 0 {
+		_ = c.bar.Set64(min(s.Bytes, c.total)) // a bar that cannot be drawn stops nothing
+	} else {
+		_ = c.bar.Add(1)
+	}
 }
 
 // note prints a line between.
@@ -64,7 +72,10 @@ func stepText(s ctl.Step) string {
 	if s.Done > 0 {
 		parts = append(parts, humanize.Comma(s.Done)+" done")
 	}
-	if s.Bytes > 0 {
+	switch {
+	case s.Total > 0:
+		parts = append(parts, bytesText(s.Bytes)+" of "+bytesText(s.Total))
+	case s.Bytes > 0:
 		parts = append(parts, bytesText(s.Bytes))
 	}
 	return strings.Join(parts, ", ")
