@@ -96,15 +96,12 @@ type Verbs struct {
 	Alive func(ctx context.Context) error
 	// Patience is how long the store may be away before a verb fails; 0: as long as its requests wait.
 	Patience time.Duration
-<<<<<<< /tmp/cwork/minefile
 
 	puts putSizes // other ones in tests
-=======
 	// Defaults are properties of an object that is made under a name, from now on; nil: none. It answers from memory; so does Namespaces.
 	Defaults func(id backend.ObjectID) backend.Properties
 	// Namespaces are those that the configuration has for a bucket; nil: none.
 	Namespaces func(bucket string) []Namespace
->>>>>>> /tmp/cwork/next/ctl/verbs.go
 }
 
 // Target is the part that every request has.
