@@ -35,20 +35,31 @@ func (c *call) bucketOf(ctx context.Context, path string) (string, error) {
 		return "", err
 	}
 	path = strings.Trim(path, "/")
+	depth := 1 // how many names of a path name a bucket
+	if c.Remotes {
+		depth = 2
+	}
+	parts := strings.Split(path, "/")
 	switch {
 	case root.Bucket == "" && path == "":
 		return "", &Error{Kind: KindInvalid, Message: "this is the list of buckets; name a bucket"}
-	case root.Bucket == "" && !strings.Contains(path, "/"):
+	case root.Bucket == "" && len(parts) < depth:
+		return "", &Error{Kind: KindInvalid, Message: "this is the list of buckets of a remote; name a bucket"}
+	case root.Bucket == "" && len(parts) == depth:
 		return path, nil
 	case root.Bucket != "" && root.Key == "" && path == "":
 		return root.Bucket, nil
 	}
 	bucket := root.Bucket
 	if bucket == "" {
-		bucket, _, _ = strings.Cut(path, "/")
+		bucket = strings.Join(parts[:depth], "/")
 	}
 	return "", &Error{Kind: KindInvalid, Message: "this is no bucket but a place in one; the bucket is s3://" + bucket}
 }
+
+// ownName is what a bucket is called in its store, which is what documents and requests have: the last part of
+// REMOTE/BUCKET.
+func ownName(bucket string) string { return bucket[strings.LastIndexByte(bucket, '/')+1:] }
 
 // Bucket is a bucket in a list.
 type Bucket struct {

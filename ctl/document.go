@@ -188,7 +188,7 @@ type policyStatement struct {
 // statements are to be replaced later.
 func anonymousStatements(bucket, prefix string, write bool) []policyStatement {
 	objects, list := anonymousIDs(prefix)
-	everybody, arn := map[string][]string{"AWS": {"*"}}, "arn:aws:s3:::"+bucket
+	everybody, arn := map[string][]string{"AWS": {"*"}}, "arn:aws:s3:::"+ownName(bucket)
 	on := policyStatement{Sid: objects, Effect: "Allow", Principal: everybody, Action: []string{"s3:GetObject"}, Resource: []string{arn + "/" + prefix + "*"}}
 	of := policyStatement{Sid: list, Effect: "Allow", Principal: everybody, Action: []string{"s3:ListBucket"}, Resource: []string{arn}}
 	if prefix != "" {
@@ -214,6 +214,17 @@ func setAnonymous(ctx context.Context, d *document, r AnonymousRequest) error {
 	if strings.ContainsAny(r.Prefix, "*?$") {
 		return &Error{Kind: KindInvalid, Message: "*, ? and $ in a prefix have another meaning in a policy"}
 	}
+	objects, list := anonymousIDs(r.Prefix)
+	var add []policyStatement
+	if r.Access != "none" {
+		add = anonymousStatements(d.bucket, r.Prefix, r.Access == "read-write")
+	}
+	return replaceStatements(ctx, d, r.Target, []string{objects, list}, add)
+}
+
+// replaceStatements removes the statements with some ids from the policy, and adds others. What else it has stays. A policy without
+// statements is removed.
+func replaceStatements(ctx context.Context, d *document, t Target, ids []string, add []policyStatement) error {
 	now, err := d.now(ctx)
 	if err != nil {
 		return err
@@ -232,25 +243,22 @@ func setAnonymous(ctx context.Context, d *document, r AnonymousRequest) error {
 			return err
 		}
 	}
-	objects, list := anonymousIDs(r.Prefix)
 	policy.Statement = slices.DeleteFunc(policy.Statement, func(text json.RawMessage) bool {
 		var s struct{ Sid string }
-		return json.Unmarshal(text, &s) == nil && (s.Sid == objects || s.Sid == list)
+		return json.Unmarshal(text, &s) == nil && slices.Contains(ids, s.Sid)
 	})
-	if r.Access != "none" {
-		for _, s := range anonymousStatements(d.bucket, r.Prefix, r.Access == "read-write") {
-			text, err := json.Marshal(s)
-			if err != nil {
-				return err
-			}
-			policy.Statement = append(policy.Statement, text)
+	for _, s := range add {
+		text, err := json.Marshal(s)
+		if err != nil {
+			return err
 		}
+		policy.Statement = append(policy.Statement, text)
 	}
 	if len(policy.Statement) == 0 {
-		if r.DryRun || now == "" {
+		if t.DryRun || now == "" {
 			return nil
 		}
-		return deleteDocument(ctx, d, DocumentRequest{Target: r.Target})
+		return deleteDocument(ctx, d, DocumentRequest{Target: t})
 	}
 	var text bytes.Buffer
 	e := json.NewEncoder(&text)
@@ -258,7 +266,7 @@ func setAnonymous(ctx context.Context, d *document, r AnonymousRequest) error {
 	if err := e.Encode(policy); err != nil {
 		return err
 	}
-	return setDocument(ctx, d, SetDocumentRequest{Target: r.Target, Text: text.String()})
+	return setDocument(ctx, d, SetDocumentRequest{Target: t, Text: text.String()})
 }
 
 var (

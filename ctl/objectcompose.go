@@ -102,10 +102,13 @@ func compose(ctx context.Context, c *call, p Place, r ComposeRequest) error {
 			pieces, size = append(pieces, one), size+one.len
 		}
 	}
+	props, err := c.withDefaults(ctx, p, r.properties())
+	if err != nil {
+		return err
+	}
 	made := backend.Object{Bucket: p.Bucket, Key: p.Key}
 	if !r.DryRun {
-		var err error
-		made, err = c.composed(ctx, p.id(), pieces, size, r)
+		made, err = c.composed(ctx, p.id(), pieces, size, props, r.condition())
 		c.Tree.Changed(p.Bucket, p.Key) // also when the outcome is not known
 		if err != nil {
 			return err
@@ -150,12 +153,12 @@ func (c *call) pieceOf(ctx context.Context, s ComposeSource) (piece, error) {
 }
 
 // composed makes the object. Parts of a single piece are copied; the others, of 10 MiB at most, pass through here.
-func (c *call) composed(ctx context.Context, to backend.ObjectID, pieces []piece, size int64, r ComposeRequest) (backend.Object, error) {
+func (c *call) composed(ctx context.Context, to backend.ObjectID, pieces []piece, size int64, props backend.Properties, cond backend.Condition) (backend.Object, error) {
 	caps, err := c.Capabilities(ctx, to.Bucket)
 	if err != nil {
 		return backend.Object{}, err
 	}
-	cond, limits := r.condition(), caps.Limits
+	limits := caps.Limits
 	if limits.MinPart == 0 {
 		limits = backend.S3Limits()
 	}
@@ -163,7 +166,7 @@ func (c *call) composed(ctx context.Context, to backend.ObjectID, pieces []piece
 		if cond.IfNoneMatch && !caps.PutIfNoneMatch || cond.IfMatch != "" && !caps.PutIfMatch {
 			return backend.Object{}, c.unconditional()
 		}
-		return c.Store.Put(ctx, backend.PutInput{Bucket: to.Bucket, Key: to.Key, Body: bytes.NewReader(nil), Properties: r.properties(), Condition: cond})
+		return c.Store.Put(ctx, backend.PutInput{Bucket: to.Bucket, Key: to.Key, Body: bytes.NewReader(nil), Properties: props, Condition: cond})
 	}
 	parts := planParts(pieces, limits.MinPart, max(min(partOfCopy, limits.MaxPart), size/int64(max(limits.MaxParts/2, 1))))
 	switch {
@@ -174,7 +177,7 @@ func (c *call) composed(ctx context.Context, to backend.ObjectID, pieces []piece
 	case len(parts) > int(limits.MaxParts):
 		return backend.Object{}, &Error{Kind: KindInvalid, Message: fmt.Sprintf("that would be %d parts; the store takes %d", len(parts), limits.MaxParts)}
 	}
-	return c.inParts(ctx, to, len(parts), r.properties(), cond, size, func(ctx context.Context, i int, id string) (backend.Part, error) {
+	return c.inParts(ctx, to, len(parts), props, cond, size, func(ctx context.Context, i int, id string) (backend.Part, error) {
 		number, all := int32(i+1), parts[i]
 		if len(all) == 1 {
 			return c.Store.CopyPart(ctx, backend.CopyPartInput{

@@ -139,6 +139,11 @@ func copyObject(ctx context.Context, c *call, p Place, r CopyRequest) error {
 		props.Encryption = r.encryption()
 	}
 	props.Lock = r.properties().Lock
+	if p.id() != to.id() { // else it is no new object
+		if props, err = c.copyDefaults(ctx, to, props, r.Encryption != ""); err != nil {
+			return err
+		}
+	}
 	made := backend.Object{Bucket: to.Bucket, Key: to.Key, Size: obj.Size}
 	if !r.DryRun {
 		source := backend.Source{Bucket: p.Bucket, Key: p.Key, ETag: obj.ETag, VersionID: obj.VersionID}

@@ -13,22 +13,32 @@ const MaxListed = 1000
 type Status struct {
 	Mount        Info                 `json:"mount"`
 	ReadOnly     bool                 `json:"read_only"`
-	Commit       string               `json:"commit"`        // "close" or "background"
-	LocalFsync   bool                 `json:"local_fsync"`   // fsync promises the local disk only
-	State        string               `json:"state"`         // "mounted", "draining" (unmounted, uploads go on)
-	Capabilities backend.Capabilities `json:"capabilities"`  // of the bucket; of none for "every bucket"
-	Unguarded    []string             `json:"unguarded"`     // promises that the store cannot enforce, in words
-	Pending      []Pending            `json:"pending"`       // not in the store yet; the first MaxListed
-	PendingFiles int                  `json:"pending_files"` // how many in all
-	PendingBytes int64                `json:"pending_bytes"` // of all, not sent yet
-	Kept         []Kept               `json:"kept"`          // will not be uploaded by itself; the first MaxListed
-	KeptFiles    int                  `json:"kept_files"`    // how many in all
+	Commit       string               `json:"commit"`            // "close" or "background"
+	LocalFsync   bool                 `json:"local_fsync"`       // fsync promises the local disk only
+	State        string               `json:"state"`             // "mounted", "draining" (unmounted, uploads go on)
+	Capabilities backend.Capabilities `json:"capabilities"`      // of the bucket; of none for "every bucket"
+	Remotes      []Remote             `json:"remotes,omitempty"` // of a mount of several
+	Unguarded    []string             `json:"unguarded"`         // promises that the store cannot enforce, in words
+	Pending      []Pending            `json:"pending"`           // not in the store yet; the first MaxListed
+	PendingFiles int                  `json:"pending_files"`     // how many in all
+	PendingBytes int64                `json:"pending_bytes"`     // of all, not sent yet
+	Kept         []Kept               `json:"kept"`              // will not be uploaded by itself; the first MaxListed
+	KeptFiles    int                  `json:"kept_files"`        // how many in all
 	Staging      Staging              `json:"staging"`
 	OpenFiles    int                  `json:"open_files"`
 	Inodes       int                  `json:"inodes"`
 	Passthrough  bool                 `json:"passthrough"` // complete cached files are read without this process
 	Cache        Cache                `json:"cache"`
 	LogFile      string               `json:"log_file,omitempty"` // empty: standard error
+	ConfigFile   string               `json:"config_file,omitempty"`
+	Remote       string               `json:"remote,omitempty"` // of the configuration file, that the mount is of
+}
+
+// Remote is one of several stores that a mount shows.
+type Remote struct {
+	Name     string `json:"name"`
+	Endpoint string `json:"endpoint"`
+	Failing  string `json:"failing,omitempty"` // why its last request failed, while it cannot be reached; empty: it works, as far as is known
 }
 
 // Pending is one file whose content is not in the store yet.
@@ -71,6 +81,9 @@ type Cache struct {
 	Hits        int64  `json:"hits"`
 	Misses      int64  `json:"misses"`
 	StoreBytes  int64  `json:"store_bytes"` // received from the store
+	Requests    int64  `json:"requests"`    // GETs of objects' bytes sent
+	Corrupt     int64  `json:"corrupt"`     // checksums that were wrong, of the store's bytes and of the disk's
+	Unsaved     int64  `json:"unsaved"`     // bytes not written to the disk because it was too slow or full
 	MemoryUsed  int64  `json:"memory_used"`
 	MemoryLimit int64  `json:"memory_limit"`
 	DiskUsed    int64  `json:"disk_used"`

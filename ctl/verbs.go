@@ -31,6 +31,7 @@ type Store interface {
 	backend.BucketMaker
 	backend.BucketProperties
 	backend.BucketDocs
+	backend.AccessControl
 }
 
 // PlaceKind says what a path is.
@@ -84,6 +85,10 @@ type Tree interface {
 type Verbs struct {
 	Store Store
 	Tree  Tree
+	// Stage is what the mount has that the store has not; nil: without a mount.
+	Stage Stage
+	// Cacher is the mount's block cache; nil: without a mount.
+	Cacher Cacher
 	// Capabilities of a bucket.
 	Capabilities func(ctx context.Context, bucket string) (backend.Capabilities, error)
 	// Signer signs for others; nil: Store does. It is another one where the mount shows another time.
@@ -96,12 +101,19 @@ type Verbs struct {
 	Alive func(ctx context.Context) error
 	// Patience is how long the store may be away before a verb fails; 0: as long as its requests wait.
 	Patience time.Duration
-
-	puts putSizes // other ones in tests
 	// Defaults are properties of an object that is made under a name, from now on; nil: none. It answers from memory; so does Namespaces.
 	Defaults func(id backend.ObjectID) backend.Properties
 	// Namespaces are those that the configuration has for a bucket; nil: none.
 	Namespaces func(bucket string) []Namespace
+	// Reload reads the configuration file again; nil: nothing stays mounted that could have another.
+	Reload func(ctx context.Context, dry bool) (Reloaded, error)
+	// Remotes: Store is several stores, and a bucket is called REMOTE/BUCKET, by path too.
+	Remotes bool
+	// For returns the Verbs that do what is asked for by a path, for example because they know which of several stores it is in;
+	// nil: these do everything.
+	For func(path string) *Verbs
+
+	puts putSizes // other ones in tests
 }
 
 // Target is the part that every request has.
@@ -193,50 +205,6 @@ func verbOf[R request](how care, do func(ctx context.Context, c *call, p Place, 
 	}}
 }
 
-// verbs are all that can be asked for, by "noun/verb".
-var verbs = map[string]verb{
-	"versions/list":     verbOf(asks, listVersions),
-	"versions/restore":  verbOf(changes, restore),
-	"versions/undelete": verbOf(changes, undelete),
-	"versions/diff":     verbOf(asks, diff),
-	"versions/purge":    verbOf(changes, purge),
-	"retention/show":    verbOf(asks, showLock),
-	"retention/set":     verbOf(changes, setRetention),
-	"retention/clear":   verbOf(changes, clearRetention),
-	"legal-hold/show":   verbOf(asks, showLock),
-	"legal-hold/set":    verbOf(changes, setLegalHold),
-	"tags/get":          verbOf(asks, getTags),
-	"tags/set":          verbOf(changes, setTags),
-	"tags/delete":       verbOf(changes, deleteTags),
-	"select":            verbOf(settles, selectRows),
-	"bucket/list":       listBucketsVerb,
-	"bucket/show":       bucketVerb(false, showBucket),
-	"bucket/create":     bucketVerb(true, createBucket),
-	"bucket/update":     bucketVerb(true, updateBucket),
-	"bucket/delete":     bucketVerb(true, deleteBucket),
-	"bucket/empty":      verbOf(changes, emptyBucket),
-	"versioning/get":    bucketVerb(false, getVersioning),
-	"versioning/set":    bucketVerb(true, setVersioning),
-	"document/get":      documentVerb(false, nameOfDocument, getDocument),
-	"document/set":      documentVerb(true, nameOfSet, setDocument),
-	"document/delete":   documentVerb(true, nameOfDocument, deleteDocument),
-	"document/diff":     documentVerb(false, nameOfSet, diffDocument),
-	"policy/anonymous":  documentVerb(true, nameOfPolicy, setAnonymous),
-	"namespace/list":    documentVerb(false, nameOfLifecycle, listNamespaces),
-	"namespace/install": documentVerb(true, nameOfLifecycle, installNamespaces),
-	"namespace/remove":  documentVerb(true, nameOfLifecycle, removeNamespaces),
-	"presign/url":       pathVerb(presign),
-	"presign/post":      pathVerb(presignPost),
-	"object/stat":       verbOf(settles, stat),
-	"object/exists":     verbOf(settles, exists),
-	"object/list":       verbOf(settles, listObjects),
-	"object/delete":     verbOf(changes, deleteObjects),
-	"object/copy":       verbOf(changes, copyObject),
-	"object/get":        verbOf(settles, getObject),
-	"object/compose":    verbOf(changes, compose),
-	putVerb:             verbOf(changes, putObject),
-}
-
 // Run does a verb. request is its struct, or JSON of it. each gets the lines of the answer, one at a time;
 // its error ends the work. What failed is the error returned, with an *Error in its chain.
 func (v *Verbs) Run(ctx context.Context, name string, request any, each func(Line) error) error {
@@ -251,6 +219,11 @@ func (v *Verbs) run(ctx context.Context, name string, request any, body io.Reade
 	text, err := json.Marshal(request)
 	if err != nil {
 		return err
+	}
+	if v.For != nil {
+		var at Target
+		_ = json.Unmarshal(text, &at) // the verb itself refuses what is none
+		v = v.For(string(at.Path))
 	}
 	c := &call{Verbs: v, body: body, each: each, last: time.Now()}
 	ctx, done := c.watch(ctx)

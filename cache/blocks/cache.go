@@ -196,6 +196,18 @@ func (c *Cache) Drop(bucket, key string) {
 	}
 }
 
+// Evict drops what is cached of one version, because somebody asked for it. Readers keep what they have.
+func (c *Cache) Evict(src Source) {
+	c.mu.Lock()
+	ct := c.contents.find(src)
+	c.mu.Unlock()
+	if ct == nil {
+		c.tier.Remove(src.diskKey())
+		return
+	}
+	c.expel(ct)
+}
+
 // expel takes a content out of the table: it is never found again, its blocks go when
 // its last user does, its disk file at once.
 func (c *Cache) expel(ct *content) {
