@@ -1,0 +1,89 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"text/tabwriter"
+
+	"github.com/dustin/go-humanize"
+	"github.com/spf13/cobra"
+
+	"github.com/objmount/objmount/ctl"
+)
+
+func newCacheCommand() *cobra.Command {
+	return nounCommand("cache", "see, fill and empty the cache of objects' bytes",
+		"Bytes of objects that were read are cached in memory and on the local disk, and can be thrown away at any time. Fill the cache before the network goes, or empty it.",
+		`  objmount ctl cache stats /mnt
+  objmount ctl cache prefetch /mnt/photos
+  objmount ctl cache evict /mnt/photos`,
+		cacheStats(), cachePrefetch(), cacheEvict())
+}
+
+func cacheStats() *cobra.Command {
+	return ctlCommand{
+		use: "stats [flags] [PATH...]", short: "print how full the cache is, and what it saved",
+		long:       "Print how full the cache of a mount is, and what it did since the mount began. Without PATH: of every mount.",
+		example:    "  objmount ctl cache stats /mnt\n  objmount ctl cache stats --json /mnt | jq .corrupt",
+		everyMount: true,
+		do: func(ctx context.Context, s *ctlSession, t ctlTarget, _ []string) error {
+			w := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
+			err := s.run(ctx, t, "cache/stats", ctl.CacheRequest{Target: t.target(false)}, func(l ctl.Line) error {
+				return decoded(l, func(c ctl.Cache) error {
+					row := func(name, format string, args ...any) {
+						fmt.Fprintf(w, "%s\t%s\n", name, fmt.Sprintf(format, args...))
+					}
+					row("memory", "%s of %s", bytesText(c.MemoryUsed), bytesText(c.MemoryLimit))
+					if c.Dir == "" {
+						row("disk", "none")
+					} else {
+						row("disk", "%s of %s, in %s", bytesText(c.DiskUsed), bytesText(c.DiskLimit), c.Dir)
+					}
+					row("reads", "%s from the cache, %s waited for the store", humanize.Comma(c.Hits), humanize.Comma(c.Misses))
+					row("received", "%s by %s", bytesText(c.StoreBytes), plural(int(c.Requests), "request"))
+					row("wrong checksums", "%d", c.Corrupt)
+					row("not written to disk", "%s", bytesText(c.Unsaved))
+					return nil
+				})
+			})
+			if ferr := w.Flush(); err == nil {
+				err = ferr
+			}
+			return err
+		},
+	}.command()
+}
+
+func cachePrefetch() *cobra.Command {
+	return ctlCommand{
+		use: "prefetch [flags] PATH...", short: "read files into the cache",
+		long: `Read the files at PATH, or below it, into the cache on disk, as far as they are not there, so that programs find them without waiting for the store. What the
+cache has no room for pushes out what was used longest ago.`,
+		example: "  objmount ctl cache prefetch /mnt/photos/2026\n  objmount ctl cache prefetch --json /mnt/model.bin",
+		do: func(ctx context.Context, s *ctlSession, t ctlTarget, _ []string) error {
+			return s.showAmount(ctx, t, "cache/prefetch", "fetched")
+		},
+	}.command()
+}
+
+func cacheEvict() *cobra.Command {
+	return ctlCommand{
+		use: "evict [flags] PATH...", short: "drop cached bytes",
+		long: `Drop what is cached of the files at PATH, or below it: in memory, on disk and in the kernel. What is written and not in the store yet stays. Old versions are pushed out
+by time alone.`,
+		example: "  objmount ctl cache evict /mnt/photos",
+		do: func(ctx context.Context, s *ctlSession, t ctlTarget, _ []string) error {
+			return s.showAmount(ctx, t, "cache/evict", "dropped what was cached of")
+		},
+	}.command()
+}
+
+func (s *ctlSession) showAmount(ctx context.Context, t ctlTarget, verb, what string) error {
+	return s.run(ctx, t, verb, ctl.CacheRequest{Target: t.target(false)}, func(l ctl.Line) error {
+		sum, ok, err := summaryOf(l)
+		if ok && err == nil {
+			_, err = fmt.Fprintf(s.out, "%s: %s %s\n", t.path, what, amountText(sum, "file"))
+		}
+		return err
+	})
+}
