@@ -27,13 +27,13 @@ func TestPrefetchAndEvict(t *testing.T) {
 	}
 	read := func(name string, want []byte) int {
 		t.Helper()
-		before := m.store.Count("GetObject")
+		before := m.store.Requests()["GetObject"]
 		data, err := os.ReadFile(m.path(name))
 		check(t, err)
 		if string(data) != string(want) {
 			t.Errorf("%s: other bytes", name)
 		}
-		return m.store.Count("GetObject") - before
+		return m.store.Requests()["GetObject"] - before
 	}
 	if n := read("d/large", large); n != 0 {
 		t.Errorf("%d GETs for a large file that was fetched ahead", n)
