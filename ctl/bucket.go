@@ -20,7 +20,7 @@ func bucketVerb[R request](changing bool, do func(ctx context.Context, c *call, 
 		if changing && c.ReadOnly && !r.target().DryRun {
 			return &Error{Kind: KindPermission, Message: "it is mounted read-only"}
 		}
-		bucket, err := c.bucketOf(ctx, string(r.target().Path))
+		bucket, err := c.bucketOf(ctx, string(r.target().Path), changing && !r.target().DryRun)
 		if err != nil {
 			return err
 		}
@@ -28,8 +28,8 @@ func bucketVerb[R request](changing bool, do func(ctx context.Context, c *call, 
 	}}
 }
 
-// bucketOf returns the bucket that a path stands for.
-func (c *call) bucketOf(ctx context.Context, path string) (string, error) {
+// bucketOf returns the bucket that a path stands for. A mount of a prefix tells of its bucket, but does not change it.
+func (c *call) bucketOf(ctx context.Context, path string, changing bool) (string, error) {
 	root, err := c.Tree.Locate(ctx, "")
 	if err != nil {
 		return "", err
@@ -47,8 +47,10 @@ func (c *call) bucketOf(ctx context.Context, path string) (string, error) {
 		return "", &Error{Kind: KindInvalid, Message: "this is the list of buckets of a remote; name a bucket"}
 	case root.Bucket == "" && len(parts) == depth:
 		return path, nil
-	case root.Bucket != "" && root.Key == "" && path == "":
+	case root.Bucket != "" && path == "" && (root.Key == "" || !changing):
 		return root.Bucket, nil
+	case root.Bucket != "" && path == "":
+		return "", &Error{Kind: KindInvalid, Message: fmt.Sprintf("only %s is mounted here, and the bucket is more than that; to change it, name it: s3://%s", root, root.Bucket)}
 	}
 	bucket := root.Bucket
 	if bucket == "" {
@@ -74,7 +76,8 @@ type BucketDetails struct {
 	Versioning string            `json:"versioning,omitempty"` // Enabled or Suspended; empty: never switched on
 	ObjectLock *BucketLock       `json:"object_lock,omitempty"`
 	Encryption string            `json:"encryption,omitempty"` // of new objects: AES256, aws:kms, aws:kms:KEYID
-	Public     *bool             `json:"public,omitempty"`     // whether the policy opens it to everybody
+	Public     *bool             `json:"public,omitempty"`     // whether everybody can do anything
+	PublicBy   []string          `json:"public_by,omitempty"`  // by what: policy or ACL, and in words what everybody can do
 	Tags       map[string]string `json:"tags,omitempty"`
 	Bytes      *int64            `json:"bytes,omitempty"` // where the store counts
 	Objects    *int64            `json:"objects,omitempty"`
@@ -131,13 +134,7 @@ func showBucket(ctx context.Context, c *call, bucket string, _ BucketRequest) er
 		},
 		func() error { return d.askLock(ctx, c.Store) },
 		func() error { return d.askEncryption(ctx, c.Store) },
-		func() error {
-			public, err := c.Store.BucketPublic(ctx, bucket)
-			if err == nil {
-				d.Public = &public
-			}
-			return err
-		},
+		func() error { return d.askPublic(ctx, c) },
 		func() error {
 			bytes, objects, err := c.Store.BucketUsage(ctx, bucket)
 			if err == nil {

@@ -18,6 +18,9 @@ type CreateBucketRequest struct {
 	// or data, tmp and result.
 	Namespaces []string `json:"namespaces,omitempty"`
 	BucketLimits
+	ACL     string `json:"acl,omitempty"`     // private, public-read, public-read-write or authenticated-read; empty: private
+	Public  bool   `json:"public,omitempty"`  // everybody may read its objects, by a policy
+	Unblock bool   `json:"unblock,omitempty"` // lift what of the public access block is in the way of ACL and Public
 }
 
 // bucketStep is one of several things that are done to a bucket, each by requests of its own.
@@ -67,6 +70,14 @@ func createBucket(ctx context.Context, c *call, bucket string, r CreateBucketReq
 			return err
 		}
 	}
+	if r.Public {
+		if err := c.canPublish(ctx, bucket); err != nil {
+			return err
+		}
+	}
+	if err := c.canHaveACL(ctx, bucket, r.ACL); err != nil {
+		return err
+	}
 	namespaces, err := c.namespacesOfNew(ctx, bucket, r.Namespaces)
 	if err != nil {
 		return err
@@ -101,5 +112,5 @@ func (c *call) stepsOfNew(bucket string, r CreateBucketRequest, limits backend.B
 			return c.setLimits(ctx, bucket, func(backend.BucketLimits) backend.BucketLimits { return limits })
 		}})
 	}
-	return steps
+	return append(steps, c.stepsOfAccess(bucket, r)...)
 }

@@ -13,6 +13,8 @@ type UpdateBucketRequest struct {
 	Versioning       *bool     `json:"versioning,omitempty"`         // false: keep no more versions; those that there are stay
 	FileSizeLimit    *int64    `json:"file_size_limit,omitempty"`    // bytes; 0: none
 	AllowedMIMETypes *[]string `json:"allowed_mime_types,omitempty"` // empty: any
+	Public           *bool     `json:"public,omitempty"`             // whether everybody may read its objects, by a statement of the policy; others stay
+	Unblock          bool      `json:"unblock,omitempty"`            // lift what of the public access block is in the way of Public
 }
 
 // over returns the limits as they are after the change.
@@ -55,6 +57,11 @@ func updateBucket(ctx context.Context, c *call, bucket string, r UpdateBucketReq
 			return err
 		}
 	}
+	if r.Public != nil && *r.Public {
+		if err := c.canPublish(ctx, bucket); err != nil {
+			return err
+		}
+	}
 	if !r.DryRun {
 		err := takeSteps(ctx, bucket, "", steps)
 		c.Tree.Changed(bucket, "")
@@ -74,6 +81,11 @@ func (c *call) stepsOfUpdate(bucket string, r UpdateBucketRequest) (steps []buck
 	if r.Versioning != nil {
 		status := map[bool]string{true: "Enabled", false: "Suspended"}[*r.Versioning]
 		steps = append(steps, bucketStep{"versions", func(ctx context.Context) error { return c.Store.SetBucketVersioning(ctx, bucket, status) }})
+	}
+	if r.Public != nil {
+		steps = append(steps, bucketStep{"public", func(ctx context.Context) error {
+			return c.publish(ctx, Place{bucket, "", Directory}, *r.Public, r.Unblock, false)
+		}})
 	}
 	return steps
 }
@@ -100,5 +112,12 @@ func (c *call) showUpdated(ctx context.Context, bucket string, r UpdateBucketReq
 		}
 	}
 	d.BucketLimits = BucketLimits{limits.FileSize, limits.Types}
+	if r.Public != nil && r.DryRun {
+		d.Public = r.Public
+	} else if r.Public != nil {
+		if err := d.askPublic(ctx, c); err != nil && !untold(err) {
+			return err
+		}
+	}
 	return c.item(d)
 }

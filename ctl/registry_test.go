@@ -31,6 +31,9 @@ func jsonFields(v any) []string {
 			out = append(out, jsonFields(reflect.Zero(embedded).Interface())...)
 			continue
 		}
+		if !f.IsExported() {
+			continue
+		}
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 		out = append(out, name)
 	}

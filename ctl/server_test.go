@@ -20,6 +20,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/objmount/objmount/backend"
+	"github.com/objmount/objmount/backend/access"
 )
 
 // fakeMount answers what a test wants.
@@ -322,7 +323,8 @@ func TestDescriptionMatchesRoutes(t *testing.T) {
 		"Object": Object{}, "Existence": Existence{}, "Deleted": Deleted{}, "Stored": Stored{}, "Got": Got{}, "ComposeSource": ComposeSource{},
 		"TreeDiff": TreeDiff{}, "Lock": Lock{}, "Tags": Tags{}, "Bucket": Bucket{}, "BucketDetails": BucketDetails{}, "BucketLock": BucketLock{}, "Versioning": Versioning{}, "Document": Document{},
 		"DocumentDiff": DocumentDiff{}, "SelectResult": SelectResult{}, "Waiting": Waiting{}, "ConflictDiff": ConflictDiff{}, "Quarantined": Quarantined{},
-		"Presigned": Presigned{}, "LengthRange": LengthRange{}, "Reloaded": Reloaded{}, "Setting": Setting{},
+		"Presigned": Presigned{}, "LengthRange": LengthRange{}, "PolicyExplanation": PolicyExplanation{}, "AccessStatement": access.Statement{}, "Access": access.Access{},
+		"ACL": ACL{}, "Grant": Grant{}, "PublicURL": PublicURL{}, "Reloaded": Reloaded{}, "Setting": Setting{},
 	}
 	for name, v := range verbs { // the schema of a request has the name of its type
 		request := v.request()

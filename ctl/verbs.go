@@ -103,6 +103,9 @@ type Verbs struct {
 	Patience time.Duration
 	// Defaults are properties of an object that is made under a name, from now on; nil: none. It answers from memory; so does Namespaces.
 	Defaults func(id backend.ObjectID) backend.Properties
+	// PublicURL is where everybody can read an object, or with an empty Key a bucket, by the configuration; "", or nil: it does not say.
+	// It answers from memory.
+	PublicURL func(id backend.ObjectID) string
 	// Namespaces are those that the configuration has for a bucket; nil: none.
 	Namespaces func(bucket string) []Namespace
 	// Reload reads the configuration file again; nil: nothing stays mounted that could have another.

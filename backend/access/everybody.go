@@ -12,7 +12,7 @@ type grant struct {
 }
 
 // everybody works out what is possible without credentials: what statements and ACL allow, without what statements deny.
-func everybody(p policy, in Input, restricted bool) []Access {
+func everybody(p policy, in Input, restricted bool) []grant {
 	var all []grant
 	for _, a := range actions {
 		var ways []grant
@@ -29,7 +29,7 @@ func everybody(p policy, in Input, restricted bool) []Access {
 		}
 		all = append(all, withoutCovered(ways)...)
 	}
-	return grouped(all)
+	return all
 }
 
 // opens are the ways that a statement opens for an action.
@@ -191,4 +191,33 @@ func grouped(all []grant) []Access {
 		out = append(out, g.Access)
 	}
 	return out
+}
+
+// Extent is how much of something is possible.
+type Extent uint8
+
+// The extents.
+const (
+	Nothing Extent = iota
+	Some           // for some keys, or under conditions
+	All
+)
+
+// Readable says whether everybody can read an object; with below, all whose keys begin with key.
+func (e Explanation) Readable(key string, below bool) Extent {
+	p := literal(key)
+	if below {
+		p = append(p, anyText)
+	}
+	wanted, extent := area{within: []pattern{p}}, Nothing
+	for _, way := range e.ways {
+		switch {
+		case way.action.name != "GetObject" || !way.area.meets(p):
+		case len(way.open)+len(way.unless) == 0 && way.area.covers(wanted):
+			return All
+		default:
+			extent = Some
+		}
+	}
+	return extent
 }

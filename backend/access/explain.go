@@ -30,6 +30,8 @@ type Explanation struct {
 	Everybody []Access `json:"everybody"`
 	Blocked   []string `json:"blocked,omitempty"` // what the public access block does, in words
 	Summary   []string `json:"summary"`           // in words; the first is the most important
+
+	ways []grant // of Everybody
 }
 
 // Statement is one of a policy, or a grant of an ACL, in words.
@@ -82,7 +84,8 @@ func Explain(in Input) (Explanation, error) {
 	}
 	out.Grants = explainGrants(in)
 	out.Blocked = in.Block.words()
-	out.Everybody = everybody(p, in, restricted)
+	out.ways = everybody(p, in, restricted)
+	out.Everybody = grouped(out.ways)
 	out.summarise(in, unique(named))
 	return out, nil
 }

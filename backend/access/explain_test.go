@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/objmount/objmount/backend"
 )
@@ -159,12 +160,35 @@ func TestExplainFields(t *testing.T) {
 		Blocked: []string{"ACLs that let everybody in are refused (BlockPublicAcls)"},
 		Summary: []string{"Everybody on the internet can read objects that match ${*}/*, but only if the Referer that the client tells matches https://a.example/*."},
 	}
-	if diff := cmp.Diff(want, e); diff != "" {
+	if diff := cmp.Diff(want, e, cmpopts.IgnoreUnexported(Explanation{})); diff != "" {
 		t.Error(diff)
 	}
 	for _, text := range []string{"[]", "{", `{"Statement": 5}`, `{"Statement": [{"Condition": 1}]}`} {
 		if _, err := Explain(Input{Policy: []byte(text)}); err == nil || !strings.HasPrefix(err.Error(), "the policy cannot be read: ") {
 			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
+
+func TestReadable(t *testing.T) {
+	t.Parallel()
+	e, err := Explain(Input{Bucket: "b", Policy: []byte(`{"Version": "2012-10-17", "Statement": [` + readPub + `,
+		{"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::b/office/*", "Condition": {"IpAddress": {"aws:SourceIp": "192.0.2.0/24"}}},
+		{"Effect": "Allow", "Principal": "*", "Action": "s3:PutObject", "Resource": "arn:aws:s3:::b/in/*"},
+		{"Effect": "Deny", "Principal": "*", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::b/pub/secret/*"}]}`)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		key   string
+		below bool
+		want  Extent
+	}{
+		{"pub/a", false, All}, {"pub/open/", true, All}, {"pub/", true, Some}, {"pub/secret/", true, Nothing}, {"pub/secret/a", false, Nothing},
+		{"", true, Some}, {"office/a", false, Some}, {"in/a", false, Nothing}, {"other/", true, Nothing}, {"pub/*", false, All},
+	} {
+		if got := e.Readable(test.key, test.below); got != test.want {
+			t.Errorf("%q (below: %t): %v, want %v", test.key, test.below, got, test.want)
 		}
 	}
 }
