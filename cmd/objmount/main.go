@@ -68,7 +68,7 @@ file, a prefix is a directory, and any other S3 client sees the same bytes under
 	})
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(newMountCommand(inv), newUmountCommand(), newStatusCommand(), newCtlCommand(), newVersionCommand())
+	root.AddCommand(newMountCommand(inv), newUmountCommand(), newStatusCommand(), newCtlCommand(), newConfigCommand(), newVersionCommand())
 	return root
 }
 

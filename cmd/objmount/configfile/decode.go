@@ -111,7 +111,7 @@ func (d *decoder) remotes(n *node) {
 
 func (d *decoder) remote(name string, t *node) *Remote {
 	r := &Remote{Name: name, Line: d.line(t.at)}
-	own := Rule{Bucket: "*", Line: r.Line}
+	own := Rule{Bucket: "*", Whole: true, Line: r.Line}
 	for _, key := range t.names {
 		n := t.fields[key]
 		switch key {

@@ -38,6 +38,7 @@ type Remote struct {
 // ones the first. Tags are one property, metadata are one, and so are the two kinds of encryption.
 type Rule struct {
 	Bucket     string // a pattern of path.Match; "*" in the rule of a whole remote
+	Whole      bool   // the remote's own
 	Prefix     string // "" or a prefix of keys
 	Line       int
 	Properties backend.Properties // Lock.Until is not set
