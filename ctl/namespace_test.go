@@ -119,7 +119,9 @@ func TestNamespaceRulesAndVersions(t *testing.T) {
 		w := newWorldOfBuckets(t)
 		w.verbs.Namespaces = func(string) []Namespace { return UsualNamespaces() }
 		itemOf[Bucket](t, w.run("bucket/create", CreateBucketRequest{Target: target("new"), Versioning: versions}))
-		of := func(name string) NamespaceRequest { return NamespaceRequest{Target: target("new"), Names: []string{name}} }
+		of := func(name string) NamespaceRequest {
+			return NamespaceRequest{Target: target("new"), Names: []string{name}}
+		}
 		w.states("install", of("tmp"), "tmp tmp/ 7 installed added")
 		if has := strings.Contains(w.lifecycle("new"), "NoncurrentDays"); has != versions {
 			t.Errorf("versions %v: %s", versions, w.lifecycle("new"))

@@ -13,17 +13,18 @@ const MaxListed = 1000
 type Status struct {
 	Mount        Info                 `json:"mount"`
 	ReadOnly     bool                 `json:"read_only"`
-	Commit       string               `json:"commit"`            // "close" or "background"
-	LocalFsync   bool                 `json:"local_fsync"`       // fsync promises the local disk only
-	State        string               `json:"state"`             // "mounted", "draining" (unmounted, uploads go on)
-	Capabilities backend.Capabilities `json:"capabilities"`      // of the bucket; of none for "every bucket"
-	Remotes      []Remote             `json:"remotes,omitempty"` // of a mount of several
-	Unguarded    []string             `json:"unguarded"`         // promises that the store cannot enforce, in words
-	Pending      []Pending            `json:"pending"`           // not in the store yet; the first MaxListed
-	PendingFiles int                  `json:"pending_files"`     // how many in all
-	PendingBytes int64                `json:"pending_bytes"`     // of all, not sent yet
-	Kept         []Kept               `json:"kept"`              // will not be uploaded by itself; the first MaxListed
-	KeptFiles    int                  `json:"kept_files"`        // how many in all
+	Commit       string               `json:"commit"`               // "close" or "background"
+	LocalFsync   bool                 `json:"local_fsync"`          // fsync promises the local disk only
+	State        string               `json:"state"`                // "mounted", "draining" (unmounted, uploads go on)
+	Capabilities backend.Capabilities `json:"capabilities"`         // of the bucket; of none for "every bucket"
+	Remotes      []Remote             `json:"remotes,omitempty"`    // of a mount of several
+	Namespaces   []NamespaceState     `json:"namespaces,omitempty"` // that do not expire as configured
+	Unguarded    []string             `json:"unguarded"`            // promises that the store cannot enforce, in words
+	Pending      []Pending            `json:"pending"`              // not in the store yet; the first MaxListed
+	PendingFiles int                  `json:"pending_files"`        // how many in all
+	PendingBytes int64                `json:"pending_bytes"`        // of all, not sent yet
+	Kept         []Kept               `json:"kept"`                 // will not be uploaded by itself; the first MaxListed
+	KeptFiles    int                  `json:"kept_files"`           // how many in all
 	Staging      Staging              `json:"staging"`
 	OpenFiles    int                  `json:"open_files"`
 	Inodes       int                  `json:"inodes"`
