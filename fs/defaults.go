@@ -70,7 +70,7 @@ func (f *FS) canHave(id backend.ObjectID, props backend.Properties) error {
 				kind = backend.KindUnsupported
 			}
 			return &backend.Error{Kind: kind, Op: "Create", Bucket: id.Bucket, Key: id.Key, Err: err,
-				Message: "the configuration gives new objects here what they cannot have, so none is made"}
+				Message: "the configuration gives new objects here what they cannot have: " + err.Error()}
 		}
 	}
 	return nil
