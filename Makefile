@@ -43,8 +43,8 @@ docs: tools build ## write docs/capabilities.md from what the end-to-end tests c
 	OBJMOUNT_DOCS=write test/run.sh $(GO) test -race -count=1 -timeout 30m \
 		-skip 'TestWorkloads|TestPosix|Budget|TestKilled|TestTwoWriters|TestLikeAPlainDirectory' ./test/
 
-soak: tools build ## every combination of store, commit mode and cache; takes long
-	OBJMOUNT_SOAK=1 test/run.sh $(GO) test -race -count=1 -timeout 3h -v ./test/
+soak: tools build ## campaigns of random tests side by side for TIME=1h, and one table (ONLY="kill|model", findings in ./soak-findings)
+	test/run.sh $(GO) run ./test/soak -time $(or $(TIME),1h) -only '$(ONLY)'
 
 lint: ## formatting, vet, golangci-lint with .golangci.yml
 	@out=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$out" || { echo "gofmt -w these:"; echo "$$out"; exit 1; }

@@ -153,6 +153,7 @@ func TestKilledWhileWriting(t *testing.T) {
 			m = m.again(func(o *mountOptions) { o.noisy = "interrupted|recover" })
 			m.unmount()
 			w.check(t, s.snapshot(t, bucket, ""))
+			tell(t, 1, len(w.promises), 1)
 		})
 	}
 }
@@ -192,4 +193,5 @@ func TestKilledTwice(t *testing.T) {
 	m = m.again()
 	m.unmount()
 	w.check(t, s.snapshot(t, bucket, ""))
+	tell(t, 1, len(w.promises), 2)
 }

@@ -22,7 +22,7 @@ import (
 func TestLikeAPlainDirectory(t *testing.T) {
 	checks := "25"
 	if os.Getenv("OBJMOUNT_SOAK") != "" {
-		checks = "1000"
+		checks = "100" // the soak command repeats it
 	}
 	setFlag(t, "rapid.checks", checks)
 	setFlag(t, "rapid.nofailfile", "true") // the failure itself prints the calls
@@ -33,7 +33,8 @@ func TestLikeAPlainDirectory(t *testing.T) {
 			m := newMount(t, mountOptions{store: s, source: "s3://" + bucket, args: c.args()})
 			defer time.AfterFunc(10*time.Minute, m.dumpGoroutines).Stop()
 			plain := t.TempDir()
-			n := 0
+			n, applied := 0, 0
+			defer func() { tell(t, n, applied, 0) }()
 			rapid.Check(t, func(t *rapid.T) {
 				n++
 				dir := fmt.Sprintf("case%d", n)
@@ -41,6 +42,7 @@ func TestLikeAPlainDirectory(t *testing.T) {
 				defer ours.close()
 				defer theirs.close()
 				for i, call := range rapid.SliceOfN(callGenerator(), 1, 60).Draw(t, "calls") {
+					applied++
 					if got, want := ours.do(call), theirs.do(call); got != want {
 						t.Fatalf("call %d, %v: the mount answers %s, a plain directory %s", i, call, got, want)
 					}

@@ -1,0 +1,56 @@
+package main
+
+// campaign is one row of the table.
+type campaign struct {
+	name    string
+	folder  string // of the package, below the repository
+	run     string // expression for the tests
+	rounds  int    // of one run that tells nothing: the rapid checks
+	flags   []string
+	env     []string
+	whatFor string
+}
+
+// campaigns are all there are. Those of the folder test start object servers and mount; the others need nothing.
+var campaigns = []campaign{
+	{
+		name: "extents", folder: "cache/staging", run: "^Test(Model|ModelLimit|ExtentMap.*|SameContent|Streamed)$", rounds: 2000, flags: []string{"-rapid.checks=2000"},
+		whatFor: "any sequence of writes, truncations, copies and seals gives the bytes of a plain buffer",
+	},
+	{
+		name: "power loss", folder: "cache/staging", run: "^Test(Crash|TornJournal|StreamedAndCrash)$", rounds: 500, flags: []string{"-rapid.checks=500"},
+		whatFor: "a disk that loses, reorders and tears what was not synced, at any point; every promise holds afterwards",
+	},
+	{
+		name: "part plans", folder: "cache/writeback", run: "^TestPlan(MovesTheFewestBytes|IsLegal|Reuses)$", rounds: 20_000, flags: []string{"-rapid.checks=20000"},
+		whatFor: "every plan covers the file exactly, is legal, and moves the fewest bytes",
+	},
+	{
+		name: "write-back", folder: "cache/writeback", run: "^TestModel$", rounds: 200, flags: []string{"-rapid.checks=200"},
+		whatFor: "the queue against a store with faults: what is stored is what was sealed, in order",
+	},
+	{
+		name: "inodes", folder: "fs", run: "^Test(XattrModel|XattrModelCrash|ShuffledNames)$", rounds: 100, flags: []string{"-rapid.checks=100"},
+		whatFor: "attributes, names, lookups and handles against models, with crashes",
+	},
+	{
+		name: "system calls", folder: "test", run: "^TestLikeAPlainDirectory$", env: []string{"OBJMOUNT_SOAK=1"},
+		whatFor: "every system call answers as on a plain directory, on both stores and in both modes",
+	},
+	{
+		name: "kill -9", folder: "test", run: "^TestKilled.*$", env: []string{"OBJMOUNT_SOAK=1"},
+		whatFor: "what close or fsync returned for is in the store after a kill at any time",
+	},
+	{
+		name: "faulty store", folder: "test", run: "^Test(LostReplies|SlowDown|CutDownloads|RefusedWrite|Faulty.*)$", env: []string{"OBJMOUNT_SOAK=1"},
+		whatFor: "errors, resets, lost replies and cut bodies end in the right bytes or the documented error",
+	},
+	{
+		name: "two mounts", folder: "test", run: "^Test(TwoWriters.*|ForeignWriterWins|ReaderSeesOneVersion)$", env: []string{"OBJMOUNT_SOAK=1"},
+		whatFor: "no lost update, no mixture of versions",
+	},
+	{
+		name: "workloads", folder: "test", run: "^TestWorkloads$", env: []string{"OBJMOUNT_SOAK=1"},
+		whatFor: "real programs in every combination of store, commit mode and cache; every file compared with what another client reads",
+	},
+}
