@@ -274,6 +274,9 @@ func (s *Store) tryOnce(ctx context.Context, c call, e backend.Encryption, way s
 // without that key has to be refused and one with it taken. An error is one of the store, of which
 // nothing was learned.
 func (s *Store) tryEncryption(ctx context.Context, c call, e backend.Encryption) (bool, error) {
+	if strings.HasSuffix(c.key, "/") { // a directory, which some servers do not upload in parts
+		c.key += ".objmount-probe"
+	}
 	out, err := s.createUpload(ctx, call{op: "CreateMultipartUpload", bucket: c.bucket, key: c.key, trial: true},
 		backend.CreateUploadInput{Bucket: c.bucket, Key: c.key, Properties: backend.Properties{Encryption: e}})
 	if err != nil {

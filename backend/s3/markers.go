@@ -20,7 +20,7 @@ import (
 func (s *Store) guarded(ctx context.Context, op string, id backend.ObjectID, cond backend.Condition,
 	write func(backend.Condition) (backend.Object, error)) (backend.Object, error) {
 	if cond.IsZero() || !s.vendor.Load().markersMatch {
-		return write(cond)
+		return s.overBare(ctx, op, id, cond, write)
 	}
 	if cond.IfMatch != "" {
 		if s.keepsVersions(ctx, id.Bucket) {

@@ -17,7 +17,10 @@ import (
 // Head implements backend.Reader.
 func (s *Store) Head(ctx context.Context, id backend.ObjectID, opt backend.GetOptions) (backend.Object, error) {
 	known := s.vendor.Load()
-	told, err := s.head(ctx, id, opt, "")
+	told, err := orSealed(ctx, s, id, opt.VersionID, opt.IfMatch, func(etag string) (headAnswer, error) {
+		opt.IfMatch = etag
+		return s.head(ctx, id, opt, "")
+	})
 	if err != nil {
 		return backend.Object{}, err
 	}
@@ -115,7 +118,10 @@ func (s *Store) Get(ctx context.Context, id backend.ObjectID, opt backend.GetOpt
 	if s.vendor.Load().mixesReads {
 		return s.getUnmixed(ctx, id, opt)
 	}
-	return s.get(ctx, id, opt)
+	return orSealed(ctx, s, id, opt.VersionID, opt.IfMatch, func(etag string) (*backend.Body, error) {
+		opt.IfMatch = etag
+		return s.get(ctx, id, opt)
+	})
 }
 
 func (s *Store) get(ctx context.Context, id backend.ObjectID, opt backend.GetOptions) (*backend.Body, error) {
@@ -201,6 +207,9 @@ func objectOf(id backend.ObjectID, known *vendor, h http.Header, size int64) bac
 	}
 	if h.Get(customerHeader+"Algorithm") != "" {
 		obj.Encryption.Algorithm = backend.CustomerEncryption
+	}
+	if known.sealsDirs {
+		obj.ETag = opened(id.Key, obj.ETag, obj.Encryption.Algorithm, size)
 	}
 	obj.Metadata = make(map[string]string)
 	for name, values := range h {

@@ -106,6 +106,9 @@ type vendor struct {
 	// forgetsLocks: copies and what is uploaded in parts take no lock, and the latter no tags. But
 	// a plain copy takes the lock of its source.
 	forgetsLocks bool
+	// sealsDirs: of encrypted objects whose keys end in a slash HEADs tell, and conditions want, the
+	// ETag as it is kept, encrypted.
+	sealsDirs bool
 	// deniesAll: DeleteObjects says of a locked version only that access is denied.
 	deniesAll bool
 	// encrypts: a write that asks for encryption gets it or is refused. All others are tried first
@@ -169,7 +172,7 @@ var vendors = map[string]*vendor{
 	},
 	vendorMinIO: {
 		name: vendorMinIO, encrypts: true, versions: true, regions: true, objectLock: true, checksums: true, tags: true,
-		listing: true, copyForgets: true, emptyPages: true,
+		listing: true, copyForgets: true, emptyPages: true, sealsDirs: true,
 		// Its ?acl names nobody, and its ?policyStatus always says that nothing is public.
 		partHeads: true, restores: true, selects: true, blamesItself: true, location: true, encryption: true, policies: true, bucketTags: true,
 		docs: []backend.BucketDoc{backend.PolicyDoc, backend.LifecycleDoc, backend.NotificationDoc, backend.EncryptionDoc, backend.ReplicationDoc, backend.ObjectLockDoc},

@@ -42,11 +42,13 @@ func once(c backend.Condition) repeat {
 
 // Put implements backend.Writer.
 func (s *Store) Put(ctx context.Context, in backend.PutInput) (backend.Object, error) {
-	return s.guarded(ctx, "PutObject", backend.ObjectID{Bucket: in.Bucket, Key: in.Key}, in.Condition,
-		func(cond backend.Condition) (backend.Object, error) {
-			in.Condition = cond
+	id := backend.ObjectID{Bucket: in.Bucket, Key: in.Key}
+	return s.guarded(ctx, "PutObject", id, in.Condition, func(cond backend.Condition) (backend.Object, error) {
+		return orSealed(ctx, s, id, "", cond.IfMatch, func(etag string) (backend.Object, error) {
+			in.Condition = backend.Condition{IfMatch: etag, IfNoneMatch: cond.IfNoneMatch}
 			return s.putObject(ctx, in)
 		})
+	})
 }
 
 func (s *Store) putObject(ctx context.Context, in backend.PutInput) (backend.Object, error) {
@@ -159,7 +161,10 @@ func (s *Store) copyObject(ctx context.Context, in backend.CopyInput, keepTags b
 		header.Del(tagsHeader + "-Directive")
 	}
 	var result copyResult
-	answer, err := s.copied(ctx, c, "", header, &result)
+	answer, err := orSealed(ctx, s, backend.ObjectID{Bucket: in.Source.Bucket, Key: in.Source.Key}, in.Source.VersionID, in.Source.ETag, func(etag string) (http.Header, error) {
+		setHeader(header, "X-Amz-Copy-Source-If-Match", etag)
+		return s.copied(ctx, c, "", header, &result)
+	})
 	if err != nil {
 		return backend.Object{}, s.explainCopy(ctx, in, err)
 	}
