@@ -63,6 +63,8 @@ const (
 	KindBusy
 	// KindElsewhere: source and destination of a copy are in different stores.
 	KindElsewhere
+	// KindRefused: the bucket does not take files of this type (BucketLimits).
+	KindRefused
 
 	kindEnd // the number of kinds; keep last
 )
@@ -76,6 +78,7 @@ var kindNames = [kindEnd]string{
 	KindArchived: "archived, restore it first", KindNotEmpty: "not empty", KindCanceled: "canceled",
 	KindUnknown: "outcome unknown", KindTransient: "temporary failure of the store", KindUnreachable: "endpoint unreachable",
 	KindCorrupt: "checksum mismatch", KindBusy: "busy", KindElsewhere: "in another store",
+	KindRefused: "type not allowed in the bucket",
 }
 
 // String returns a short lower-case phrase.

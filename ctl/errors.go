@@ -25,7 +25,7 @@ const (
 	KindNotFound    Kind = "not-found"   // no such file, version or bucket
 	KindNoBucket    Kind = "no-bucket"   // no such bucket
 	KindUnsupported Kind = "unsupported" // the store cannot do this
-	KindLocked      Kind = "locked"      // retention or a legal hold forbids it
+	KindLocked      Kind = "locked"      // retention, a legal hold or a limit of the bucket forbids it
 	KindCredentials Kind = "credentials" // the store does not know them, or does not allow this
 	KindUnreachable Kind = "unreachable" // the store cannot be reached, or fails
 	KindPartial     Kind = "partial"     // some of many things could not be done; each has its own error
@@ -46,7 +46,7 @@ var ofStore = map[backend.Kind]Kind{
 	backend.KindExist: KindConflict, backend.KindChanged: KindConflict, backend.KindArchived: KindConflict, backend.KindNotEmpty: KindConflict,
 	backend.KindPermission: KindCredentials, backend.KindCredentials: KindCredentials,
 	backend.KindInvalid: KindInvalid, backend.KindNameTooLong: KindInvalid, backend.KindRange: KindInvalid, backend.KindTooLarge: KindInvalid,
-	backend.KindUnsupported: KindUnsupported, backend.KindElsewhere: KindUnsupported, backend.KindLocked: KindLocked, backend.KindBusy: KindBusy,
+	backend.KindUnsupported: KindUnsupported, backend.KindElsewhere: KindUnsupported, backend.KindLocked: KindLocked, backend.KindRefused: KindLocked, backend.KindBusy: KindBusy,
 	backend.KindUnknown: KindUnreachable, backend.KindTransient: KindUnreachable, backend.KindUnreachable: KindUnreachable,
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/objmount/objmount/backend"
+	"github.com/objmount/objmount/backend/contenttype"
 	"github.com/objmount/objmount/cache/staging"
 	"github.com/objmount/objmount/cache/writeback"
 	"github.com/objmount/objmount/fs/attributes"
@@ -116,6 +117,9 @@ func changed(file *staging.File) bool { return file.Dirty() || file.State() == s
 // prepareCommit writes the markers that a file with attributes of its own needs.
 func (f *FS) prepareCommit(ctx context.Context, n *node, o commitOptions) error {
 	f.inheritType(ctx, n)
+	if err := f.checkLimits(ctx, n, true); err != nil {
+		return err
+	}
 	var replaces *staging.Remote
 	n.mu.RLock()
 	if n.staged != nil && !n.doomed && changed(n.staged) {
@@ -167,7 +171,7 @@ func (f *FS) propertiesLocked(n *node) backend.Properties {
 	}
 	if n.attr.mode&syscall.S_IFMT == syscall.S_IFREG && n.untypedLocked() {
 		props.Headers.ContentType = contentType(n.staged, n.inherited)
-	} else if now := typeByName(n.staged.Spec().Target.Key); n.guessed && now != "" {
+	} else if now := contenttype.ByName(n.staged.Spec().Target.Key); n.guessed && now != "" {
 		props.Headers.ContentType = now // renamed since
 	}
 	return props
@@ -203,7 +207,7 @@ func (f *FS) committed(file *staging.File, snap *staging.Snapshot, obj backend.O
 		f.log.Warn("journal", "key", obj.Key, "error", err.Error())
 	}
 	old := n.current
-	n.guessed = (n.guessed || n.untypedLocked() && n.inherited == "") && typeByName(obj.Key) == ""
+	n.guessed = (n.guessed || n.untypedLocked() && n.inherited == "") && contenttype.ByName(obj.Key) == ""
 	n.current, n.failure = v, nil
 	props := spec.Properties.Clone()
 	props.Lock = backend.ObjectLock{} // of this one version

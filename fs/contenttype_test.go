@@ -8,25 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/objmount/objmount/backend"
+	"github.com/objmount/objmount/backend/contenttype"
 )
-
-func TestTypeByName(t *testing.T) {
-	t.Parallel()
-	for name, want := range map[string]string{
-		"index.html": "text/html; charset=utf-8", "a/b.CSS": "text/css; charset=utf-8", "x.js": "text/javascript; charset=utf-8",
-		"x.mjs": "text/javascript; charset=utf-8", "x.json": "application/json", "README.md": "text/markdown; charset=utf-8",
-		"x.wasm": "application/wasm", "x.svg": "image/svg+xml", "x.webp": "image/webp", "x.avif": "image/avif", "x.woff2": "font/woff2",
-		"x.csv": "text/csv; charset=utf-8", "x.parquet": "application/vnd.apache.parquet", "x.yaml": "application/yaml",
-		"x.tar.gz": "application/gzip", "x.tgz": "application/gzip", "x.tar": "application/x-tar", "x.txt": "text/plain; charset=utf-8",
-		"x.xml": "text/xml; charset=utf-8", "x.pdf": "application/pdf", "x.jpg": "image/jpeg", "x.png": "image/png", "x.mp4": "video/mp4",
-		".index.html.a1B2c3": "text/html; charset=utf-8", ".html": "text/html; charset=utf-8",
-		"x.ts": "", "Makefile": "", "x.unknown": "", "html": "", "x.html/y": "", ".a.backup": "", "": "",
-	} {
-		if got := typeByName(name); got != want {
-			t.Errorf("%q: %q, want %q", name, got, want)
-		}
-	}
-}
 
 func TestContentTypes(t *testing.T) {
 	bothModes(t, func(t *testing.T, commit CommitMode) {
@@ -79,7 +62,7 @@ func TestContentTypes(t *testing.T) {
 		appendTo(t, m.path("mine.txt"), "y")
 		check(t, m.fs.Drain(t.Context(), nil))
 		for key, want := range map[string]string{
-			"page.html": "text/html; charset=utf-8", "picture": "image/png", "segment.ts": transportStream, "source.ts": "text/plain; charset=utf-8",
+			"page.html": "text/html; charset=utf-8", "picture": "image/png", "segment.ts": contenttype.TransportStream, "source.ts": "text/plain; charset=utf-8",
 			"words": "text/plain; charset=utf-8", "mine.txt": "application/x-mine", "before.html": "application/x-before",
 			"marked.html": "text/html; charset=utf-8", "theirs.css": "text/x-theirs", "renamed.jpg": "text/x-kept",
 			"styled.css": "text/css; charset=utf-8", "styled2.html": "text/css; charset=utf-8", "styled3.css": "text/css; charset=utf-8",

@@ -141,7 +141,8 @@ func (f *FS) Settle(ctx context.Context, l Located) error {
 		if written {
 			continue
 		}
-		if err := f.commit(ctx, n, commitOptions{wait: true}); err != nil {
+		err := f.commit(ctx, n, commitOptions{wait: true})
+		if err != nil && f.unfitNode(n) == nil { // what the bucket does not take stands in nobody's way
 			return err
 		}
 	}
@@ -157,6 +158,9 @@ func (f *FS) Settle(ctx context.Context, l Located) error {
 func (f *FS) Changed(bucket, key string) {
 	id := backend.ObjectID{Bucket: bucket, Key: key}
 	f.facts.drop(id)
+	if key == "" {
+		f.limits.forget(bucket)
+	}
 	f.versions.changed(id)
 	f.cfg.Metadata.Removed(bucket, key) // attributes, too
 	for prefix := prefixOf(key); ; prefix = prefixOf(strings.TrimSuffix(prefix, "/")) {

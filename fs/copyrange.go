@@ -31,9 +31,19 @@ func (f *FS) CopyFileRange(cancel <-chan struct{}, in *fuse.CopyFileRangeIn) (ui
 			return 0, f.status("copy_file_range", err)
 		}
 	}
+	most, err := f.roomFor(r, dst.node)
+	if err != nil {
+		return 0, f.status("copy_file_range", err)
+	}
 	var copied int64
-	err := f.change(r, dst.node, func(file *staging.File) error {
+	err = f.change(r, dst.node, func(file *staging.File) error {
 		var err error
+		if !dst.node.doomed && to+length > most {
+			if to >= most {
+				return growsLocked(dst.node, file, max(to+length, file.Size()+1), most)
+			}
+			length = most - to
+		}
 		copied, err = f.copyRange(file, to, src.node, dst.node, from, length)
 		return err
 	})

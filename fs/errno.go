@@ -36,6 +36,7 @@ var errnoOf = map[backend.Kind]syscall.Errno{
 	backend.KindCorrupt:     syscall.EIO,
 	backend.KindBusy:        syscall.EBUSY,
 	backend.KindElsewhere:   syscall.EXDEV,
+	backend.KindRefused:     syscall.EPERM,
 }
 
 // status turns an error into the kernel's answer. An errno passes through. Failures whose
@@ -62,7 +63,7 @@ func (f *FS) status(op string, err error) fuse.Status {
 	case syscall.EIO, syscall.EACCES, syscall.ENOSPC, syscall.EFBIG, syscall.EINVAL, syscall.EOPNOTSUPP:
 		f.log.Warn("request failed", slog.String("op", op), slog.String("errno", no.Error()), slog.String("error", err.Error()))
 	case syscall.EPERM:
-		f.log.Info("locked", slog.String("op", op), slog.String("error", err.Error()))
+		f.log.Info("not allowed", slog.String("op", op), slog.String("error", err.Error()))
 	case syscall.ESTALE:
 		f.log.Info("changed by another client", slog.String("op", op), slog.String("error", err.Error()))
 	}

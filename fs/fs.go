@@ -31,6 +31,7 @@ type FS struct {
 	markers  markerAnswers
 	versions versionLists
 	rules    lockRules
+	limits   limitTable
 
 	believed, missed atomic.Int64 // Config.TTL and Config.NegativeTTL as they are now, in nanoseconds
 	passthrough      atomic.Bool

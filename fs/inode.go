@@ -77,6 +77,7 @@ type node struct {
 	doomedID  *deferredDelete       // the object to delete at the last close
 	after     []*deferredDelete     // promises to carry out once the staged content is stored (a rename)
 	failure   error                 // the last failed commit, for the next close or fsync
+	unfit     error                 // why the bucket does not take what is staged; nil: not known, or it does
 	refused   error                 // tags that the store has refused, for the next close or fsync, whatever is stored meanwhile
 	keeps     keepState             // directories: are attributes kept here
 	unread    noted[backend.Object] // directories: listed, attributes not read yet

@@ -88,6 +88,9 @@ func (f *FS) takeKept(ctx context.Context, id string, to backend.ObjectID, fresh
 	if len(f.unsent(Located{Bucket: to.Bucket, Key: to.Key})) > 0 {
 		return nil, keptError(file, backend.KindBusy, "a program is writing that file through this mount, or its upload waits; let it end first")
 	}
+	if err := f.mayBeStored(ctx, file, to); err != nil {
+		return nil, err
+	}
 	condition := backend.Condition{IfNoneMatch: true}
 	now, err := f.cfg.Store.Head(ctx, to, backend.GetOptions{})
 	switch {

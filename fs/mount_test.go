@@ -250,6 +250,7 @@ func (m *testMount) requests(fn func(), limit any) {
 		b.want = limit.(map[string]int)
 	}
 	want := b.want
+	_, _ = m.fs.limitsOf(m.t.Context(), testBucket, true) // once per TTL: TestRequestsForLimits
 	m.store.Reset()
 	fn()
 	got := m.store.Requests()

@@ -122,6 +122,9 @@ func (f *FS) register(ctx context.Context, n *node, h *handle, out *fuse.OpenOut
 
 // truncateForOpen is O_TRUNC: the content is empty from now on, the object stays until the commit.
 func (f *FS) truncateForOpen(ctx context.Context, n *node) error {
+	if err := f.takesName(ctx, f.tree.locate(n).id()); err != nil {
+		return err
+	}
 	if err := f.stage(ctx, n); err != nil {
 		return err
 	}
@@ -225,6 +228,11 @@ func (f *FS) newFile(ctx context.Context, parent *node, name string, a attr) (*n
 	id := backend.ObjectID{Bucket: at.bucket, Key: at.key + component}
 	if len(id.Key) > maxKey {
 		return nil, syscall.ENAMETOOLONG
+	}
+	if a.mode&syscall.S_IFMT == syscall.S_IFREG {
+		if err := f.takesName(ctx, id); err != nil {
+			return nil, err
+		}
 	}
 	n := &node{suffix: component, ino: inoOf(id.Bucket, id.Key, ""), attr: a, tagCount: 0, checked: time.Now()}
 	if err := f.give(n, id); err != nil {

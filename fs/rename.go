@@ -102,6 +102,9 @@ func (f *FS) rename(ctx context.Context, from *node, oldName string, m move) err
 	if err := f.awaitStreams(ctx, n); err != nil {
 		return err
 	}
+	if err := f.mayArrive(ctx, n, m.place.id()); err != nil {
+		return err
+	}
 	m.seen, err = f.mayTakeNames(ctx, n, m.target)
 	switch {
 	case err != nil:

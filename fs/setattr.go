@@ -59,7 +59,16 @@ func (f *FS) truncate(ctx context.Context, n *node, size int64, in *fuse.SetAttr
 			return syscall.ESTALE
 		}
 	}
-	if err := f.change(ctx, n, func(file *staging.File) error { return file.Truncate(size) }); err != nil {
+	most, err := f.roomFor(ctx, n)
+	if err != nil {
+		return err
+	}
+	if err := f.change(ctx, n, func(file *staging.File) error {
+		if err := growsLocked(n, file, size, most); err != nil {
+			return err
+		}
+		return file.Truncate(size)
+	}); err != nil {
 		return err
 	}
 	n.mu.RLock()

@@ -24,7 +24,11 @@ func (f *FS) Status() Status {
 		case staging.StateInterrupted:
 			kept.State = "interrupted"
 		default:
-			continue
+			unfit := f.unfit(file)
+			if unfit == nil {
+				continue
+			}
+			kept.State, kept.Reason = "refused", unfit.Error()
 		}
 		if up, n := file.Upload(), file.Streamed(); up != nil && n > 0 {
 			kept.Reason += fmt.Sprintf("; %d bytes of it are only in the unfinished multipart upload %s", n, up.UploadID)

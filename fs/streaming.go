@@ -11,25 +11,30 @@ import (
 
 // describe gives a file that begins to go up while it is still written the properties that its commit will
 // have, as far as they are known by now: a multipart upload has them from its beginning, and others later
-// cost a copy of the object onto itself. Write-back calls it without locks.
-func (f *FS) describe(file *staging.File) {
+// cost a copy of the object onto itself. One that the bucket does not take does not go up: the error says why. Write-back calls it
+// without locks.
+func (f *FS) describe(file *staging.File) error {
 	n := f.staged.node(file)
 	if n == nil {
-		return
+		return nil
+	}
+	if err := f.checkLimits(f.ctx, n, false); err != nil {
+		return err
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.staged != file || n.doomed || !changed(file) {
-		return
+		return nil
 	}
 	f.dateLocked(n)
 	props := f.propertiesLocked(n)
 	if reflect.DeepEqual(props, file.Spec().Properties) {
-		return
+		return nil
 	}
 	if err := file.SetProperties(props); err != nil {
 		f.log.Warn("journal", "error", err.Error())
 	}
+	return nil
 }
 
 // spaceWait is how long a writer waits for room in staging, without any of its own file being sent meanwhile,

@@ -23,10 +23,19 @@ func (f *FS) Write(cancel <-chan struct{}, in *fuse.WriteIn, data []byte) (uint3
 	r := f.request(cancel, in.Pid)
 	defer r.finish()
 	n := h.node
+	most, err := f.roomFor(r, n)
+	if err != nil {
+		return 0, f.status("write", err)
+	}
 	written := 0
-	err := f.change(r, n, func(file *staging.File) error {
+	err = f.change(r, n, func(file *staging.File) error {
 		h.activeLocked(true)
-		count, err := file.WriteAt(data[written:], int64(in.Offset)+int64(written))
+		at := int64(in.Offset) + int64(written)
+		piece, err := cutLocked(n, file, at, data[written:], most)
+		if err != nil {
+			return err
+		}
+		count, err := file.WriteAt(piece, at)
 		written += count
 		if count > 0 { // also when there was no room for the rest: close stores it
 			n.written = true
@@ -63,7 +72,13 @@ func (f *FS) change(ctx context.Context, n *node, fn func(*staging.File) error) 
 			f.growing(n, file)
 			return nil
 		}
-		if !backend.IsKind(err, backend.KindNoSpace) || !f.makeRoom(ctx, n, file, &room) {
+		if !backend.IsKind(err, backend.KindNoSpace) {
+			return err
+		}
+		if refused := f.checkLimits(ctx, n, false); refused != nil { // nothing of it goes up, so there will be no room
+			return refused
+		}
+		if !f.makeRoom(ctx, n, file, &room) {
 			return err
 		}
 	}
@@ -209,7 +224,16 @@ func (f *FS) Fallocate(cancel <-chan struct{}, in *fuse.FallocateIn) fuse.Status
 	r := f.request(cancel, in.Pid)
 	defer r.finish()
 	off, length := int64(in.Offset), int64(in.Length)
+	most, err := f.roomFor(r, h.node)
+	if err != nil {
+		return f.status("fallocate", err)
+	}
 	return f.status("fallocate", f.change(r, h.node, func(file *staging.File) error {
+		if in.Mode == 0 || in.Mode == zeroRange {
+			if err := growsLocked(h.node, file, off+length, most); err != nil {
+				return err
+			}
+		}
 		switch in.Mode {
 		case 0:
 			if off+length > file.Size() {

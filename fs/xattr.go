@@ -19,6 +19,9 @@ const (
 	xattrReplace = 2
 )
 
+// contentTypeName is the attribute of what a file's content is said to be.
+const contentTypeName = xattr.Prefix + "content-type"
+
 // maxXattrList is the longest list of names that the kernel takes, in bytes (Linux, XATTR_LIST_MAX).
 const maxXattrList = 64 << 10
 
@@ -117,6 +120,13 @@ func (f *FS) ListXAttr(cancel <-chan struct{}, h *fuse.InHeader, dest []byte) (u
 // SetXAttr changes an attribute, or refuses; what cannot be kept is not accepted.
 func (f *FS) SetXAttr(cancel <-chan struct{}, in *fuse.SetXAttrIn, name string, data []byte) fuse.Status {
 	flags := in.Flags & (xattrCreate | xattrReplace)
+	if n := f.tree.get(in.NodeId); name == contentTypeName && n != nil && !n.dir && n.view == noView && !f.cfg.ReadOnly {
+		r := f.request(cancel, in.Pid)
+		defer r.finish()
+		if err := f.takesType(r, n, string(data)); err != nil {
+			return f.status("setxattr", err)
+		}
+	}
 	return f.changeXattr(cancel, &in.InHeader, "setxattr", name, func(a xattr.Attribute, facts *xattr.Facts) (xattrChange, error) {
 		_, there := a.Value(facts)
 		switch {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/objmount/objmount/backend"
+	"github.com/objmount/objmount/backend/contenttype"
 	"github.com/objmount/objmount/xattr"
 )
 
@@ -25,7 +26,7 @@ func (f *FS) gatherMarker(ctx context.Context, dir *node, needs xattr.Need, fact
 	if facts.Scope != xattr.Bucket { // those are the bucket's
 		facts.Tags = known.tags
 	}
-	if facts.Object.Headers.ContentType == "binary/octet-stream" || facts.Object.Headers.ContentType == unknownType {
+	if facts.Object.Headers.ContentType == "binary/octet-stream" || facts.Object.Headers.ContentType == contenttype.Unknown {
 		facts.GuessedType = facts.Object.Headers.ContentType
 	}
 	return key, true, nil
@@ -123,6 +124,7 @@ func (f *FS) tryDirXattr(ctx context.Context, dir *node, a xattr.Attribute, deci
 	bucket := f.tree.locate(dir).bucket
 	switch {
 	case has(r, xattr.ChangeBucketTags):
+		defer f.limits.forget(bucket)
 		return f.cfg.Store.PutBucketTags(ctx, bucket, props.Tags)
 	case has(r, xattr.ChangeBucketVersioning):
 		return f.cfg.Store.SetBucketVersioning(ctx, bucket, r.Versioning)

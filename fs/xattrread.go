@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/objmount/objmount/backend"
+	"github.com/objmount/objmount/backend/contenttype"
 	"github.com/objmount/objmount/cache/staging"
 	"github.com/objmount/objmount/xattr"
 )
@@ -80,7 +81,7 @@ func (f *FS) gatherObject(ctx context.Context, n *node, needs xattr.Need, facts 
 	if n.dir {
 		return f.gatherMarker(ctx, n, needs, facts)
 	}
-	facts.GuessedType = typeByName(f.tree.locate(n).key)
+	facts.GuessedType = contenttype.ByName(f.tree.locate(n).key)
 	n.mu.RLock()
 	marker := n.marker
 	n.mu.RUnlock()
@@ -285,6 +286,11 @@ func (f *FS) gatherMore(ctx context.Context, key factKey, needs xattr.Need, fact
 			return err
 		}},
 		{xattr.NeedPublicURL, func() error {
+			if f.cfg.PublicURL != nil {
+				if facts.PublicURL = f.cfg.PublicURL(id); facts.PublicURL != "" {
+					return nil
+				}
+			}
 			u, err := store.ObjectURL(ctx, id)
 			if err == nil {
 				facts.PublicURL = u.String()

@@ -163,6 +163,7 @@ func TestEveryKindHasACode(t *testing.T) {
 	have := map[backend.Kind]bool{
 		backend.KindOther: true, backend.KindCanceled: true, backend.KindBusy: true, // no store says these
 		backend.KindElsewhere:   true, // of several stores
+		backend.KindRefused:     true, // of mounts: no store knows these limits
 		backend.KindUnreachable: true, // no connection, or TestRecordedAnswers' proxy
 	}
 	for _, v := range codes {

@@ -38,8 +38,9 @@ type Config struct {
 	RetryTimeout time.Duration
 
 	// BeforeStream is called once before a file that still grows gets a multipart upload. It may
-	// call SetProperties: properties that change later cost a copy of the object onto itself.
-	BeforeStream func(f *staging.File)
+	// call SetProperties: properties that change later cost a copy of the object onto itself. An error: nothing of it goes up
+	// before its commit.
+	BeforeStream func(f *staging.File) error
 	// OnCommit is called when s is stored as obj (whose LastModified may be zero), with no lock
 	// held, before those who wait for s are woken and before the next upload of the same key
 	// starts. It must call f.Committed, and must not call Cancel, Commit, Wait or Flush for f.
@@ -80,7 +81,7 @@ func (c Config) withDefaults() Config {
 		c.RetryTimeout = 5 * time.Minute
 	}
 	if c.BeforeStream == nil {
-		c.BeforeStream = func(*staging.File) {}
+		c.BeforeStream = func(*staging.File) error { return nil }
 	}
 	if c.OnCommit == nil {
 		c.OnCommit = func(*staging.File, *staging.Snapshot, backend.Object) {}

@@ -167,7 +167,10 @@ func (s *stream) begin(size int64) (int64, error) {
 		return math.MaxInt64, nil
 	}
 	s.q.abandonUpload(s.file) // of an earlier time
-	s.q.cfg.BeforeStream(s.file)
+	if err := s.q.cfg.BeforeStream(s.file); err != nil {
+		s.fail(err)
+		return 0, err
+	}
 	spec, generation := s.file.Spec(), s.file.Generation()
 	props := tagged(spec.Properties, tagOf(generation, s.file))
 	id, err := s.q.create(s.file, spec.Target, props, generation)

@@ -317,10 +317,11 @@ func TestRestampDenied(t *testing.T) {
 func TestBeforeStreamSetsProperties(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, func(r *rig, c *Config, _ *mem.Settings) {
-		c.BeforeStream = func(f *staging.File) {
+		c.BeforeStream = func(f *staging.File) error {
 			if err := f.SetProperties(backend.Properties{Headers: backend.Headers{ContentType: "text/x-early"}}); err != nil {
 				r.t.Error(err)
 			}
+			return nil
 		}
 	})
 	f := r.create("a")

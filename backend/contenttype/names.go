@@ -1,11 +1,11 @@
-package fs
+package contenttype
 
 import "strings"
 
-// typesByExtension are the types of IANA's registry (media-types, as of 2026) that the web uses, and where the
+// byExtension are the types of IANA's registry (media-types, as of 2026) that the web uses, and where the
 // registry has none, what browsers and servers agree upon. Text is taken for UTF-8: without a charset browsers
 // take it for Windows-1252. ".ts" is not here: it is MPEG or TypeScript, and the first bytes tell which.
-var typesByExtension = func() map[string]string {
+var byExtension = func() map[string]string {
 	const utf8 = "; charset=utf-8"
 	all := make(map[string]string)
 	for _, line := range strings.Split(strings.TrimSpace(`
@@ -127,10 +127,10 @@ model/obj obj
 	return all
 }()
 
-// guessedTypes are those that a file without a telling name may get: what http.DetectContentType finds
-// (https://mimesniff.spec.whatwg.org), what stores make up, and transportStream.
-var guessedTypes = func() map[string]bool {
-	all := map[string]bool{unknownType: true, "binary/octet-stream": true, transportStream: true}
+// guessed are those that a file without a telling name may get: what http.DetectContentType finds
+// (https://mimesniff.spec.whatwg.org), what stores make up, and transport streams.
+var guessed = func() map[string]bool {
+	all := map[string]bool{Unknown: true, "binary/octet-stream": true, TransportStream: true}
 	for _, t := range strings.Fields(`application/ogg application/pdf application/postscript application/vnd.ms-fontobject
 		application/wasm application/x-gzip application/x-rar-compressed application/zip audio/aiff audio/basic audio/midi
 		audio/mpeg audio/wave font/collection font/otf font/ttf font/woff font/woff2 image/bmp image/gif image/jpeg image/png
@@ -143,11 +143,3 @@ var guessedTypes = func() map[string]bool {
 	all["text/plain; charset=utf-16be"], all["text/plain; charset=utf-16le"] = true, true
 	return all
 }()
-
-// transportStream is the type of MPEG transport streams: packets of 188 bytes, each of which begins with "G"
-// (ISO/IEC 13818-1).
-const transportStream = "video/mp2t"
-
-func isTransportStream(head []byte) bool {
-	return len(head) > 188 && head[0] == 'G' && head[188] == 'G'
-}
