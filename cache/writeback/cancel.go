@@ -165,7 +165,7 @@ func (q *Queue) findOutLocked(j *job) {
 		j.timer.Stop()
 	}
 	j.canceled, j.state = true, jobRunning
-	q.running++
+	j.share.running++
 	q.work.Add(1)
 	go func() {
 		defer q.work.Done()

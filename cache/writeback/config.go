@@ -23,12 +23,14 @@ type Config struct {
 	Store Store
 	// Capabilities of a bucket; called often, answers from memory.
 	Capabilities func(bucket string) backend.Capabilities
+	// StoreOf names the store of a bucket where Store is several; nil: it is one. A file stays in one store.
+	StoreOf func(bucket string) string
 	// Checksum reads all of r and returns its CRC64NVME in base64. Nil: none is sent.
 	// It is used where Capabilities.ChecksumCRC64 is set.
 	Checksum func(r io.Reader) (string, error)
 
-	Parts    int   // part requests at once over all files; 16
-	Files    int   // files that are uploaded at once; 32
+	Parts    int   // part requests at once over all files of a store; 16
+	Files    int   // files that are uploaded at once to a store; 32
 	PartSize int64 // the smallest part of a new upload, in bytes; 8 MiB. A file of up to two parts is one Put
 	// BufferLimit bounds the memory of parts that are merged of local and fetched pieces, in
 	// bytes; 64 MiB. A part that needs more is streamed.

@@ -23,17 +23,17 @@ func (q *Queue) startLocked(j *job) bool {
 	if q.files[j.file].jobs[0] != j || q.headLocked(j.target) != j || q.neededLocked(j) {
 		return false // whoever is in the way starts it later
 	}
-	if q.running >= q.cfg.Files {
+	if j.share.running >= q.cfg.Files {
 		j.state = jobReady
 		list := 0
 		if j.urgent {
 			list = 1
 		}
-		q.ready[list] = append(q.ready[list], j)
+		j.share.ready[list] = append(j.share.ready[list], j)
 		return false
 	}
 	j.state, j.publishing, j.abandon = jobRunning, false, nil
-	q.running++
+	j.share.running++
 	q.work.Add(1)
 	return true
 }
@@ -247,7 +247,7 @@ func (q *Queue) park(j *job, err error) {
 // backLocked takes a job from running to waiting or parked. A newer snapshot of the file takes its
 // place, unless it is not known whether the older one is stored.
 func (q *Queue) backLocked(j *job, err error, state jobState, pause time.Duration) {
-	q.running--
+	j.share.running--
 	j.lastErr, j.state = err, state
 	e := q.files[j.file]
 	if later := e.last(); later != j && !j.unsure {
@@ -271,7 +271,7 @@ func (q *Queue) backLocked(j *job, err error, state jobState, pause time.Duratio
 // endLocked takes a job out of the queue and wakes who waits for it.
 func (q *Queue) endLocked(j *job, obj backend.Object, err error) {
 	if j.state == jobRunning {
-		q.running--
+		j.share.running--
 	}
 	if j.timer != nil {
 		j.timer.Stop()
@@ -311,16 +311,16 @@ func (q *Queue) moveOnLocked(j *job) {
 			q.goLocked(first)
 		}
 	}
-	for q.running < q.cfg.Files {
+	for s := j.share; s.running < q.cfg.Files; {
 		list := 1
-		if len(q.ready[1]) == 0 {
+		if len(s.ready[1]) == 0 {
 			list = 0
 		}
-		if len(q.ready[list]) == 0 {
+		if len(s.ready[list]) == 0 {
 			return
 		}
-		next := q.ready[list][0]
-		q.ready[list] = q.ready[list][1:]
+		next := s.ready[list][0]
+		s.ready[list] = s.ready[list][1:]
 		if next.state == jobReady {
 			next.state = jobWaiting
 			q.goLocked(next)

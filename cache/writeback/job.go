@@ -29,6 +29,7 @@ type job struct {
 	file   *staging.File
 	snap   *staging.Snapshot
 	target backend.ObjectID
+	share  *share
 	reads  []backend.ObjectID // other objects that the content refers to
 	seq    uint64             // order of arrival
 	since  time.Time

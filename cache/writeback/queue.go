@@ -17,7 +17,7 @@ type Queue struct {
 	cfg    Config
 	ctx    context.Context // of every request; ends when Close loses its patience
 	stop   context.CancelFunc
-	parts  *semaphore.Weighted // part requests
+	shares sync.Map            // *share by the name of the store
 	budget *semaphore.Weighted // bytes of merged parts
 	work   sync.WaitGroup      // running jobs, streams, and the sweeper
 	counts counters
@@ -32,9 +32,7 @@ type Queue struct {
 	files    map[*staging.File]*entry
 	lanes    map[backend.ObjectID][]*job            // unfinished jobs of a key, in order of arrival
 	readers  map[backend.ObjectID]map[*job]struct{} // unfinished jobs whose content is in that object
-	ready    [2][]*job                              // wait for a place among Config.Files; urgent ones in 1
-	running  int
-	stored   int64 // bytes of files stored so far
+	stored   int64                                  // bytes of files stored so far
 	flushing int
 	changed  chan struct{}    // closed and replaced when a job ends or fails
 	uploads  map[string]stamp // multipart uploads that this process began, by id
@@ -63,8 +61,8 @@ func New(cfg Config) *Queue {
 	ctx, stop := context.WithCancel(context.Background())
 	q := &Queue{
 		cfg: cfg, ctx: ctx, stop: stop,
-		parts: semaphore.NewWeighted(int64(cfg.Parts)), budget: semaphore.NewWeighted(cfg.BufferLimit),
-		files: make(map[*staging.File]*entry), lanes: make(map[backend.ObjectID][]*job),
+		budget: semaphore.NewWeighted(cfg.BufferLimit),
+		files:  make(map[*staging.File]*entry), lanes: make(map[backend.ObjectID][]*job),
 		readers: make(map[backend.ObjectID]map[*job]struct{}),
 		pause:   firstBackoff, changed: make(chan struct{}), uploads: make(map[string]stamp), wake: make(chan struct{}, 1),
 	}
@@ -138,7 +136,7 @@ func (q *Queue) Wait(ctx context.Context, f *staging.File) error {
 // hurryLocked starts the job that somebody waits for now, if it can start. A back-off stays.
 func (q *Queue) hurryLocked(j *job) {
 	if j.state == jobReady && !j.urgent {
-		q.ready[1] = append(q.ready[1], j)
+		j.share.ready[1] = append(j.share.ready[1], j)
 	}
 	j.urgent = true
 	if j.attempts == 0 {
@@ -195,6 +193,7 @@ func (q *Queue) add(s *staging.Snapshot, delay time.Duration, from origin) (*job
 		q.seq++
 		j = &job{file: s.File, seq: q.seq, since: time.Now(), due: due}
 		j.load(s)
+		j.share = q.shareOf(j.target.Bucket)
 		e.jobs = append(e.jobs, j)
 		q.enterLocked(j)
 	}

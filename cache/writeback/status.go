@@ -123,7 +123,7 @@ func (q *Queue) Stats() Stats {
 	for _, e := range q.files {
 		queued += len(e.jobs)
 	}
-	running, stored := q.running, q.stored
+	running, stored := q.runningLocked(), q.stored
 	q.mu.Unlock()
 	c := &q.counts
 	return Stats{

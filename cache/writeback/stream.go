@@ -14,12 +14,13 @@ import (
 // one after another and ends when there is nothing to do; Grown starts it again. The job that
 // commits the file takes over what is stored and what is on its way.
 type stream struct {
-	q    *Queue
-	file *staging.File
-	ctx  context.Context // of the parts
-	stop context.CancelFunc
-	turn context.Context // of waiting for a turn to send; ends with the stream
-	halt context.CancelFunc
+	q     *Queue
+	file  *staging.File
+	share *share
+	ctx   context.Context // of the parts
+	stop  context.CancelFunc
+	turn  context.Context // of waiting for a turn to send; ends with the stream
+	halt  context.CancelFunc
 
 	// Guarded by Queue.mu.
 	next    int64 // the size of the file at which there may be something to do
@@ -91,7 +92,7 @@ func (q *Queue) Grown(f *staging.File) {
 }
 
 func (q *Queue) newStream(f *staging.File) *stream {
-	s := &stream{q: q, file: f, flights: make(map[int32]*flight)}
+	s := &stream{q: q, file: f, share: q.shareOf(f.Spec().Target.Bucket), flights: make(map[int32]*flight)}
 	s.ctx, s.stop = context.WithCancel(q.ctx)
 	s.turn, s.halt = context.WithCancel(s.ctx)
 	return s
@@ -131,7 +132,7 @@ func (s *stream) step() (int64, error) {
 			return next, nil
 		}
 	}
-	if err := s.q.parts.Acquire(s.turn, 1); err != nil {
+	if err := s.share.parts.Acquire(s.turn, 1); err != nil {
 		return 0, err
 	}
 	s.launch(part)
@@ -284,7 +285,7 @@ func (s *stream) launch(part Part) {
 	go func() {
 		defer s.q.work.Done()
 		f.etag, f.err = s.q.sendPart(s.ctx, s.file, s.caps, s.upload, part)
-		s.q.parts.Release(1)
+		s.share.parts.Release(1)
 		if f.err != nil {
 			s.fail(f.err)
 		}
