@@ -36,7 +36,9 @@ func openBare(ctx context.Context, o *options, flags *pflag.FlagSet, r *configfi
 	if err := so.nameProfile(); err != nil {
 		return nil, err
 	}
-	store, err := s3.Open(ctx, so.s3Config(slog.New(slog.DiscardHandler)))
+	conf := so.s3Config(slog.New(slog.DiscardHandler))
+	tellStore(&conf, r, func() *configfile.Remote { return r })
+	store, err := s3.Open(ctx, conf)
 	if err != nil {
 		return nil, explainOpen(err)
 	}
