@@ -27,6 +27,6 @@ done
 install -d -m 0755 "$DESTDIR$SYSTEMD" "$DESTDIR$PREFIX/share/doc/objmount"
 sed "s|/usr/local/bin/|$PREFIX/bin/|g" "$HERE/systemd/objmount@.service" >"$DESTDIR$SYSTEMD/objmount@.service"
 chmod 0644 "$DESTDIR$SYSTEMD/objmount@.service"
-for example in objmount.env.example fstab.example systemd/mnt-bucket.mount systemd/mnt-bucket.automount; do
+for example in config.toml.example objmount.env.example fstab.example systemd/mnt-bucket.mount systemd/mnt-bucket.automount; do
 	install -m 0644 "$HERE/$example" "$DESTDIR$PREFIX/share/doc/objmount/"
 done

@@ -223,7 +223,7 @@ func TestInstall(t *testing.T) {
 	if err != nil || strings.Contains(string(unit), "/usr/local") || !strings.Contains(string(unit), "ExecStart=/opt/objmount/bin/objmount mount") {
 		t.Errorf("the unit names another binary (%v):\n%s", err, unit)
 	}
-	for _, name := range []string{"fstab.example", "objmount.env.example", "mnt-bucket.mount", "mnt-bucket.automount"} {
+	for _, name := range []string{"config.toml.example", "fstab.example", "objmount.env.example", "mnt-bucket.mount", "mnt-bucket.automount"} {
 		if _, err := os.Stat(filepath.Join(dest, "opt/objmount/share/doc/objmount", name)); err != nil {
 			t.Error(err)
 		}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -112,7 +114,7 @@ func checkFile(out, errOut io.Writer, path string, asJSON bool) error {
 	file, err := configfile.Load(path, fileFlags())
 	mistakes, _ := errors.AsType[configfile.Errors](err)
 	if err == nil {
-		mistakes = keysWithoutTLS(path, file)
+		mistakes = unusable(path, file)
 	}
 	if asJSON {
 		if err := json.NewEncoder(out).Encode(reportOf(path, file, mistakes)); err != nil {
@@ -167,21 +169,36 @@ func contents(file *configfile.File) string {
 	return fmt.Sprintf("%s, %s, %s, %s of mount: ok", remotes, plural(prefixes-spaces, "prefix rule"), plural(spaces, "namespace"), plural(len(file.Mount), "setting"))
 }
 
-// keysWithoutTLS finds keys of SSE-C that would have to be sent to an endpoint without encryption, which the store's client refuses.
-func keysWithoutTLS(path string, file *configfile.File) (wrong configfile.Errors) {
+// unusable finds what is right in itself and still cannot work: local files that are missing, and keys of SSE-C that would have to be
+// sent to an endpoint without encryption, which the store's client refuses.
+func unusable(path string, file *configfile.File) (wrong configfile.Errors) {
 	for _, r := range file.Remotes {
 		for _, s := range r.Settings {
-			if s.Name != "endpoint-url" || !strings.HasPrefix(strings.ToLower(s.Value), "http://") {
-				continue
-			}
-			for i := range r.Rules {
-				if r.Rules[i].Key != nil {
-					wrong = append(wrong, &configfile.Error{Path: path, Line: s.Line, Column: s.Column, Text: fmt.Sprintf(
-						"endpoint-url is http, and the key of encryption-key-file (%s) would be sent to it for everybody to see; write https://", r.Rules[i].KeyFile)})
-					break
-				}
+			if why := unusableSetting(r, s); why != "" {
+				wrong = append(wrong, &configfile.Error{Path: path, Line: s.Line, Column: s.Column, Text: why})
 			}
 		}
 	}
 	return wrong
+}
+
+func unusableSetting(r *configfile.Remote, s configfile.Setting) string {
+	switch s.Name {
+	case "ca-bundle":
+		o := storeOptions{caBundle: s.Value, from: origins{s.Name: s.Name}}
+		if err := o.checkBundle(); err != nil {
+			return err.Error()
+		}
+	case "credentials-file":
+		if _, err := os.Stat(s.Value); errors.Is(err, fs.ErrNotExist) {
+			return fmt.Sprintf("credentials-file=%s: there is no such file; write one like ~/.aws/credentials", s.Value)
+		}
+	case "endpoint-url":
+		for i := range r.Rules {
+			if r.Rules[i].Key != nil && strings.HasPrefix(strings.ToLower(s.Value), "http://") {
+				return fmt.Sprintf("endpoint-url is http, and the key of encryption-key-file (%s) would be sent to it for everybody to see; write https://", r.Rules[i].KeyFile)
+			}
+		}
+	}
+	return ""
 }
