@@ -83,6 +83,8 @@ type Config struct {
 	Defaults func(id backend.ObjectID) backend.Properties
 	// Present names prefixes of a bucket, each ending in "/", that are directories also when nothing is below them; nil: none.
 	Present func(bucket string) []string
+	// PublicURL is where everybody can read an object, by the configuration; "", or nil: at the store's own address. It answers from memory.
+	PublicURL func(id backend.ObjectID) string
 }
 
 // smallFile is the largest file that open fetches whole, in the request that revalidates it.

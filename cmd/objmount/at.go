@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -148,18 +149,23 @@ func parseAgo(words string, now time.Time) (time.Time, bool) {
 	return now, true
 }
 
-// applyAt sets what goes with --at: nothing can be changed, and nothing changes.
-func (o *options) applyAt(flags *pflag.FlagSet) {
+// applyAt sets what goes with --at: nothing can be changed, and nothing changes. What the configuration file says is about the present.
+func (o *options) applyAt(given *pflag.FlagSet) {
 	if o.at.IsZero() {
 		return
 	}
 	o.readOnly = true
 	o.consistency.value = "immutable"
 	for name, ttl := range map[string]*interval{"metadata-ttl": &o.metadataTTL, "negative-ttl": &o.negativeTTL} {
-		if !flags.Changed(name) {
+		if !given.Changed(name) {
 			*ttl = pastTTL
 		}
 	}
+}
+
+// pastDecides tells whether --at says what a flag's value is, that was not given as such.
+func (c *config) pastDecides(name string) bool {
+	return !c.at.IsZero() && slices.Contains([]string{"read-only", "consistency", "metadata-ttl", "negative-ttl"}, name)
 }
 
 // slotKind marks the slots of mounts that have nothing to upload. The past has its own, so that it
@@ -211,7 +217,7 @@ func explainPast(src source, endpoint string, err error) error {
 
 // capabilitiesOf is what the filesystem may use of a bucket.
 func (p *parts) capabilitiesOf(bucket string) backend.Capabilities {
-	caps := p.capabilities.of(bucket)
+	caps := p.knownCapabilities(bucket)
 	if !p.cfg.at.IsZero() { // also of those that a mount of the present has remembered
 		caps = past.Without(caps)
 	}

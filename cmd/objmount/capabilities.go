@@ -58,11 +58,6 @@ func newCapabilities(prober backend.Prober, endpoint, prefix, state string, prob
 	}
 }
 
-// of answers for one bucket, as ask does.
-func (c *capabilities) of(bucket string) backend.Capabilities {
-	return c.ask(context.Background(), bucket)
-}
-
 // ask answers for one bucket. While the store cannot be asked, nothing is assumed: the fallbacks
 // work everywhere.
 func (c *capabilities) ask(ctx context.Context, bucket string) backend.Capabilities {

@@ -49,7 +49,7 @@ func TestAbilitiesAreAskedOnce(t *testing.T) {
 	for run := range 3 { // three mounts
 		c := newCapabilities(p, "host", "pre/", state, true, quiet())
 		for range 5 {
-			if diff := cmp.Diff(someAbilities(), c.of("b")); diff != "" {
+			if diff := cmp.Diff(someAbilities(), c.ask(t.Context(), "b")); diff != "" {
 				t.Fatal(run, diff)
 			}
 		}
@@ -60,7 +60,7 @@ func TestAbilitiesAreAskedOnce(t *testing.T) {
 	for i, c := range []*capabilities{
 		newCapabilities(p, "other", "pre/", state, true, quiet()), newCapabilities(p, "host", "", state, true, quiet()), newCapabilities(p, "host", "pre/", state, true, quiet()),
 	} {
-		c.of([]string{"b", "b", "b2"}[i])
+		c.ask(t.Context(), []string{"b", "b", "b2"}[i])
 		if n := int(p.asked.Load()); n != 2+i {
 			t.Errorf("another endpoint, prefix or bucket: asked %d times, want %d", n, 2+i)
 		}
@@ -74,7 +74,7 @@ func TestAbilitiesAreForgotten(t *testing.T) {
 	ask := func(at time.Time) {
 		c := newCapabilities(p, "host", "", state, true, quiet())
 		c.now = func() time.Time { return at }
-		c.of("b")
+		c.ask(t.Context(), "b")
 	}
 	start := time.Now()
 	for i, step := range []struct {
@@ -106,13 +106,13 @@ func TestReadOnlyIsNotProbed(t *testing.T) {
 	t.Parallel()
 	state := t.TempDir()
 	p := &fakeProber{answer: someAbilities()}
-	newCapabilities(p, "host", "", state, false, quiet()).of("b")
-	newCapabilities(p, "host", "", state, false, quiet()).of("b")
+	newCapabilities(p, "host", "", state, false, quiet()).ask(t.Context(), "b")
+	newCapabilities(p, "host", "", state, false, quiet()).ask(t.Context(), "b")
 	if p.probed.Load() != 0 || p.asked.Load() != 2 {
 		t.Errorf("asked %d times, probed %d times", p.asked.Load(), p.probed.Load())
 	}
-	newCapabilities(p, "host", "", state, true, quiet()).of("b")
-	newCapabilities(p, "host", "", state, false, quiet()).of("b")
+	newCapabilities(p, "host", "", state, true, quiet()).ask(t.Context(), "b")
+	newCapabilities(p, "host", "", state, false, quiet()).ask(t.Context(), "b")
 	if p.probed.Load() != 1 || p.asked.Load() != 3 {
 		t.Errorf("what a probe found serves read-only mounts too: asked %d times, probed %d times", p.asked.Load(), p.probed.Load())
 	}
@@ -126,7 +126,7 @@ func TestUnknownAbilitiesAreNone(t *testing.T) {
 	c.now = func() time.Time { return now }
 	want := backend.Capabilities{Vendor: "unknown", Limits: backend.S3Limits()}
 	for range 3 {
-		if diff := cmp.Diff(want, c.of("b")); diff != "" {
+		if diff := cmp.Diff(want, c.ask(t.Context(), "b")); diff != "" {
 			t.Fatal(diff)
 		}
 	}
@@ -135,7 +135,7 @@ func TestUnknownAbilitiesAreNone(t *testing.T) {
 	}
 	p.err = nil
 	now = now.Add(capabilityRetry + time.Second)
-	if got := c.of("b"); got.Vendor != "mem" {
+	if got := c.ask(t.Context(), "b"); got.Vendor != "mem" {
 		t.Errorf("after the retry: %+v", got)
 	}
 }
@@ -147,7 +147,7 @@ func TestOneQuestionForAll(t *testing.T) {
 	var all sync.WaitGroup
 	for range 20 {
 		all.Go(func() {
-			if got := c.of("b"); got.Vendor != "mem" {
+			if got := c.ask(t.Context(), "b"); got.Vendor != "mem" {
 				t.Errorf("%+v", got)
 			}
 		})

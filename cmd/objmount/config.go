@@ -20,7 +20,9 @@ type config struct {
 	*options
 	src                         source
 	shownSource                 string             // as given: mount -a compares it with fstab
-	remote                      *configfile.Remote // of the file, when it was read; nil: the source is of none
+	remote                      *configfile.Remote // of the file, when it was read; nil: the source is of none, or of several
+	stores                      []storeConfig      // of the source: one, or every remote
+	given                       *pflag.FlagSet     // what flags, options and variables have set: no reload changes it
 	mountpoint                  string
 	places                      places
 	stagingShare                bool // --staging-limit was not given
@@ -37,13 +39,19 @@ func (o *options) check(flags *pflag.FlagSet, args []string) (*config, error) {
 		return nil, usage("MOUNTPOINT is empty; name a directory")
 	}
 	c := &config{options: o, src: src, shownSource: args[0], mountpoint: args[1]}
+	c.given = givenFlags(flags)
 	if err := o.readFile(flags); err != nil {
 		return nil, err
 	}
-	if c.remote, err = o.remoteOf(flags, src); err != nil {
+	if c.several() {
+		c.stores, err = o.allStores(flags)
+	} else if c.remote, err = o.remoteOf(flags, src); err == nil {
+		o.storeOptions, err = o.storeFor(flags, c.remote)
+	}
+	if err != nil {
 		return nil, err
 	}
-	if o.storeOptions, err = o.storeFor(flags, c.remote); err != nil {
+	if err := c.narrow(); err != nil {
 		return nil, err
 	}
 	if err := o.applyMountSettings(flags); err != nil {
@@ -57,6 +65,9 @@ func (o *options) check(flags *pflag.FlagSet, args []string) (*config, error) {
 	if err := o.checkStore(); err != nil {
 		return nil, err
 	}
+	if !c.several() {
+		c.stores = []storeConfig{{c.remote, o.storeOptions}}
+	}
 	if c.places, err = o.resolvePlaces(); err != nil {
 		return nil, err
 	}
@@ -65,7 +76,7 @@ func (o *options) check(flags *pflag.FlagSet, args []string) (*config, error) {
 			return nil, err
 		}
 	}
-	o.applyAt(flags)
+	o.applyAt(c.given)
 	c.stagingShare = !flags.Changed("staging-limit")
 	c.shownFileMode = shownMode(flags, "file-mode", o.fileMode, o.umask)
 	c.shownDirMode = shownMode(flags, "dir-mode", o.dirMode, o.umask)

@@ -18,7 +18,7 @@ func fileFlags() configfile.Flags {
 			path := slices.Contains([]string{"ca-bundle", "credentials-file", "state-dir", "cache-dir", "log-file"}, f.Name)
 			one := configfile.Flag{Name: f.Name, Check: checkOf(f.Name), Path: path, Text: f.Value.Type() == "string" && !path, Switch: f.Value.Type() == "bool"}
 			switch {
-			case slices.Contains([]string{"options", "foreground", "config", "remote"}, f.Name): // of one command
+			case slices.Contains([]string{"options", "foreground", "config", "remote", "namespace"}, f.Name): // of one command
 			case g.title == storeTitle:
 				out.Store = append(out.Store, one)
 			default:

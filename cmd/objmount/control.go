@@ -31,6 +31,9 @@ func (c *control) Status(context.Context) (ctl.Status, error) {
 		Staging: ctl.Staging{Dir: c.p.slot.staging(), Bytes: state.Staging.Bytes, Limit: state.Staging.Limit, Files: state.Staging.Files, Quarantined: state.Staging.Quarantined},
 		LogFile: c.logFile,
 	}
+	if cfg.file != nil {
+		out.ConfigFile, out.Remote = cfg.file.Path, c.p.remote().Name
+	}
 	if c.isDetached() {
 		out.State = "draining"
 	}
@@ -40,6 +43,10 @@ func (c *control) Status(context.Context) (ctl.Status, error) {
 			out.Unguarded = unguarded(out.Capabilities)
 		}
 	}
+	if cfg.several() {
+		out.Remotes = c.p.remotesNow()
+	}
+	out.Namespaces = c.p.namespacesNow()
 	out.PendingFiles, out.KeptFiles = len(state.Pending), len(state.Kept)
 	for i, q := range state.Pending {
 		out.PendingBytes += q.Bytes - q.Done
@@ -50,11 +57,7 @@ func (c *control) Status(context.Context) (ctl.Status, error) {
 	for _, k := range state.Kept[:min(len(state.Kept), ctl.MaxListed)] {
 		out.Kept = append(out.Kept, ctl.Kept{ID: k.ID, Bucket: k.Bucket, Key: k.Key, State: k.State, Size: k.Size, Reason: k.Reason, Path: k.Path})
 	}
-	b := c.p.blocks.Stats()
-	out.Cache = ctl.Cache{
-		Dir: c.p.cacheDir, Hits: b.Hits, Misses: b.Misses, StoreBytes: b.StoreBytes,
-		MemoryUsed: b.MemoryUsed, MemoryLimit: b.MemoryLimit, DiskUsed: b.DiskUsed, DiskLimit: b.DiskLimit,
-	}
+	out.Cache = c.p.cacheStats()
 	return out, nil
 }
 

@@ -31,13 +31,19 @@ func (o *storeOptions) s3Config(log *slog.Logger) s3.Config {
 // Verbs acts on the store of the mount with the mount's credentials, and waits for it as the calls of programs do.
 // A URL is of what the mount shows, also of another time.
 func (c *control) Verbs() *ctl.Verbs {
-	return &ctl.Verbs{
-		Store: c.p.patient, Signer: c.p.view, Tree: mountTree{c.p.fs}, Endpoint: c.p.endpoint, ReadOnly: c.p.cfg.readOnly, Now: time.Now,
+	v := &ctl.Verbs{
+		Store: c.p.patient, Signer: c.p.view, Tree: lookingTree{mountTree{c.p.fs}, &c.p.unexpired}, Stage: mountStage{c.p.fs, c.p.staging}, Cacher: mountCache{c.p}, Endpoint: c.p.endpoint, ReadOnly: c.p.cfg.readOnly, Now: time.Now,
 		Capabilities: func(ctx context.Context, bucket string) (backend.Capabilities, error) {
-			return c.p.capabilities.ask(ctx, bucket), ctx.Err()
+			return c.p.askCapabilities(ctx, bucket), ctx.Err()
 		},
-		Alive: c.p.alive, Patience: max(time.Duration(c.p.cfg.retryTimeout), time.Nanosecond), // 0 means not to wait, there for ever
+		Defaults: c.p.defaults, Namespaces: c.p.namespaces, PublicURL: c.p.publicURL,
+		Alive: c.p.alive, Patience: max(time.Duration(c.p.live.retryTimeout.Load()), time.Nanosecond), // 0 means not to wait, there for ever
+		Reload: func(_ context.Context, dry bool) (ctl.Reloaded, error) { return c.p.reload(dry) },
 	}
+	if c.p.cfg.several() {
+		v.Remotes, v.For = true, func(path string) *ctl.Verbs { return c.p.verbsFor(v, path) }
+	}
+	return v
 }
 
 // alive is a question that costs the store nothing.

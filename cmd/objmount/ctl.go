@@ -29,9 +29,10 @@ func newCtlCommand() *cobra.Command {
   objmount ctl versions undelete s3://my-bucket/report.txt`,
 		Args: noVerb, RunE: func(*cobra.Command, []string) error { return nil },
 	}
-	cmd.AddCommand(newVersionsCommand(), newRetentionCommand(), newLegalHoldCommand(), newTagsCommand(), newObjectCommand(), newSelectCommand(), newPresignCommand(),
-		newBucketCommand(), newVersioningCommand())
+	cmd.AddCommand(newVersionsCommand(), newRetentionCommand(), newLegalHoldCommand(), newTagsCommand(), newObjectCommand(), newSelectCommand(), newPresignCommand(), newCtlConfigCommand(),
+		newBucketCommand(), newVersioningCommand(), newNamespaceCommand(), newACLCommand(), newCDNCommand())
 	cmd.AddCommand(newDocumentCommands()...)
+	cmd.AddCommand(stagedCommands()...)
 	return cmd
 }
 
@@ -64,6 +65,8 @@ type ctlCommand struct {
 	onePath bool
 	// pathsOrKeys: nor is a "-" that comes second.
 	pathsOrKeys bool
+	// everyMount: without a path, each mount is meant.
+	everyMount bool
 	// store: without a path, or with s3:// alone, the store as a whole is meant.
 	store bool
 }
@@ -80,7 +83,7 @@ func (v ctlCommand) command() *cobra.Command {
 	store.SortFlags = false
 	s.options.allStoreFlags(store)
 	groups := append(own, flagGroup{"Store, for s3://BUCKET/KEY", store})
-	if v.args == nil {
+	if v.args == nil && !v.everyMount {
 		v.args = somePaths
 	}
 	cmd := &cobra.Command{
@@ -95,6 +98,9 @@ func (v ctlCommand) command() *cobra.Command {
 				if stores, err := s.wholeStores(args); err != nil || len(stores) > 0 {
 					return s.onStores(ctx, stores, err, v.do)
 				}
+			}
+			if v.everyMount && len(args) == 0 {
+				args = s.mountpoints()
 			}
 			if v.onePath || v.pathsOrKeys && len(args) > 1 && args[1] == "-" {
 				return s.on(ctx, args[0], args[1:], v.do)
@@ -114,6 +120,17 @@ func somePaths(cmd *cobra.Command, args []string) error {
 		return usage("PATH is missing; usage: %s", cmd.UseLine())
 	}
 	return nil
+}
+
+// mountpoints are those of the mounts that this user may control.
+func (s *ctlSession) mountpoints() []string {
+	var list []string
+	for _, info := range s.infos {
+		if uid := os.Geteuid(); uid == 0 || uint32(uid) == info.UID {
+			list = append(list, info.Mountpoint)
+		}
+	}
+	return list
 }
 
 type ctlDo func(ctx context.Context, s *ctlSession, t ctlTarget, args []string) error

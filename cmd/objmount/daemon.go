@@ -19,6 +19,7 @@ import (
 type mountDaemon struct {
 	cfg     *config
 	log     *slog.Logger
+	live    *live
 	sink    *logSink
 	ready   *readyPipe // nil in the foreground
 	parts   *parts
@@ -36,7 +37,7 @@ func (d *mountDaemon) serve() error {
 	defer signal.Stop(d.signals)
 	d.notify = newNotifier(d.log)
 	defer d.notify.close()
-	d.parts = &parts{cfg: d.cfg, log: d.log}
+	d.parts = &parts{cfg: d.cfg, log: d.log, live: d.live}
 	err := d.start()
 	if err != nil {
 		if cerr := d.closeParts(); cerr != nil {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -74,6 +75,34 @@ func configured(v *ctl.Verbs, r *configfile.Remote) {
 	v.Defaults = func(id backend.ObjectID) backend.Properties { return r.Defaults(id.Bucket, id.Key, time.Now()) }
 	v.PublicURL = func(id backend.ObjectID) string { return r.PublicURLOf(id.Bucket, id.Key) }
 	v.Namespaces = func(bucket string) []ctl.Namespace { return namespacesOf(r, bucket) }
+}
+
+// narrow makes the source the part of the bucket that --namespace names.
+func (c *config) narrow() error {
+	if c.namespace == "" {
+		return nil
+	}
+	flag := c.from.told("namespace") + "=" + c.namespace
+	switch {
+	case c.src.bucket == "":
+		return usage("%s is a part of a bucket, and SOURCE %s names none; write %sBUCKET", flag, c.src, c.src)
+	case c.src.prefix != "":
+		return usage("%s and SOURCE %s: a namespace is a part of the whole bucket; leave the prefix out", flag, c.src)
+	case c.remote == nil:
+		return usage("%s: namespaces come from a remote of the configuration file, and no remote is for %s", flag, c.src)
+	}
+	var known []string
+	for _, n := range c.remote.NamespacesOf(c.src.bucket) {
+		if n.Name == c.namespace {
+			c.src.prefix = n.Prefix
+			return nil
+		}
+		known = append(known, n.Name)
+	}
+	if len(known) == 0 {
+		return usage("%s: remote %s in %s has no namespaces for the bucket %s", flag, c.remote.Name, c.file.Path, c.src.bucket)
+	}
+	return usage("%s: remote %s in %s has no such namespace for the bucket %s; it has %s", flag, c.remote.Name, c.file.Path, c.src.bucket, strings.Join(known, ", "))
 }
 
 // unexpired are the namespaces of the mounted bucket that do not expire as configured, as far as is known.

@@ -99,12 +99,12 @@ func strayVariables(environment []string, flags *pflag.FlagSet) []string {
 	flags.VisitAll(func(f *pflag.Flag) { known[variableOf(f.Name)] = !slices.Contains(unset, f.Name) })
 	var stray []string
 	for _, entry := range environment {
-		name, _, _ := strings.Cut(entry, "=")
+		name, value, _ := strings.Cut(entry, "=")
 		own := slices.ContainsFunc(ownVariables, func(pattern string) bool {
 			begin, open := strings.CutSuffix(pattern, "*")
 			return name == pattern || open && strings.HasPrefix(name, begin)
 		})
-		if strings.HasPrefix(name, variablePrefix) && !known[name] && !own {
+		if value != "" && strings.HasPrefix(name, variablePrefix) && !known[name] && !own {
 			stray = append(stray, name)
 		}
 	}
@@ -118,6 +118,21 @@ func strayText(stray []string) string {
 		return ""
 	}
 	return fmt.Sprintf("%s: no flag of objmount mount has such a variable; it has no effect", strings.Join(stray, ", "))
+}
+
+// givenFlags returns a copy of the flags that were set by now. Their values only tell whether they say anything.
+func givenFlags(flags *pflag.FlagSet) *pflag.FlagSet {
+	out := pflag.NewFlagSet("given", pflag.ContinueOnError)
+	for _, g := range newOptions().groups() {
+		out.AddFlagSet(g.flags)
+	}
+	out.VisitAll(func(f *pflag.Flag) {
+		if set := flags.Lookup(f.Name); set != nil && set.Changed && f.Name != "options" {
+			_ = f.Value.Set(set.Value.String()) // a time may have no such text
+			f.Changed = true
+		}
+	})
+	return out
 }
 
 // settingFrom is where a setting of the file stands.
@@ -144,12 +159,12 @@ func (o *options) applyMountSettings(flags *pflag.FlagSet) error {
 
 // storeFor returns what is known of a store: what was given (flags that are set by now), else what the file says of a remote, else the
 // defaults. r may be nil.
-func (o *options) storeFor(given *pflag.FlagSet, r *configfile.Remote) (storeOptions, error) {
+func (o *options) storeFor(flags *pflag.FlagSet, r *configfile.Remote) (storeOptions, error) {
 	fresh := newOptions()
 	set := fresh.storeFlagSet()
 	fresh.from = maps.Clone(o.from)
 	set.VisitAll(func(f *pflag.Flag) {
-		if g := given.Lookup(f.Name); g != nil && g.Changed {
+		if g := flags.Lookup(f.Name); g != nil && g.Changed {
 			_ = f.Value.Set(g.Value.String()) // it was taken before
 			f.Changed = true
 		}
@@ -157,10 +172,9 @@ func (o *options) storeFor(given *pflag.FlagSet, r *configfile.Remote) (storeOpt
 	if r == nil {
 		return fresh.storeOptions, nil
 	}
-	given = set
 	out := map[string]bool{}
 	for _, s := range r.Settings {
-		out[s.Name] = outdone(given, s.Name)
+		out[s.Name] = outdone(set, s.Name)
 	}
 	for _, s := range r.Settings {
 		f := set.Lookup(s.Name)

@@ -95,10 +95,10 @@ func levelOf(name string) slog.Level {
 
 // newLogger makes the log. With journal, each line begins with a priority for systemd-journald
 // and has no time of its own.
-func newLogger(w io.Writer, o logOptions, journal bool) *slog.Logger {
-	options := &slog.HandlerOptions{Level: levelOf(o.logLevel.value)}
+func newLogger(w io.Writer, level slog.Leveler, format string, journal bool) *slog.Logger {
+	options := &slog.HandlerOptions{Level: level}
 	form := func(w io.Writer) slog.Handler {
-		if o.logFormat.value == "json" {
+		if format == "json" {
 			return slog.NewJSONHandler(w, options)
 		}
 		return slog.NewTextHandler(w, options)

@@ -15,21 +15,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func logWith(level, format string) logOptions {
-	o := newOptions().logOptions
-	o.logLevel.value, o.logFormat.value = level, format
-	return o
-}
-
 func TestLogForms(t *testing.T) {
 	t.Parallel()
 	var text, asJSON bytes.Buffer
-	newLogger(&text, logWith("warn", "text"), false).Info("hidden")
-	newLogger(&text, logWith("warn", "text"), false).Warn("shown", "key", "a b")
+	newLogger(&text, slog.LevelWarn, "text", false).Info("hidden")
+	newLogger(&text, slog.LevelWarn, "text", false).Warn("shown", "key", "a b")
 	if got := text.String(); !strings.HasPrefix(got, "time=") || !strings.Contains(got, `level=WARN msg=shown key="a b"`) || strings.Count(got, "\n") != 1 {
 		t.Errorf("%q", got)
 	}
-	newLogger(&asJSON, logWith("debug", "json"), false).Debug("shown", "n", 7)
+	newLogger(&asJSON, slog.LevelDebug, "json", false).Debug("shown", "n", 7)
 	var line map[string]any
 	if err := json.Unmarshal(asJSON.Bytes(), &line); err != nil || line["msg"] != "shown" || line["n"] != 7.0 || line["time"] == nil {
 		t.Errorf("%v: %v", err, line)
@@ -40,7 +34,7 @@ func TestLogForms(t *testing.T) {
 func TestJournalPriorities(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	log := newLogger(&out, logWith("debug", "text"), true)
+	log := newLogger(&out, slog.LevelDebug, "text", true)
 	levels := map[slog.Level]string{slog.LevelDebug: "<7>", slog.LevelInfo: "<6>", slog.LevelWarn: "<4>", slog.LevelError: "<3>"}
 	var all sync.WaitGroup
 	for level := range levels {

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -64,6 +65,7 @@ func newMountCommand(inv *invocation) *cobra.Command {
 			if err := o.applyEnvironment(cmd.Flags()); err != nil {
 				return err
 			}
+			o.stray = strayVariables(os.Environ(), cmd.Flags())
 			return runMount(inv, o, cmd.Flags(), args)
 		},
 	}
@@ -103,10 +105,15 @@ func runMount(inv *invocation, o *options, flags *pflag.FlagSet, args []string) 
 	if err := absoluteEnvironment(); err != nil {
 		return ready.refuse(cannotMount(c, err))
 	}
-	if err := c.nameProfile(); err != nil {
-		return ready.refuse(cannotMount(c, err))
+	for i := range c.stores {
+		if err := c.stores[i].nameProfile(); err != nil {
+			return ready.refuse(cannotMount(c, err))
+		}
 	}
 	if !c.foreground && ready == nil {
+		if text := strayText(c.stray); text != "" { // the log, which has it too, is a file
+			fmt.Fprintf(os.Stderr, "objmount: warning: %s\n", text)
+		}
 		if err := makeParent(c.logPath()); err != nil {
 			if c.logFile == "" {
 				return cannotMount(c, fail(exitLocal, "the state directory %s cannot be used: %v; choose another with --state-dir", c.places.state, err))
@@ -157,9 +164,13 @@ func runDaemon(c *config, ready *readyPipe) error {
 	if err != nil {
 		return ready.refuse(cannotMount(c, fail(exitLocal, "the log cannot be written: %v; choose another with --log-file", err)))
 	}
-	log := newLogger(sink, c.logOptions, sink.name == "" && toJournal(os.Stderr))
+	live := newLive(c.options)
+	log := newLogger(sink, &live.level, c.logFormat.value, sink.name == "" && toJournal(os.Stderr))
 	slog.SetDefault(log)
-	d := &mountDaemon{cfg: c, log: log, sink: sink, ready: ready}
+	if text := strayText(c.stray); text != "" {
+		log.Warn(text)
+	}
+	d := &mountDaemon{cfg: c, log: log, live: live, sink: sink, ready: ready}
 	return d.serve()
 }
 

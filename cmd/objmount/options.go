@@ -27,6 +27,7 @@ type fileOptions struct {
 	configFile string
 	remoteName string
 	file       *configfile.File // nil: there is none, or it is not read yet
+	stray      []string         // variables of the environment that look like flags and are none
 }
 
 // mountOptions say how the tree looks and who may use it.
@@ -34,6 +35,7 @@ type mountOptions struct {
 	foreground bool
 	readOnly   bool
 	at         moment
+	namespace  string
 	allowOther bool
 	nonEmpty   bool
 	noExec     bool // only as -o noexec
@@ -148,6 +150,7 @@ func (o *options) groups() []flagGroup {
 func (o *options) mountFlags(f *pflag.FlagSet) {
 	f.BoolVarP(&o.foreground, "foreground", "f", false, "stay in the foreground (for services; speaks systemd's notify protocol)")
 	f.BoolVarP(&o.readOnly, "read-only", "r", false, "refuse every change")
+	f.StringVar(&o.namespace, "namespace", "", "`name` of a namespace that the configuration file has for the bucket: mount that part of it alone")
 	f.Var(&o.at, "at", "show everything as it was at a time in the past, read-only, from a bucket's versions: 2026-11-01T12:00:00Z, 2026-11-01, \"2026-11-01 12:00\", \"3 days ago\", yesterday (at this hour), now")
 	f.BoolVar(&o.allowOther, "allow-other", false, "let other users use the mount (modes decide)")
 	f.BoolVar(&o.nonEmpty, "nonempty", false, "mount over a directory that has files; they are hidden meanwhile")

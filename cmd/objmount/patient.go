@@ -24,10 +24,11 @@ const (
 //
 // It is safe for concurrent use.
 type patient struct {
-	backend.Store // multipart uploads and questions about abilities, as they are
-	limit         time.Duration
+	backend.Store               // multipart uploads and questions about abilities, as they are
+	limit         *atomic.Int64 // nanoseconds
 	log           *slog.Logger
-	troubled      atomic.Bool // the log has a line about it
+	troubled      atomic.Bool            // the log has a line about it
+	failing       atomic.Pointer[string] // why the last call did not reach the store; nil: it did
 }
 
 var _ backend.Store = (*patient)(nil)
@@ -38,7 +39,7 @@ func (p *patient) wait(ctx context.Context, do func() error) error {
 	pause := firstPause
 	for {
 		err := do()
-		k := backend.KindOf(err)
+		k := p.note(err)
 		if err == nil || k != backend.KindTransient && k != backend.KindUnreachable {
 			if err == nil && p.troubled.Load() && p.troubled.CompareAndSwap(true, false) {
 				p.log.Info("the store answers again")
@@ -49,12 +50,12 @@ func (p *patient) wait(ctx context.Context, do func() error) error {
 			began = time.Now()
 		}
 		waited := time.Since(began)
-		rest := p.limit - waited
+		rest := p.longest() - waited
 		if rest <= 0 {
 			return err
 		}
 		if waited > quietFor && p.troubled.CompareAndSwap(false, true) {
-			p.log.Warn("the store fails; calls wait for it", slog.String("limit", p.limit.String()), slog.String("error", err.Error()))
+			p.log.Warn("the store fails; calls wait for it", slog.String("limit", p.longest().String()), slog.String("error", err.Error()))
 		}
 		timer := time.NewTimer(min(pause/2+rand.N(pause), rest))
 		pause = min(2*pause, longestPause)
@@ -66,6 +67,26 @@ func (p *patient) wait(ctx context.Context, do func() error) error {
 		}
 	}
 }
+
+// note remembers whether a call has reached the store, and returns its kind of failure, KindOther for none.
+func (p *patient) note(err error) backend.Kind {
+	if err == nil {
+		p.failing.Store(nil)
+		return backend.KindOther
+	}
+	k := backend.KindOf(err)
+	switch k {
+	case backend.KindTransient, backend.KindUnreachable:
+		why := reason(err)
+		p.failing.Store(&why)
+	case backend.KindCanceled:
+	default:
+		p.failing.Store(nil)
+	}
+	return k
+}
+
+func (p *patient) longest() time.Duration { return time.Duration(p.limit.Load()) }
 
 func waitFor[T any](ctx context.Context, p *patient, do func() (T, error)) (T, error) {
 	var value T

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -48,7 +49,7 @@ func TestPatientWaits(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		m := &moody{fail: []error{kind(backend.KindUnreachable), kind(backend.KindTransient), kind(backend.KindUnreachable), nil}}
-		p := &patient{Store: m, limit: time.Minute, log: quiet()}
+		p := &patient{Store: m, limit: lasting(time.Minute), log: quiet()}
 		obj, err := p.Head(t.Context(), backend.ObjectID{}, backend.GetOptions{})
 		if err != nil || obj.Size != 7 || m.calls != 4 {
 			t.Errorf("%v %v after %d calls", obj, err, m.calls)
@@ -64,7 +65,7 @@ func TestPatientGivesUpInTime(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		m := &moody{fail: []error{kind(backend.KindUnreachable)}}
-		p := &patient{Store: m, limit: time.Minute, log: quiet()}
+		p := &patient{Store: m, limit: lasting(time.Minute), log: quiet()}
 		began := time.Now()
 		_, err := p.Head(t.Context(), backend.ObjectID{}, backend.GetOptions{})
 		if took := time.Since(began); !backend.IsKind(err, backend.KindUnreachable) || took != time.Minute || m.calls < 20 || m.calls > 100 {
@@ -87,13 +88,13 @@ func TestPatientRepeatsOnlyWhatChangedNothing(t *testing.T) {
 			continue
 		}
 		m := &moody{fail: []error{kind(k)}}
-		p := &patient{Store: m, limit: time.Hour, log: quiet()}
+		p := &patient{Store: m, limit: lasting(time.Hour), log: quiet()}
 		if _, err := p.Head(t.Context(), backend.ObjectID{}, backend.GetOptions{}); !backend.IsKind(err, k) || m.calls != 1 {
 			t.Errorf("%v: %v after %d calls", k, err, m.calls)
 		}
 	}
 	m := &moody{fail: []error{errors.New("no kind")}}
-	p := &patient{Store: m, limit: time.Hour, log: quiet()}
+	p := &patient{Store: m, limit: lasting(time.Hour), log: quiet()}
 	if _, err := p.Head(t.Context(), backend.ObjectID{}, backend.GetOptions{}); err == nil || m.calls != 1 {
 		t.Errorf("%v after %d calls", err, m.calls)
 	}
@@ -120,7 +121,7 @@ func TestPatientWaitsWithAttributes(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		m := &moody{}
-		p := &patient{Store: m, limit: time.Minute, log: quiet()}
+		p := &patient{Store: m, limit: lasting(time.Minute), log: quiet()}
 		id := backend.ObjectID{Bucket: "b", Key: "k"}
 		for name, call := range map[string]func() bool{
 			"PutTags":      func() bool { return p.PutTags(t.Context(), id, "", nil) == nil },
@@ -137,4 +138,10 @@ func TestPatientWaitsWithAttributes(t *testing.T) {
 			}
 		}
 	})
+}
+
+func lasting(d time.Duration) *atomic.Int64 {
+	n := &atomic.Int64{}
+	n.Store(int64(d))
+	return n
 }

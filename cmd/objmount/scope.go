@@ -28,7 +28,7 @@ type scope struct {
 
 // covers tells whether everything that a mount of other holds lies in this scope too.
 func (s scope) covers(other scope) bool {
-	if s.Endpoint != other.Endpoint || s.Bucket != "" && s.Bucket != other.Bucket {
+	if s.Endpoint != other.Endpoint && !withinRemotes(s.Endpoint, other.Endpoint) || s.Bucket != "" && s.Bucket != other.Bucket {
 		return false
 	}
 	return strings.HasPrefix(other.Prefix, s.Prefix)

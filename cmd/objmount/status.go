@@ -200,7 +200,19 @@ func writeStatus(w io.Writer, s ctl.Status) error {
 	row := func(name, format string, args ...any) { fmt.Fprintf(t, "%s\t%s\n", name, fmt.Sprintf(format, args...)) }
 	row("source", "%s", shownSource(s.Mount.Source, s.Mount.At))
 	row("mountpoint", "%s", s.Mount.Mountpoint)
-	row("endpoint", "%s (%s)", s.Mount.Endpoint, orDash(s.Capabilities.Vendor))
+	if len(s.Remotes) == 0 {
+		row("endpoint", "%s (%s)", s.Mount.Endpoint, orDash(s.Capabilities.Vendor))
+	}
+	for _, r := range s.Remotes {
+		state := ""
+		if r.Failing != "" {
+			state = ", fails: " + r.Failing
+		}
+		row("remote "+r.Name, "%s%s", r.Endpoint, state)
+	}
+	for _, n := range s.Namespaces {
+		row("namespace "+n.Name, "%s does not expire after %s: lifecycle rule %s; objmount ctl namespace install installs it", printable(ctl.Text(n.Prefix)), plural(n.Expire, "day"), n.Rule)
+	}
 	row("process", "%d, since %s", s.Mount.PID, s.Mount.Started.Local().Format(time.DateTime))
 	row("state", "%s%s", s.State, modeText(s))
 	row("to upload", "%s", uploadText(s.PendingFiles, s.PendingBytes))
@@ -214,6 +226,11 @@ func writeStatus(w io.Writer, s ctl.Status) error {
 	}
 	row("received", "%s; %s reads from caches, %s waited for the store", bytesText(s.Cache.StoreBytes), humanize.Comma(s.Cache.Hits), humanize.Comma(s.Cache.Misses))
 	row("open files", "%d", s.OpenFiles)
+	if s.ConfigFile != "" && s.Remote != "" {
+		row("configuration", "remote %s of %s", s.Remote, s.ConfigFile)
+	} else if s.ConfigFile != "" {
+		row("configuration", "%s", s.ConfigFile)
+	}
 	if s.LogFile != "" {
 		row("log", "%s", s.LogFile)
 	}

@@ -52,6 +52,9 @@ func (d *mountDaemon) maintain(s os.Signal) {
 		if err := d.sink.reopen(); err != nil {
 			d.log.Error("the log file cannot be opened again", slog.String("error", err.Error()))
 		}
+		if d.control != nil && d.cfg.file != nil {
+			d.parts.reloadBySignal()
+		}
 	case unix.SIGUSR1:
 		d.dump()
 	}
@@ -113,7 +116,7 @@ func (d *mountDaemon) drain(ctx context.Context) (left bool) {
 // stopBySignal drains while the mount is still there, unmounts, and drains what came meanwhile,
 // all within the limit. A mount that stays busy is detached lazily: its programs get errors.
 func (d *mountDaemon) stopBySignal(s os.Signal, unmounted <-chan struct{}) bool {
-	limit := time.Duration(d.cfg.drainTimeout)
+	limit := time.Duration(d.parts.live.drainTimeout.Load())
 	d.log.Info("stopping", slog.String("signal", s.String()), slog.String("limit", limit.String()))
 	d.notify.stopping("waiting for uploads")
 	ctx, cancel := context.WithTimeout(context.Background(), limit)

@@ -26,22 +26,25 @@ import (
 
 // parts are what a mount is made of. They are opened in this order and closed in reverse.
 type parts struct {
-	cfg          *config
-	file         atomic.Pointer[configfile.File] // of the last reload; nil: that of cfg. See remote
-	log          *slog.Logger
-	store        *s3.Store
-	patient      *patient      // the same store, for everything but uploads
-	view         backend.Store // what is shown of it: now, or as it was
-	endpoint     string
-	slot         *slot
-	capabilities *capabilities
-	blocks       *blocks.Cache
-	cacheDir     string // of the blocks' disk tier; empty: none
-	metadata     *metadata.Cache
-	staging      *staging.Area
-	fs           *fs.FS
-	unsent       int // files left for the next mount; known when closed
-	closers      []func(ctx context.Context) error
+	cfg       *config
+	file      atomic.Pointer[configfile.File] // of the last reload; nil: that of cfg. See remote
+	log       *slog.Logger
+	live      *live
+	stores    []*mountedStore // one, or those of a mount of several
+	store     backend.Store   // all of them, for uploads
+	patient   backend.Store   // the same, for everything but uploads
+	view      backend.Store   // what is shown of it: now, or as it was
+	endpoint  string          // of all of them
+	slot      *slot
+	blocks    *blocks.Cache
+	cacheDir  string // of the blocks' disk tier; empty: none
+	metadata  *metadata.Cache
+	staging   *staging.Area
+	fs        *fs.FS
+	queue     *writeback.Queue // of fs
+	unexpired unexpired        // namespaces that do not expire as configured
+	unsent    int              // files left for the next mount; known when closed
+	closers   []func(ctx context.Context) error
 }
 
 // closeLater adds what close does; the last added is done first.
@@ -61,16 +64,15 @@ func (p *parts) close(ctx context.Context) error {
 // credentials, bucket, and the right to list.
 func (p *parts) openStore(ctx context.Context) error {
 	c := p.cfg
-	var err error
-	if p.store, err = s3.Open(ctx, c.s3Config(p.log)); err != nil {
-		return explainOpen(err)
-	}
-	p.closeLater(func(context.Context) error { return p.store.Close() })
-	p.endpoint = p.store.Endpoint()
-	p.patient = &patient{Store: p.store, limit: time.Duration(c.retryTimeout), log: p.log}
-	if c.src.bucket == "" {
+	err := p.openStores(ctx)
+	switch {
+	case err != nil:
+		return err
+	case c.several():
+		return p.reachAll(ctx)
+	case c.src.bucket == "":
 		_, err = p.store.ListBuckets(ctx, "")
-	} else {
+	default:
 		_, err = p.store.List(ctx, backend.ListInput{Bucket: c.src.bucket, Prefix: c.src.prefix, MaxKeys: 1})
 	}
 	if err != nil {
@@ -81,7 +83,7 @@ func (p *parts) openStore(ctx context.Context) error {
 
 // open joins everything up to the filesystem. What was opened before an error is closed by close.
 func (p *parts) open(ctx context.Context) error {
-	steps := []func(context.Context) error{p.openStore, p.openPast, p.openSlot, p.openCapabilities, p.openBlocks, p.openMetadata, p.openStaging, p.openFS}
+	steps := []func(context.Context) error{p.openStore, p.openPast, p.openSlot, p.openCapabilities, p.openBlocks, p.openMetadata, p.openStaging, p.openFS, p.openNamespaces}
 	for _, step := range steps {
 		if err := step(ctx); err != nil {
 			return err
@@ -103,9 +105,11 @@ func (p *parts) openSlot(context.Context) error {
 
 // openCapabilities asks now what a mount of one bucket can do, so that no file waits for it.
 func (p *parts) openCapabilities(ctx context.Context) error {
-	p.capabilities = newCapabilities(p.store, p.endpoint, p.cfg.src.prefix, p.cfg.places.state, !p.cfg.readOnly, p.log)
+	for _, m := range p.stores {
+		m.capabilities = newCapabilities(m.store, m.store.Endpoint(), p.cfg.src.prefix, p.cfg.places.state, !p.cfg.readOnly, m.patient.log)
+	}
 	if p.cfg.src.bucket != "" {
-		p.capabilities.ask(ctx, p.cfg.src.bucket)
+		p.askCapabilities(ctx, p.cfg.src.bucket)
 	}
 	return ctx.Err()
 }
@@ -268,11 +272,12 @@ func (p *parts) openFS(context.Context) error {
 	var err error
 	p.fs, err = fs.New(fs.Config{
 		Store: p.view, Blocks: p.blocks, Metadata: p.metadata, Staging: p.staging, NewQueue: p.newQueue, Capabilities: p.capabilitiesOf,
-		Bucket: c.src.bucket, Prefix: c.src.prefix, ReadOnly: c.readOnly,
+		Bucket: c.src.bucket, Prefix: c.src.prefix, Groups: p.groups(), ReadOnly: c.readOnly,
 		UID: c.uid.id, GID: c.gid.id, FileMode: c.shownFileMode, DirMode: c.shownDirMode,
 		Posix: posixModes[c.posix.value], Commit: commitModes[c.commit.value], LocalFsync: c.fsync.value == "local",
 		ExclusiveOpen: c.exclusiveCreate.value == "open", Consistency: consistences[c.consistency.value],
 		TTL: time.Duration(c.metadataTTL), NegativeTTL: time.Duration(c.negativeTTL), Log: p.log,
+		Defaults: p.defaults, Present: p.present, PublicURL: p.publicURL,
 	})
 	if err != nil {
 		return fail(exitFailed, "the filesystem cannot be built: %v", err)
@@ -281,11 +286,15 @@ func (p *parts) openFS(context.Context) error {
 	return nil
 }
 
+// queuePatience is --retry-timeout for the queue: 0 means not to wait, there the default.
+func queuePatience(limit time.Duration) time.Duration { return max(limit, time.Millisecond) }
+
 func (p *parts) newQueue(call fs.Callbacks) *writeback.Queue {
-	return writeback.New(writeback.Config{
-		Store: p.store, Capabilities: p.capabilities.of, Checksum: s3.Checksum,
+	p.queue = writeback.New(writeback.Config{
+		Store: p.store, StoreOf: p.remoteName, Capabilities: p.knownCapabilities, Checksum: s3.Checksum,
 		Parts: p.cfg.parallelParts.n, PartSize: int64(p.cfg.partSize), BufferLimit: divideMemory(int64(p.cfg.memoryLimit)).merge,
-		RetryTimeout: max(time.Duration(p.cfg.retryTimeout), time.Millisecond), // 0 means not to wait, there the default
+		RetryTimeout: queuePatience(time.Duration(p.cfg.retryTimeout)),
 		BeforeStream: call.BeforeStream, OnCommit: call.OnCommit, OnFail: call.OnFail, MayReplace: call.MayReplace, Log: p.log,
 	})
+	return p.queue
 }
