@@ -339,3 +339,20 @@ func TestLimitsThatAreNotTold(t *testing.T) {
 		}
 	}
 }
+
+// TestLimitsAreAttributesOfTheBucket: what is set through the mount counts at once.
+func TestLimitsAreAttributesOfTheBucket(t *testing.T) {
+	t.Parallel()
+	m := newTestMount(t, testOptions{})
+	check(t, os.WriteFile(m.path("a.txt"), []byte("x"), 0o644))
+	setXattr(t, m.dir, "user.s3.bucket.allowed-mime-types", "image/*")
+	setXattr(t, m.dir, "user.s3.bucket.file-size-limit", "20")
+	wants(t, "type", os.WriteFile(m.path("b.txt"), []byte("x"), 0o644), syscall.EPERM)
+	wants(t, "size", os.WriteFile(m.path("b.png"), make([]byte, 21), 0o644), syscall.EFBIG)
+	tags, err := m.raw.BucketTags(t.Context(), testBucket)
+	if err != nil || tags[backend.FileSizeTag] != "20" || tags[backend.TypesTag] != "image/" {
+		t.Errorf("tags %q, %v", tags, err)
+	}
+	check(t, unix.Removexattr(m.dir, "user.s3.bucket.allowed-mime-types"))
+	wants(t, "any type", os.WriteFile(m.path("b.txt"), []byte("x"), 0o644), nil)
+}

@@ -111,6 +111,53 @@ func TestSetOfBuckets(t *testing.T) {
 	}
 }
 
+// TestLimitsOfBuckets: they are tags, and other tags stay.
+func TestLimitsOfBuckets(t *testing.T) {
+	t.Parallel()
+	p := tags("of", "others")
+	r := Rules{Now: noon}
+	is := func(want map[string]string) {
+		t.Helper()
+		if diff := cmp.Diff(want, p.Tags); diff != "" {
+			t.Errorf("tags:\n%s", diff)
+		}
+	}
+	set := func(name, value string) {
+		t.Helper()
+		if req, err := mustParse(t, name, Bucket).Set(&p, []byte(value), r); err != nil || req.Change != ChangeBucketTags {
+			t.Fatal(req, err)
+		}
+	}
+	set("user.s3.bucket.file-size-limit", "52428800")
+	set("user.s3.bucket.allowed-mime-types", "image/*, application/pdf")
+	is(map[string]string{"of": "others", "objmount-file-size-limit": "52428800", "objmount-allowed-mime-types": "application/pdf image/"})
+	set("user.s3.tag.objmount-file-size-limit", "7")
+	for name, want := range map[string]string{"file-size-limit": "7", "allowed-mime-types": "application/pdf,image/*"} {
+		if got, _ := mustParse(t, "user.s3.bucket."+name, Bucket).Value(&Facts{Scope: Bucket, Tags: p.Tags}); string(got) != want {
+			t.Errorf("%s is %q, want %q", name, got, want)
+		}
+	}
+	for _, name := range []string{"user.s3.bucket.file-size-limit", "user.s3.bucket.allowed-mime-types"} {
+		a := mustParse(t, name, Bucket)
+		if req, err := a.Remove(&p, r); err != nil || req.Change != ChangeBucketTags {
+			t.Errorf("remove %s: %v %v", name, req, err)
+		}
+		if _, present := a.Value(&Facts{Scope: Bucket, Tags: p.Tags}); present {
+			t.Errorf("%s is still there", name)
+		}
+		if _, err := a.Remove(&p, r); !errors.Is(err, ErrAbsent) {
+			t.Errorf("remove %s again: %v", name, err)
+		}
+	}
+	is(map[string]string{"of": "others"})
+	for i := range 49 {
+		p.Tags[fmt.Sprint(i)] = ""
+	}
+	if _, err := mustParse(t, "user.s3.bucket.file-size-limit", Bucket).Set(&p, []byte("1"), r); !errors.Is(err, ErrNoRoom) {
+		t.Errorf("beside 50 tags: %v", err)
+	}
+}
+
 // refusals are values that are not taken, and why.
 var refusals = []struct {
 	name, value string
@@ -158,6 +205,13 @@ var refusals = []struct {
 	{"user.s3.restore", "7d:Fast", File, ErrValue},
 	{"user.s3.bucket.versioning", "Off", Bucket, ErrValue},
 	{"user.s3.bucket.versioning", "Enabled", File, ErrUnsupported},
+	{"user.s3.bucket.file-size-limit", "0", Bucket, ErrValue},
+	{"user.s3.bucket.file-size-limit", "50MiB", Bucket, ErrValue},
+	{"user.s3.bucket.file-size-limit", "50", Directory, ErrUnsupported},
+	{"user.s3.bucket.allowed-mime-types", "pdf", Bucket, ErrValue},
+	{"user.s3.bucket.allowed-mime-types", "*/*", Bucket, ErrValue},
+	{"user.s3.tag.objmount-file-size-limit", "much", Bucket, ErrValue},
+	{"user.s3.tag.objmount-allowed-mime-types-2", "pdf", Bucket, ErrValue},
 	{"user.s3.content-type", "a/b", Bucket, ErrUnsupported},
 	{"user.s3.restore", "7d", Directory, ErrUnsupported},
 }
@@ -189,7 +243,8 @@ func TestModeOfARetentionThatIsOver(t *testing.T) {
 func TestReadOnly(t *testing.T) {
 	t.Parallel()
 	writable := map[string]bool{"tag.": true, "meta.": true, "annotation.": true, "storage-class": true, "encryption": true, "retention": true, "retention.mode": true,
-		"retention.until": true, "legal-hold": true, "restore": true, "bucket.versioning": true}
+		"retention.until": true, "legal-hold": true, "restore": true, "bucket.versioning": true,
+		"bucket.file-size-limit": true, "bucket.allowed-mime-types": true}
 	for _, r := range append([]*row{&everything}, tableRows()...) {
 		a := Attribute{row: r, name: r.name, key: "k", scope: File}
 		if r.scopes == inBucket {

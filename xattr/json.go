@@ -47,6 +47,8 @@ type bucketDocument struct {
 	Public     string            `json:"public,omitempty"`
 	Size       *int64            `json:"size,omitempty"`
 	Count      *int64            `json:"count,omitempty"`
+	SizeLimit  int64             `json:"file_size_limit,omitempty"`
+	Types      []string          `json:"allowed_mime_types,omitempty"`
 }
 
 // JSON returns everything that is known as one indented document that ends in a newline. Values of
@@ -102,6 +104,8 @@ func bucketJSON(f *Facts) bucketDocument {
 		Bucket: f.Object.Bucket, Tags: f.Tags, Versioning: bucketVersioning(f), Region: f.Bucket.Region, ObjectLock: bucketLock(f),
 		Encryption: bucketEncryption(f), Created: instant(f.Bucket.Created), Public: bucketPublic(f),
 	}
+	limits := limitsOf(f.Tags)
+	doc.SizeLimit, doc.Types = limits.FileSize, limits.Types
 	if usage := f.Bucket.Usage; usage != nil {
 		doc.Size, doc.Count = &usage.Bytes, &usage.Objects
 	}

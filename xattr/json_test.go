@@ -2,6 +2,7 @@ package xattr
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 	"time"
 
@@ -79,6 +80,18 @@ func TestJSON(t *testing.T) {
 	}
 	if got := JSON(&Facts{}); !json.Valid(got) {
 		t.Errorf("nothing known: %s", got)
+	}
+}
+
+func TestJSONOfLimits(t *testing.T) {
+	t.Parallel()
+	got := string(JSON(&Facts{Scope: Bucket, Tags: map[string]string{"objmount-file-size-limit": "5", "objmount-allowed-mime-types": "image/ nonsense"}}))
+	for _, want := range []string{`"file_size_limit": 5`, `"allowed_mime_types": [
+    "image/*"
+  ]`} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%s has no %s", got, want)
+		}
 	}
 }
 

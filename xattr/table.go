@@ -75,6 +75,8 @@ var rows = slices.Concat(headerRows, []row{
 	{name: "bucket.encryption", scopes: inBucket, needs: NeedEncryption, value: text(bucketEncryption)},
 	{name: "bucket.created", scopes: inBucket, needs: NeedCreated, value: text(func(f *Facts) string { return instant(f.Bucket.Created) })},
 	{name: "bucket.public", scopes: inBucket, needs: NeedPublic, value: text(bucketPublic)},
+	{name: "bucket.file-size-limit", scopes: inBucket, needs: NeedTags, value: text(fileSizeLimit), set: setFileSizeLimit, remove: removeFileSizeLimit},
+	{name: "bucket.allowed-mime-types", scopes: inBucket, needs: NeedTags, value: text(allowedTypes), set: setAllowedTypes, remove: removeAllowedTypes},
 	{name: "bucket.size", scopes: inBucket, needs: NeedUsage, value: text(bucketSize)},
 	{name: "bucket.count", scopes: inBucket, needs: NeedUsage, value: text(bucketCount)},
 })

@@ -60,6 +60,8 @@ func (a Attribute) checkTag(value string, r Rules) error {
 		return a.refuse(ErrTooBig, "the value of a tag has at most 256 characters")
 	case strings.HasPrefix(a.key, "aws:"):
 		return a.refuse(ErrValue, `tags that begin with "aws:" are Amazon's own`)
+	case a.scope == Bucket && backend.IsLimitTag(a.key) && a.checkLimit(value) != nil:
+		return a.checkLimit(value)
 	case !tagText(a.key) || !tagText(value):
 		return a.refuse(ErrValue, "tags have letters, digits, blanks and + - = . _ : / @ only")
 	}

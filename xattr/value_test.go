@@ -72,6 +72,7 @@ var bucketValues = map[string]string{
 	"user.s3.bucket.versioning": "Enabled", "user.s3.bucket.region": "eu-west-1", "user.s3.bucket.object-lock": "on GOVERNANCE 30d",
 	"user.s3.bucket.encryption": "AES256", "user.s3.bucket.created": "2026-11-21T12:00:00Z", "user.s3.bucket.public": "no",
 	"user.s3.bucket.size": "5000", "user.s3.bucket.count": "2",
+	"user.s3.bucket.file-size-limit": "5", "user.s3.bucket.allowed-mime-types": "image/*,text/csv",
 }
 
 func mustParse(t testing.TB, name string, scope Scope) Attribute {
@@ -89,6 +90,9 @@ func TestValues(t *testing.T) {
 	for scope, values := range map[Scope]map[string]string{File: objectValues, Bucket: bucketValues} {
 		f := full()
 		f.Scope = scope
+		if scope == Bucket {
+			f.Tags["objmount-file-size-limit"], f.Tags["objmount-allowed-mime-types"] = "5", "image/ text/csv"
+		}
 		for name, want := range values {
 			a := mustParse(t, name, scope)
 			seen[a.row] = true
