@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +13,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/objmount/objmount/backend"
+	"github.com/objmount/objmount/backend/s3"
 	"github.com/objmount/objmount/cmd/objmount/configfile"
 )
 
@@ -194,6 +197,10 @@ func unusableSetting(r *configfile.Remote, s configfile.Setting) string {
 			return fmt.Sprintf("credentials-file=%s: there is no such file; write one like ~/.aws/credentials", s.Value)
 		}
 	case "endpoint-url":
+		_, err := s3.Open(context.Background(), s3.Config{Endpoint: s.Value, Anonymous: true}) // sends nothing
+		if backend.IsKind(err, backend.KindInvalid) {
+			return fmt.Sprintf("endpoint-url: %s; write a URL such as https://host:port", reason(err))
+		}
 		for i := range r.Rules {
 			if r.Rules[i].Key != nil && strings.HasPrefix(strings.ToLower(s.Value), "http://") {
 				return fmt.Sprintf("endpoint-url is http, and the key of encryption-key-file (%s) would be sent to it for everybody to see; write https://", r.Rules[i].KeyFile)

@@ -91,7 +91,7 @@ func cannotOpen(err error) error {
 	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("there is no such file (%w)", why)
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("cannot be read (%w); chmod a+r it, or become its owner", why)
+		return fmt.Errorf("cannot be read by this user (%w); become its owner, or take another file", why)
 	}
 	return fmt.Errorf("cannot be read: %w", why)
 }

@@ -2,6 +2,7 @@ package configfile
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -206,6 +207,15 @@ func TestSafeFromOthers(t *testing.T) {
 				t.Errorf("for a user: %v", err)
 			}
 		}
+	}
+}
+
+// TestNotAllowed: as root no test can meet a file that it may not read.
+func TestNotAllowed(t *testing.T) {
+	t.Parallel()
+	err := cannotOpen(&fs.PathError{Op: "open", Path: "x", Err: syscall.EACCES})
+	if !errors.Is(err, fs.ErrPermission) || err.Error() != "cannot be read by this user (permission denied); become its owner, or take another file" {
+		t.Error(err)
 	}
 }
 
