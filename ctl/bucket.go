@@ -28,7 +28,7 @@ func bucketVerb[R request](changing bool, do func(ctx context.Context, c *call, 
 	}}
 }
 
-// bucketOf returns the bucket that a path stands for. A mount of a prefix tells of its bucket, but does not change it.
+// bucketOf returns the bucket that a path stands for. A mount of a prefix tells of its bucket, but does not change it. A mount of a prefix tells of its bucket, but does not change it.
 func (c *call) bucketOf(ctx context.Context, path string, changing bool) (string, error) {
 	root, err := c.Tree.Locate(ctx, "")
 	if err != nil {

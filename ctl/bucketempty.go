@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/objmount/objmount/backend"
 )
 
@@ -29,6 +31,9 @@ func emptyBucket(ctx context.Context, c *call, p Place, r EmptyRequest) error {
 	err := e.objects(ctx, r)
 	if r.Versions {
 		err = e.versions(ctx, p, r)
+	}
+	if err == nil {
+		err = e.uploads(ctx, p)
 	}
 	if err != nil {
 		return err
@@ -158,6 +163,46 @@ func (e *emptying) versions(ctx context.Context, p Place, r EmptyRequest) error 
 		return err
 	}
 	return flush()
+}
+
+// uploads ends what was begun and never finished: it costs money, and some stores do not let the bucket be deleted.
+func (e *emptying) uploads(ctx context.Context, p Place) error {
+	if n := e.Tree.Unsent(p); n > 0 { // an upload may have the only copy of what a program has written
+		return e.note(fmt.Sprintf("%s being written here, so unfinished uploads were not ended", things(int64(n), "file is", "files are")))
+	}
+	all, err := e.Store.ListUploads(ctx, backend.ObjectID{Bucket: e.bucket})
+	if untold(err) {
+		return e.note("unfinished uploads were not ended: " + err.Error())
+	}
+	if err != nil {
+		return err
+	}
+	failed := make([]error, len(all))
+	if !e.sum.DryRun {
+		g, ctx := errgroup.WithContext(ctx)
+		g.SetLimit(copiesAtOnce)
+		for i, up := range all {
+			g.Go(func() error {
+				failed[i] = e.Store.AbortUpload(ctx, up)
+				return ctx.Err()
+			})
+		}
+		if err := g.Wait(); err != nil {
+			return err
+		}
+	}
+	for i, up := range all {
+		if failed[i] == nil {
+			e.sum.Uploads++
+			continue
+		}
+		e.sum.Failed++
+		d := Done{Bucket: up.Bucket, Key: Text(up.Key), Action: "kept", Error: "an unfinished upload: " + failed[i].Error()}
+		if err := e.item(d); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // done counts one thing, and reports it when it stays.

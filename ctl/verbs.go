@@ -151,7 +151,9 @@ type Summary struct {
 	Done   int64 `json:"done"`             // or, with DryRun, what would be done
 	Bytes  int64 `json:"bytes"`            // of the versions concerned
 	Failed int64 `json:"failed,omitempty"` // each has an item with an error
-	DryRun bool  `json:"dry_run,omitempty"`
+	// Uploads are unfinished ones that were ended, when a bucket was emptied.
+	Uploads int64 `json:"uploads,omitempty"`
+	DryRun  bool  `json:"dry_run,omitempty"`
 }
 
 type request interface{ target() Target }

@@ -242,6 +242,7 @@ func listUploads(e *env) {
 	wantUploads("ab", longer)
 	wantUploads("dir/a", below)
 	wantUploads("dir/")
+	e.wantAllUploads(one, two, longer, below)
 	e.complete(completion(one, e.part(one, 1, []byte("x"))))
 	wantUploads("a", two)
 	for _, up := range []backend.Upload{two, longer, below} {
@@ -249,6 +250,22 @@ func listUploads(e *env) {
 	}
 	wantUploads("a")
 	wantUploads("ab")
+}
+
+// wantAllUploads asks for those of the whole bucket. A store may list none so.
+func (e *env) wantAllUploads(want ...backend.Upload) {
+	e.Helper()
+	got, err := e.store.ListUploads(e.ctx, backend.ObjectID{Bucket: e.bucket})
+	e.ok("ListUploads of a bucket", err)
+	found := 0
+	for _, up := range got {
+		if slices.ContainsFunc(want, func(w backend.Upload) bool { return w.Key == up.Key && w.UploadID == up.UploadID }) {
+			found++
+		}
+	}
+	if found != len(want) && len(got) > 0 {
+		e.Errorf("%d of %d uploads are listed among %d of the bucket", found, len(want), len(got))
+	}
 }
 
 func partChecksum(e *env) {

@@ -242,7 +242,7 @@ func (s *Store) ListParts(ctx context.Context, in backend.Upload) ([]backend.Par
 	return parts, nil
 }
 
-// ListUploads implements backend.Multipart: oldest first.
+// ListUploads implements backend.Multipart: the oldest of a key first.
 func (s *Store) ListUploads(ctx context.Context, id backend.ObjectID) ([]backend.Upload, error) {
 	c := call{"ListMultipartUploads", id.Bucket, id.Key}
 	if err := c.canceled(ctx); err != nil {
@@ -256,12 +256,12 @@ func (s *Store) ListUploads(ctx context.Context, id backend.ObjectID) ([]backend
 	}
 	var found []backend.Upload
 	for uploadID, up := range b.uploads {
-		if up.key == id.Key {
-			found = append(found, backend.Upload{Bucket: id.Bucket, Key: id.Key, UploadID: uploadID, Initiated: up.initiated})
+		if id.Key == "" || up.key == id.Key {
+			found = append(found, backend.Upload{Bucket: id.Bucket, Key: up.key, UploadID: uploadID, Initiated: up.initiated})
 		}
 	}
 	slices.SortFunc(found, func(a, b backend.Upload) int {
-		return cmp.Or(a.Initiated.Compare(b.Initiated), cmp.Compare(a.UploadID, b.UploadID))
+		return cmp.Or(cmp.Compare(a.Key, b.Key), a.Initiated.Compare(b.Initiated), cmp.Compare(a.UploadID, b.UploadID))
 	})
 	return found, nil
 }

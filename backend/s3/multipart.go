@@ -253,14 +253,14 @@ func (s *Store) ListParts(ctx context.Context, up backend.Upload) ([]backend.Par
 }
 
 // ListUploads implements backend.Multipart. The whole key is the prefix: MinIO finds nothing
-// under shorter ones.
+// under shorter ones, not even without one.
 func (s *Store) ListUploads(ctx context.Context, id backend.ObjectID) ([]backend.Upload, error) {
 	c := call{op: "ListMultipartUploads", bucket: id.Bucket, repeat: repeatHarmless}
-	if err := named(c.op, id.Bucket, id.Key); err != nil {
+	if err := namedBucket(c.op, id.Bucket); err != nil {
 		return nil, err
 	}
-	in := &awss3.ListMultipartUploadsInput{Bucket: &id.Bucket, Prefix: &id.Key}
-	if !xmlSafe(id.Key) { // not always: Ceph encodes keys here in a way of its own
+	in := &awss3.ListMultipartUploadsInput{Bucket: &id.Bucket, Prefix: some(id.Key)}
+	if !xmlSafe(id.Key) || id.Key == "" && s.vendor.Load().name != vendorCeph { // not always: Ceph encodes keys here in a way of its own
 		in.EncodingType = types.EncodingTypeUrl
 	}
 	var uploads []backend.Upload
@@ -271,14 +271,14 @@ func (s *Store) ListUploads(ctx context.Context, id backend.ObjectID) ([]backend
 		}
 		name := nameDecoder(out.EncodingType)
 		for _, u := range out.Uploads {
-			if key, err := name(aws.ToString(u.Key)); err == nil && key == id.Key {
+			if key, err := name(aws.ToString(u.Key)); err == nil && (key == id.Key || id.Key == "") {
 				uploads = append(uploads, backend.Upload{Bucket: id.Bucket, Key: key, UploadID: aws.ToString(u.UploadId), Initiated: aws.ToTime(u.Initiated)})
 			}
 		}
 		nextKey, err := name(aws.ToString(out.NextKeyMarker))
 		nextID := aws.ToString(out.NextUploadIdMarker)
 		switch {
-		case !aws.ToBool(out.IsTruncated) || err == nil && nextKey > id.Key:
+		case !aws.ToBool(out.IsTruncated) || err == nil && nextKey > id.Key && id.Key != "":
 			return uploads, nil
 		case err != nil, nextKey == "", nextKey == aws.ToString(in.KeyMarker) && nextID == aws.ToString(in.UploadIdMarker):
 			return nil, &backend.Error{Kind: backend.KindOther, Op: c.op, Bucket: id.Bucket, Key: id.Key,

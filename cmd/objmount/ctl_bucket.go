@@ -114,8 +114,8 @@ func bucketEmpty() *cobra.Command {
 	var yes bool
 	return ctlCommand{
 		use: "empty [flags] PATH", short: "remove everything in a bucket",
-		long: `Remove all objects of a bucket, a thousand in one request. On a terminal it says how many and asks; elsewhere it
-needs --yes. What is under retention or legal hold stays and is reported (exit code 12).`,
+		long: `Remove all objects of a bucket, a thousand in one request, and end its unfinished uploads. On a terminal it says how
+many and asks; elsewhere it needs --yes. What is under retention or legal hold stays and is reported (exit code 12).`,
 		example: "  objmount ctl bucket empty --versions --dry-run s3://my-bucket\n  objmount ctl bucket empty --yes s3://my-bucket",
 		args:    exactly("PATH"),
 		flags: func(f *pflag.FlagSet) {
@@ -141,19 +141,24 @@ needs --yes. What is under retention or legal hold stays and is reported (exit c
 			}
 			return s.empty(ctx, t, r, func(sum ctl.Summary) error {
 				verb := map[bool]string{false: "removed", true: "would be removed"}[sum.DryRun]
-				_, err := fmt.Fprintf(s.out, "%s: %s\n", verb, amountText(sum, emptied(r)))
+				_, err := fmt.Fprintf(s.out, "%s: %s\n", verb, emptiedText(sum, r))
 				return err
 			})
 		},
 	}.command()
 }
 
-// emptied names what a bucket is emptied of.
-func emptied(r ctl.EmptyRequest) string {
+// emptiedText counts what a bucket is emptied of.
+func emptiedText(sum ctl.Summary, r ctl.EmptyRequest) string {
+	what := "object"
 	if r.Versions {
-		return "version"
+		what = "version"
 	}
-	return "object"
+	text := amountText(sum, what)
+	if sum.Uploads > 0 {
+		text += " and " + plural(int(sum.Uploads), "unfinished upload")
+	}
+	return text
 }
 
 // empty runs the verb. What stays is reported.
@@ -184,10 +189,10 @@ func (s *ctlSession) confirmEmpty(ctx context.Context, t ctlTarget, r ctl.EmptyR
 			return nil
 		})
 	})
-	if err != nil || sum.Done == 0 {
+	if err != nil || sum.Done+sum.Uploads == 0 {
 		return false, err
 	}
-	return s.ask(ctx, fmt.Sprintf("Remove %s of %s? [y/N] ", amountText(sum, emptied(r)), t.path))
+	return s.ask(ctx, fmt.Sprintf("Remove %s of %s? [y/N] ", emptiedText(sum, r), t.path))
 }
 
 func newVersioningCommand() *cobra.Command {

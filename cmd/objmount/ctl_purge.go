@@ -118,7 +118,7 @@ func (s *ctlSession) rehearse(t ctlTarget, dry func(quiet *ctlSession, sum *ctl.
 	quiet.json = false
 	err := dry(&quiet, &sum)
 	quiet.bar.finish()
-	if err == nil && sum.Done == 0 {
+	if err == nil && sum.Done+sum.Uploads == 0 {
 		s.say("objmount: " + t.path + ": nothing to do")
 	}
 	return sum, err
