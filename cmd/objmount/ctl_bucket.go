@@ -82,6 +82,9 @@ func (s *ctlSession) bucketDetails(b ctl.BucketDetails) error {
 	if b.Public != nil {
 		add("public", map[bool]string{true: "yes", false: "no"}[*b.Public])
 	}
+	for _, by := range b.PublicBy {
+		add("public by", printable(ctl.Text(by)))
+	}
 	sizeText, types := limitLines(b.BucketLimits)
 	add("size limit", sizeText)
 	add("types", types)

@@ -26,6 +26,9 @@ of the bucket, and mounts keep to them. If a request after the first one fails, 
 			f.StringSliceVar(&r.Namespaces, "namespaces", nil, "directories and, where they expire, lifecycle rules of these `NAMES` in the configuration file; "+
 				"without a definition there, data, tmp (7 days) and result")
 			limits.flags(f)
+			f.StringVar(&r.ACL, "acl", "", "`private`, public-read, public-read-write or authenticated-read, where the store has ACLs")
+			f.BoolVar(&r.Public, "public", false, "everybody may read its objects, by its policy")
+			f.BoolVar(&r.Unblock, "unblock", false, "with --public or --acl: "+unblockFlag)
 			f.BoolVar(&r.DryRun, "dry-run", false, "only look whether there is one of that name")
 		},
 		do: func(ctx context.Context, s *ctlSession, t ctlTarget, _ []string) error {

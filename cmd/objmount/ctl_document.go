@@ -34,6 +34,9 @@ func newDocumentCommands() []*cobra.Command {
 	for _, doc := range backend.EachBucketDoc() {
 		n, text := documentNoun{doc.String()}, documentTexts[doc]
 		verbs := []*cobra.Command{n.get(), n.set(), n.delete(text.removed), n.diff(), n.edit()}
+		if doc == backend.PolicyDoc {
+			verbs = append(verbs, policyExplain())
+		}
 		all = append(all, nounCommand(n.name, "the "+text.what+" of a bucket: "+text.short,
 			"Work on the "+text.what+" of a bucket: "+text.short+". PATH is the directory of a bucket, or s3://BUCKET.\n"+
 				"It is JSON as the AWS CLI prints and takes it; XML of S3 is taken, too.",
