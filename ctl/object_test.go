@@ -122,7 +122,7 @@ func TestObjectVerbsCost(t *testing.T) {
 		{"object/stat", StatRequest{Target: target("plain")}, map[string]int{"HeadObject": 1, "GetObjectAttributes": 1, "GetObjectLockConfiguration": 1}},
 		{"object/stat", StatRequest{Target: target("tagged")}, map[string]int{"HeadObject": 1, "GetObjectTagging": 1, "GetObjectAttributes": 1, "GetObjectLockConfiguration": 1}},
 		{"object/exists", ExistsRequest{Target: target("plain")}, map[string]int{"HeadObject": 1}},
-		{"object/copy", CopyRequest{Target: target("plain"), To: "copy"}, map[string]int{"HeadObject": 1, "CopyObject": 1}},
+		{"object/copy", CopyRequest{Target: target("plain"), To: "copy"}, map[string]int{"HeadObject": 1, "GetBucketTagging": 1, "CopyObject": 1}},
 		{"object/get", GetObjectRequest{Target: target("plain")}, map[string]int{"GetObject": 1}},
 		{"object/delete", DeleteObjectsRequest{Target: target("plain")}, map[string]int{"HeadObject": 1, "DeleteObjects": 1}},
 	} {

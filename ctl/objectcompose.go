@@ -106,6 +106,13 @@ func compose(ctx context.Context, c *call, p Place, r ComposeRequest) error {
 	if err != nil {
 		return err
 	}
+	taken, err := c.takenAt(ctx, p, props.Headers.ContentType)
+	if err == nil {
+		err = taken.pieces(ctx, c, pieces)
+	}
+	if err != nil {
+		return err
+	}
 	made := backend.Object{Bucket: p.Bucket, Key: p.Key}
 	if !r.DryRun {
 		made, err = c.composed(ctx, p.id(), pieces, size, props, r.condition())

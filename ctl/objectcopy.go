@@ -144,12 +144,15 @@ func copyObject(ctx context.Context, c *call, p Place, r CopyRequest) error {
 			return err
 		}
 	}
+	source := backend.Source{Bucket: p.Bucket, Key: p.Key, ETag: obj.ETag, VersionID: obj.VersionID}
+	if r.VersionID != "" {
+		source.VersionID = r.VersionID
+	}
+	if err := c.copyTaken(ctx, to, piece{source, 0, obj.Size}, props); err != nil {
+		return err
+	}
 	made := backend.Object{Bucket: to.Bucket, Key: to.Key, Size: obj.Size}
 	if !r.DryRun {
-		source := backend.Source{Bucket: p.Bucket, Key: p.Key, ETag: obj.ETag, VersionID: obj.VersionID}
-		if r.VersionID != "" {
-			source.VersionID = r.VersionID
-		}
 		made, err = c.copyTo(ctx, to.id(), source, obj.Size, props, r.condition())
 		c.Tree.Changed(to.Bucket, to.Key) // also when the outcome is not known
 		if err != nil {

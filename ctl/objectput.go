@@ -94,6 +94,7 @@ type putting struct {
 	caps    backend.Capabilities
 	limits  backend.Limits
 	props   backend.Properties
+	taken   taking
 	size    int64 // -1: not known
 	in      *source
 	mark    string // by which the object is known again when an answer was lost
@@ -120,6 +121,9 @@ func (u *putting) prepare(ctx context.Context) error {
 	if u.props, err = u.withDefaults(ctx, u.place, u.request.properties()); err != nil {
 		return err
 	}
+	if u.taken, err = u.takenAt(ctx, u.place, u.props.Headers.ContentType); err != nil {
+		return err
+	}
 	u.sizes, u.size = u.sizes.orUsual(), -1
 	if s := u.request.Size; s != nil {
 		switch u.size = *s; {
@@ -127,6 +131,9 @@ func (u *putting) prepare(ctx context.Context) error {
 			return &Error{Kind: KindInvalid, Message: "a size cannot be negative"}
 		case u.limits.MaxObject > 0 && u.size > u.limits.MaxObject:
 			return &Error{Kind: KindInvalid, Message: fmt.Sprintf("an object of %d bytes is more than the store takes (%d)", u.size, u.limits.MaxObject)}
+		}
+		if err := u.taken.size(u.size); err != nil {
+			return err
 		}
 	}
 	if !u.puts() && (!u.completes() || u.size == 0) || !u.completes() && u.size > u.mostWhole() {
@@ -219,6 +226,8 @@ func (s *source) Read(p []byte) (int, error) {
 		return n, &Error{Kind: KindInvalid, Message: fmt.Sprintf("more than the %d bytes came that were announced; nothing was stored", s.size)}
 	case errors.Is(err, io.EOF) && s.size > s.count:
 		return n, &Error{Kind: KindInvalid, Message: fmt.Sprintf("only %d of %d bytes came; nothing was stored", s.count, s.size)}
+	case !s.taken.limits.Takes(s.count):
+		return n, s.taken.size(s.count)
 	case errors.Is(err, io.EOF):
 		s.ended = true
 	case errors.Is(err, io.ErrUnexpectedEOF):

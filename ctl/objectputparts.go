@@ -36,6 +36,15 @@ func (u *putting) run(ctx context.Context) (backend.Object, error) {
 		return backend.Object{}, err
 	}
 	defer first.release()
+	if u.taken.looks() {
+		head, err := first.first()
+		if err == nil {
+			err = u.taken.head(head)
+		}
+		if err != nil {
+			return backend.Object{}, err
+		}
+	}
 	if !u.in.ended { // the end may come with the next byte only
 		if err := u.peek(); err != nil {
 			return backend.Object{}, err

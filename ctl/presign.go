@@ -128,6 +128,11 @@ func presign(ctx context.Context, c *call, r PresignRequest) error {
 			in.Parameters[name] = value
 		}
 	}
+	if r.Method == "PUT" || r.Method == "POST" {
+		if err := c.unlimited(ctx, p.Bucket); err != nil {
+			return err
+		}
+	}
 	return c.signs(r.Expires, func(lasts time.Duration, by backend.Presigner) (backend.Presigned, error) {
 		in.Expires = lasts
 		return by.Presign(ctx, in)
@@ -154,6 +159,9 @@ func presignPost(ctx context.Context, c *call, r PresignPostRequest) error {
 	}
 	if r.Length != nil {
 		in.Length = &backend.LengthRange{Min: r.Length.Min, Max: r.Length.Max}
+	}
+	if err := c.unlimited(ctx, p.Bucket); err != nil {
+		return err
 	}
 	return c.signs(r.Expires, func(lasts time.Duration, by backend.Presigner) (backend.Presigned, error) {
 		in.Expires = lasts
