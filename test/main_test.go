@@ -25,6 +25,7 @@ type world struct {
 
 	versitygw, minio func() (*store, error)
 	binary           func() (string, error) // objmount under test
+	crashing         func() (string, error) // the same, with points at which it kills itself
 }
 
 // shared is set by TestMain before any test.
@@ -55,7 +56,8 @@ func runTests(m *testing.M) (code int, err error) {
 	}
 	w.versitygw = sync.OnceValues(func() (*store, error) { return startVersityGW(w) })
 	w.minio = sync.OnceValues(func() (*store, error) { return startMinIO(w) })
-	w.binary = sync.OnceValues(func() (string, error) { return buildObjmount(w) })
+	w.binary = sync.OnceValues(func() (string, error) { return buildObjmount(w, "objmount") })
+	w.crashing = sync.OnceValues(func() (string, error) { return buildObjmount(w, "objmount-crashing", "-tags", "crashpoints") })
 	shared = w
 	defer func() {
 		w.close()
@@ -102,12 +104,12 @@ func (w *world) close() {
 
 // buildObjmount builds the binary under test with the race detector, or takes the one that
 // OBJMOUNT_BINARY names.
-func buildObjmount(w *world) (string, error) {
-	if b := os.Getenv("OBJMOUNT_BINARY"); b != "" {
+func buildObjmount(w *world, name string, flags ...string) (string, error) {
+	if b := os.Getenv("OBJMOUNT_BINARY"); b != "" && len(flags) == 0 {
 		return filepath.Abs(b)
 	}
-	out := filepath.Join(w.dir, "objmount")
-	cmd := exec.Command("go", "build", "-race", "-buildvcs=false", "-o", out, "../cmd/objmount")
+	out := filepath.Join(w.dir, name)
+	cmd := exec.Command("go", append(append([]string{"build", "-race", "-buildvcs=false"}, flags...), "-o", out, "../cmd/objmount")...)
 	if text, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("building objmount: %w\n%s", err, text)
 	}

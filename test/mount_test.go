@@ -29,9 +29,11 @@ const (
 type mountOptions struct {
 	store    *store
 	endpoint string   // of a proxy; empty: the store's own
-	source   string   // s3://bucket or s3://bucket/prefix/
+	source   string   // s3://bucket or s3://bucket/prefix/, or all:
 	args     []string // more flags
 	state    string   // directory for staging, caches and sockets; empty: one of its own
+	env      []string // more environment
+	binary   string   // another one than all tests have
 	noisy    string   // expression for log lines that are no failure, though they are warnings
 }
 
@@ -83,13 +85,17 @@ func (m *mount) start() {
 	if err != nil {
 		m.t.Fatal(err)
 	}
-	endpoint := m.options.endpoint
-	if endpoint == "" {
-		endpoint = m.options.store.endpoint
+	args := []string{"mount", "--foreground"}
+	if m.options.source != "all:" { // the configuration file says where those stores are
+		endpoint := m.options.endpoint
+		if endpoint == "" {
+			endpoint = m.options.store.endpoint
+		}
+		args = append(args, "--endpoint-url", endpoint, "--region", region)
 	}
-	args := append([]string{"mount", "--foreground", "--endpoint-url", endpoint, "--region", region}, m.options.args...)
+	args = append(args, m.options.args...)
 	m.cmd = exec.Command(binary, append(args, m.options.source, m.dir)...)
-	m.cmd.Env = m.environment()
+	m.cmd.Env = append(m.environment(), m.options.env...)
 	m.cmd.Dir = m.options.state
 	if m.log, err = newLogFile(filepath.Join(m.options.state, "log")); err != nil {
 		m.t.Fatal(err)

@@ -38,8 +38,11 @@ type rule struct {
 	cut     int           // the connection breaks after so many bytes of the answer's body
 	flip    bool          // a bit of the answer's body is another one
 	times   int           // how often it applies; 0: always
+	from    int           // the first that it applies to, from 1; 0 means 1
+	strike  func()        // kills the client before the store is asked, or after it has done it
+	after   bool          // of strike
 
-	used int
+	seen, used int
 }
 
 func newProxy(t testing.TB, s *store) *proxy {
@@ -49,7 +52,7 @@ func newProxy(t testing.TB, s *store) *proxy {
 		t.Fatal(err)
 	}
 	p := &proxy{counts: map[string]int{}}
-	transport := &http.Transport{MaxIdleConnsPerHost: 128, DisableCompression: true}
+	transport := &http.Transport{MaxIdleConnsPerHost: 128, DisableCompression: true, TLSClientConfig: s.secure.trusted()}
 	reverse := &httputil.ReverseProxy{
 		Transport: transport, FlushInterval: -1, BufferPool: newBuffers(),
 		Rewrite: func(r *httputil.ProxyRequest) {
@@ -59,7 +62,8 @@ func newProxy(t testing.TB, s *store) *proxy {
 		},
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) },
 	}
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { p.serve(w, r, reverse) }))
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { p.serve(w, r, reverse) }))
+	s.secure.start(server)
 	p.endpoint = server.URL
 	t.Cleanup(func() {
 		p.clear()
@@ -77,7 +81,10 @@ func (p *proxy) serve(w http.ResponseWriter, r *http.Request, reverse http.Handl
 	p.requests = append(p.requests, operation+condition(r)+" "+r.URL.RequestURI())
 	var applied []rule
 	for _, x := range p.rules {
-		if x.match(operation, r.URL.Path) && (x.times == 0 || x.used < x.times) {
+		if !x.match(operation, r.URL.Path) {
+			continue
+		}
+		if x.seen++; x.seen >= x.from && (x.times == 0 || x.used < x.times) {
 			x.used++
 			applied = append(applied, *x)
 		}
@@ -108,6 +115,13 @@ func (p *proxy) serve(w http.ResponseWriter, r *http.Request, reverse http.Handl
 			code := map[int]string{403: "AccessDenied", 500: "InternalError", 503: "SlowDown"}[x.status]
 			fmt.Fprintf(w, "<?xml version=\"1.0\"?><Error><Code>%s</Code><Message>by the test</Message></Error>", code)
 			return
+		}
+		if x.strike != nil {
+			if x.after {
+				reverse.ServeHTTP(httptest.NewRecorder(), r)
+			}
+			x.strike()
+			panic(http.ErrAbortHandler)
 		}
 		if x.lose {
 			reverse.ServeHTTP(httptest.NewRecorder(), r)

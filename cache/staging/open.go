@@ -26,7 +26,7 @@ type tuning struct {
 
 func open(cfg Config, tune tuning) (*Area, error) {
 	if cfg.Disk == nil {
-		cfg.Disk = newOSDisk()
+		cfg.Disk = machineDisk()
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)

@@ -38,8 +38,8 @@ var campaigns = []campaign{
 		whatFor: "every system call answers as on a plain directory, on both stores and in both modes",
 	},
 	{
-		name: "kill -9", folder: "test", run: "^TestKilled.*$", env: []string{"OBJMOUNT_SOAK=1"},
-		whatFor: "what close or fsync returned for is in the store after a kill at any time",
+		name: "kill -9", folder: "test", run: "^Test(Killed.*|CrashRounds)$", env: []string{"OBJMOUNT_SOAK=1"},
+		whatFor: "what close or fsync returned for is in the store after a kill at any time, and at named points of uploads, copies and the journal",
 	},
 	{
 		name: "faulty store", folder: "test", run: "^Test(LostReplies|SlowDown|CutDownloads|RefusedWrite|Faulty.*)$", env: []string{"OBJMOUNT_SOAK=1"},
