@@ -30,6 +30,7 @@ var apis = []api{
 		{"ctl.notification", "get/set/delete_bucket_notification", "ctl", "`ctl notification`"},
 		{"ctl.listen", "listen_bucket_notification", "ctl", "`ctl listen`"},
 		{"ctl.encryption", "get/set/delete_bucket_encryption", "ctl", "`ctl encryption`"},
+		{"config.encryption", "SSE-S3, SSE-KMS, SSE-C; ssec of get, put and stat", "config", "encryption per remote or prefix"},
 		{"xattr.bucket.encryption", "get_bucket_encryption", "xattr", "`user.s3.bucket.encryption`"},
 		{"ctl.versioning", "get/set_bucket_versioning", "ctl", "`ctl versioning`"},
 		{"xattr.bucket.versioning", "get/set_bucket_versioning", "xattr", "`user.s3.bucket.versioning`"},

@@ -41,7 +41,7 @@ func pythonWithBoto3() (string, error) {
 	return "", errors.New("no python3 with boto3; `make tools` installs it")
 }
 
-func startForeign(w *world, endpoint string) (*foreign, error) {
+func startForeign(w *world, endpoint string, environment []string) (*foreign, error) {
 	python, err := pythonWithBoto3()
 	if err != nil {
 		return nil, err
@@ -50,6 +50,7 @@ func startForeign(w *world, endpoint string) (*foreign, error) {
 	cmd.Env = append(os.Environ(), "AWS_ACCESS_KEY_ID="+accessKey, "AWS_SECRET_ACCESS_KEY="+secretKey,
 		"AWS_DEFAULT_REGION="+region, "AWS_CONFIG_FILE="+os.DevNull, "AWS_SHARED_CREDENTIALS_FILE="+os.DevNull,
 		"AWS_EC2_METADATA_DISABLED=true", "PYTHONDONTWRITEBYTECODE=1")
+	cmd.Env = append(cmd.Env, environment...)
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	if err != nil {

@@ -31,6 +31,7 @@ type store struct {
 	name     string
 	endpoint string
 	client   *s3.Client
+	secure   *authority               // who vouches for a store over TLS; nil: plain HTTP
 	foreign  func() (*foreign, error) // started when first asked for
 	events   *eventSink               // gets what notifications say; nil: the server has none
 }
@@ -59,7 +60,7 @@ func startVersityGW(w *world) (*store, error) {
 			return nil, err
 		}
 	}
-	return startServer(w, "versitygw", dir, "/health",
+	return startServer(w, nil, "versitygw", dir, "/health",
 		[]string{"ROOT_ACCESS_KEY=" + accessKey, "ROOT_SECRET_KEY=" + secretKey},
 		func(address string) []string {
 			return []string{"--port", address, "--keep-alive", "--quiet", "--health", "/health",
@@ -73,7 +74,7 @@ func startMinIO(w *world) (*store, error) {
 		return nil, err
 	}
 	events := newEventSink(w, "arn:minio:sqs::T1:webhook")
-	s, err := startServer(w, "minio", dir, "/minio/health/ready",
+	s, err := startServer(w, nil, "minio", dir, "/minio/health/ready",
 		[]string{"MINIO_ROOT_USER=" + accessKey, "MINIO_ROOT_PASSWORD=" + secretKey,
 			"MINIO_BROWSER=off", "MINIO_UPDATE=off", "MINIO_API_SELECT_PARQUET=on", "HOME=" + dir,
 			"MINIO_KMS_SECRET_KEY=objmount-key:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",
@@ -88,8 +89,9 @@ func startMinIO(w *world) (*store, error) {
 	return s, nil
 }
 
-// startServer runs a server of the tools directory on a free port and waits until it answers.
-func startServer(w *world, name, dir, health string, env []string, args func(address string) []string) (*store, error) {
+// startServer runs a server of the tools directory on a free port and waits until it answers, over TLS if there
+// is an authority.
+func startServer(w *world, secure *authority, name, dir, health string, env []string, args func(address string) []string) (*store, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
@@ -110,13 +112,13 @@ func startServer(w *world, name, dir, health string, env []string, args func(add
 	go func() { _ = cmd.Wait(); close(exited) }()
 	w.atEnd(func() { _ = cmd.Process.Kill(); <-exited })
 
-	endpoint := "http://" + address
+	endpoint := secure.scheme() + "://" + address
 	deadline := time.After(time.Minute)
 	for {
-		if reply, err := http.Get(endpoint + health); err == nil {
+		if reply, err := secure.http().Get(endpoint + health); err == nil {
 			reply.Body.Close()
 			if reply.StatusCode == http.StatusOK {
-				s := newStore(w, name, endpoint)
+				s := newStore(w, secure, name, endpoint)
 				// MinIO says that it is ready a moment before it is.
 				if _, err := s.client.ListBuckets(context.Background(), &s3.ListBucketsInput{}); err == nil {
 					return s, nil
@@ -134,17 +136,17 @@ func startServer(w *world, name, dir, health string, env []string, args func(add
 	}
 }
 
-func newStore(w *world, name, endpoint string) *store {
+func newStore(w *world, secure *authority, name, endpoint string) *store {
 	return &store{
-		name: name, endpoint: endpoint, client: newClient(endpoint),
-		foreign: sync.OnceValues(func() (*foreign, error) { return startForeign(w, endpoint) }),
+		name: name, endpoint: endpoint, secure: secure, client: newClient(endpoint, secure.http()),
+		foreign: sync.OnceValues(func() (*foreign, error) { return startForeign(w, endpoint, secure.environment()) }),
 	}
 }
 
 // newClient is a bare client: one try, path style.
-func newClient(endpoint string) *s3.Client {
+func newClient(endpoint string, client *http.Client) *s3.Client {
 	return s3.New(s3.Options{
-		BaseEndpoint: &endpoint, Region: region, UsePathStyle: true, RetryMaxAttempts: 1,
+		BaseEndpoint: &endpoint, HTTPClient: client, Region: region, UsePathStyle: true, RetryMaxAttempts: 1,
 		Credentials:                credentials.NewStaticCredentialsProvider(accessKey, secretKey, ""),
 		RequestChecksumCalculation: aws.RequestChecksumCalculationWhenRequired,
 		ResponseChecksumValidation: aws.ResponseChecksumValidationWhenRequired,
