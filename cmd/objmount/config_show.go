@@ -113,95 +113,86 @@ func (o *options) view(flags *pflag.FlagSet, args []string) (*view, error) {
 			v.FoundBy = o.from.told("config")
 		}
 	}
-	if len(args) > 0 {
+	show := []*configfile.Remote{}
+	var err error
+	switch {
+	case len(args) > 0:
 		r, err := o.remoteNamed(args[0], "objmount config show")
 		if err != nil {
 			return nil, err
 		}
-		v.only, v.Remotes = r.Name, []configRemote{o.viewRemote(flags, r)}
-		return v, nil
+		v.only, show = r.Name, append(show, r)
+	case o.file != nil:
+		show = o.file.Remotes
 	}
-	names := fileFlags()
-	for _, f := range names.Mount {
-		v.Mount = append(v.Mount, o.viewFlag(flags, f.Name, o.mountSetting(f.Name)))
-	}
-	if v.Default == "" {
-		v.Store = o.viewStore(flags, nil)
-	}
-	if o.file != nil {
-		for _, r := range o.file.Remotes {
-			v.Remotes = append(v.Remotes, o.viewRemote(flags, r))
+	if v.only == "" {
+		if v.Mount, err = o.viewMount(flags); err != nil {
+			return nil, err
 		}
+	}
+	if v.only == "" && v.Default == "" {
+		if v.Store, err = o.viewStore(flags, nil); err != nil {
+			return nil, err
+		}
+	}
+	for _, r := range show {
+		one, err := o.viewRemote(flags, r)
+		if err != nil {
+			return nil, err
+		}
+		v.Remotes = append(v.Remotes, one)
 	}
 	return v, nil
 }
 
-// mountSetting is what the file says of a flag of mount; nil: nothing.
-func (o *options) mountSetting(name string) *configfile.Setting {
-	if o.file == nil {
-		return nil
+// viewMount is what holds of the flags of mount, decided as a mount does.
+func (o *options) viewMount(flags *pflag.FlagSet) ([]viewValue, error) {
+	if err := o.applyMountSettings(flags); err != nil {
+		return nil, err
 	}
-	return settingOf(o.file.Mount, name)
-}
-
-func settingOf(settings []configfile.Setting, name string) *configfile.Setting {
-	i := slices.IndexFunc(settings, func(s configfile.Setting) bool { return s.Name == name })
-	if i < 0 {
-		return nil
-	}
-	return &settings[i]
-}
-
-// viewFlag decides as a mount does: what was given, else the file, else the default.
-func (o *options) viewFlag(given *pflag.FlagSet, name string, setting *configfile.Setting) viewValue {
-	fresh := newOptions()
-	var f *pflag.Flag
-	for _, g := range fresh.groups() {
-		if found := g.flags.Lookup(name); found != nil {
-			f = found
+	var all []viewValue
+	for _, one := range fileFlags().Mount {
+		f := flags.Lookup(one.Name)
+		text := f.Value.String()
+		if !f.Changed && f.DefValue == "" { // it depends on the machine
+			text = ""
 		}
+		all = append(all, viewOf(one, text, o.from, flags))
 	}
-	from := byDefault
-	switch g := given.Lookup(name); {
-	case g.Changed:
-		f, from = g, o.from.told(name)
-	case setting != nil && !outdone(given, name):
-		from = fmt.Sprintf("%s:%d:%d", o.file.Path, setting.Line, setting.Column)
-		_ = f.Value.Set(setting.Value) // it was checked when the file was read
-	}
-	text := f.Value.String()
-	switch {
-	case f.Value.Type() == "bool":
-		return viewValue{name, text == "true", from}
-	case from == byDefault && f.DefValue == "": // it depends on the machine
-		text = ""
-	}
-	return viewValue{name, masked(text), from}
-}
-
-// masked hides the password of a URL.
-func masked(text string) string {
-	if u, err := url.Parse(text); err == nil && u.User != nil {
-		return u.Redacted()
-	}
-	return text
+	return all, nil
 }
 
 // viewStore is how a store would be reached; r nil: one that is no remote.
-func (o *options) viewStore(given *pflag.FlagSet, r *configfile.Remote) []viewValue {
-	var all []viewValue
-	for _, f := range fileFlags().Store {
-		var setting *configfile.Setting
-		if r != nil {
-			setting = settingOf(r.Settings, f.Name)
-		}
-		all = append(all, o.viewFlag(given, f.Name, setting))
+func (o *options) viewStore(flags *pflag.FlagSet, r *configfile.Remote) ([]viewValue, error) {
+	so, err := o.storeFor(flags, r)
+	if err != nil {
+		return nil, err
 	}
-	return all
+	var all []viewValue
+	values := so.values()
+	for _, one := range fileFlags().Store {
+		all = append(all, viewOf(one, values[one.Name], so.from, flags))
+	}
+	return all, nil
 }
 
-func (o *options) viewRemote(given *pflag.FlagSet, r *configfile.Remote) configRemote {
-	v := configRemote{Name: r.Name, Line: r.Line, Vendor: r.Vendor, Buckets: r.Buckets, Settings: o.viewStore(given, r)}
+func viewOf(one configfile.Flag, text string, from origins, given *pflag.FlagSet) viewValue {
+	v := viewValue{one.Name, text, byDefault}
+	if u, err := url.Parse(text); err == nil && u.User != nil {
+		v.Value = u.Redacted()
+	}
+	if one.Switch {
+		v.Value = text == "true"
+	}
+	if from[one.Name] != "" || given.Changed(one.Name) {
+		v.From = strings.TrimSuffix(from.told(one.Name), ": "+one.Name) // of a file the place
+	}
+	return v
+}
+
+func (o *options) viewRemote(flags *pflag.FlagSet, r *configfile.Remote) (configRemote, error) {
+	settings, err := o.viewStore(flags, r)
+	v := configRemote{Name: r.Name, Line: r.Line, Vendor: r.Vendor, Buckets: r.Buckets, Settings: settings}
 	if r.PublicURL != "" {
 		v.Own.say("public-url", r.PublicURL)
 	}
@@ -229,7 +220,7 @@ func (o *options) viewRemote(given *pflag.FlagSet, r *configfile.Remote) configR
 			v.Prefixes = append(v.Prefixes, one)
 		}
 	}
-	return v
+	return v, err
 }
 
 func (r *viewRule) say(key string, value any) {
@@ -288,25 +279,31 @@ func (v *view) remote(b *strings.Builder, r configRemote) {
 		fmt.Fprintf(b, "buckets = %s\n", inTOML(r.Buckets))
 	}
 	r.Own.says(b)
-	for _, p := range r.Prefixes {
+	rules := slices.Concat(r.Prefixes, r.Namespaces)
+	slices.SortStableFunc(rules, func(a, b viewRule) int { return a.Line - b.Line }) // which of them decides depends on it
+	for _, one := range rules {
 		b.WriteByte('\n')
-		line(b, "[[remote."+r.Name+".prefix]]", fmt.Sprintf("line %d", p.Line))
-		path := p.Bucket
-		if p.Prefix != "" {
-			path += "/" + p.Prefix
+		one.table(b, r.Name)
+	}
+}
+
+// table prints a prefix or a namespace.
+func (r *viewRule) table(b *strings.Builder, remote string) {
+	if r.Name == "" {
+		path := r.Bucket
+		if r.Prefix != "" {
+			path += "/" + r.Prefix
 		}
+		line(b, "[[remote."+remote+".prefix]]", fmt.Sprintf("line %d", r.Line))
 		fmt.Fprintf(b, "path = %s\n", inTOML(path))
-		p.says(b)
-	}
-	for _, n := range r.Namespaces {
-		b.WriteByte('\n')
-		line(b, "[remote."+r.Name+".namespace."+n.Name+"]", fmt.Sprintf("line %d", n.Line))
-		fmt.Fprintf(b, "bucket = %s\nprefix = %s\n", inTOML(n.Bucket), inTOML(n.Prefix))
-		if n.Expire != "" {
-			fmt.Fprintf(b, "expire = %s\n", inTOML(n.Expire))
+	} else {
+		line(b, "[remote."+remote+".namespace."+r.Name+"]", fmt.Sprintf("line %d", r.Line))
+		fmt.Fprintf(b, "bucket = %s\nprefix = %s\n", inTOML(r.Bucket), inTOML(r.Prefix))
+		if r.Expire != "" {
+			fmt.Fprintf(b, "expire = %s\n", inTOML(r.Expire))
 		}
-		n.says(b)
 	}
+	r.says(b)
 }
 
 func (r *viewRule) says(b *strings.Builder) {
