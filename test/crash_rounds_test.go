@@ -213,7 +213,7 @@ func crashRound(t *testing.T, storeName, commit string, point crashPoint, rng *r
 		if o.binary, err = shared.crashing(); err != nil {
 			t.Fatal(err)
 		}
-		o.env = []string{fmt.Sprintf("OBJMOUNT_CRASH_AT=journal-%s:%d", point.journal, 2+rng.IntN(60))}
+		o.env = []string{fmt.Sprintf("OBJMOUNT_TEST_CRASH_AT=journal-%s:%d", point.journal, 2+rng.IntN(60))}
 	}
 	m := newMount(t, o)
 	kill := m.cmd.Process.Kill // of this process, also when another one has taken its place

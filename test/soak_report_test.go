@@ -9,7 +9,7 @@ import (
 // tell adds what a test did to the table of the soak command; elsewhere it does nothing.
 func tell(t testing.TB, rounds, operations, faults int) {
 	t.Helper()
-	name := os.Getenv("OBJMOUNT_SOAK_REPORT")
+	name := os.Getenv("OBJMOUNT_TEST_REPORT")
 	if name == "" {
 		return
 	}

@@ -13,16 +13,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// machineDisk is the machine's disk with a point at which this process kills itself, for tests of crashes: OBJMOUNT_CRASH_AT is
+// machineDisk is the machine's disk with a point at which this process kills itself, for tests of crashes: OBJMOUNT_TEST_CRASH_AT is
 // journal-before:N, journal-torn:N or journal-after:N, the N-th write to a journal, from 1.
 func machineDisk() Disk {
-	where, count, ok := strings.Cut(os.Getenv("OBJMOUNT_CRASH_AT"), ":")
+	where, count, ok := strings.Cut(os.Getenv("OBJMOUNT_TEST_CRASH_AT"), ":")
 	if !ok {
 		return newOSDisk()
 	}
 	n, err := strconv.ParseInt(count, 10, 64)
 	if err != nil {
-		panic(fmt.Sprintf("OBJMOUNT_CRASH_AT: %v", err))
+		panic(fmt.Sprintf("OBJMOUNT_TEST_CRASH_AT: %v", err))
 	}
 	d := &crashingDisk{osDisk: newOSDisk(), where: where}
 	d.left.Store(n)

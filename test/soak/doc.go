@@ -3,7 +3,7 @@
 //
 // A campaign is a test of this repository that draws its work at random, so that running it again looks somewhere else. Each campaign
 // is run again and again until the time is over (a run under way is finished), several campaigns side by side. A test tells what it did
-// by lines of JSON in the file that OBJMOUNT_SOAK_REPORT names ({"rounds":1,"operations":200,"faults":3}); one that tells nothing counts as
+// by lines of JSON in the file that OBJMOUNT_TEST_REPORT names ({"rounds":1,"operations":200,"faults":3}); one that tells nothing counts as
 // the rounds that the table gives it.
 //
 // A run that fails is a finding: its whole output is kept in the directory of -findings, with the seed and the calls that show it again.

@@ -16,7 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// tally is what a run did. Its JSON is what a test writes into the file of OBJMOUNT_SOAK_REPORT.
+// tally is what a run did. Its JSON is what a test writes into the file of OBJMOUNT_TEST_REPORT.
 type tally struct {
 	Rounds     int64 `json:"rounds"`
 	Operations int64 `json:"operations"`
@@ -50,7 +50,7 @@ func (r *runner) once(ctx context.Context) (did tally, finding string) {
 	args := append([]string{"-test.run", r.run, "-test.count=1", "-test.timeout=1h"}, r.flags...)
 	cmd := exec.CommandContext(ctx, r.binary, args...)
 	cmd.Dir = r.folder // as go test does
-	cmd.Env = append(append(os.Environ(), "OBJMOUNT_SOAK_REPORT="+told), r.env...)
+	cmd.Env = append(append(os.Environ(), "OBJMOUNT_TEST_REPORT="+told), r.env...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(unix.SIGTERM) }
 	cmd.WaitDelay = time.Minute
 	var output bytes.Buffer

@@ -25,7 +25,7 @@ func fake(t *testing.T, name, script string) *runner {
 
 func TestRunsTellWhatTheyDid(t *testing.T) {
 	t.Parallel()
-	told := fake(t, "told much", `echo '{"rounds":2,"operations":30}' >"$OBJMOUNT_SOAK_REPORT"; echo '{"rounds":1,"faults":4}' >>"$OBJMOUNT_SOAK_REPORT"; echo torn >>"$OBJMOUNT_SOAK_REPORT"`)
+	told := fake(t, "told much", `echo '{"rounds":2,"operations":30}' >"$OBJMOUNT_TEST_REPORT"; echo '{"rounds":1,"faults":4}' >>"$OBJMOUNT_TEST_REPORT"; echo torn >>"$OBJMOUNT_TEST_REPORT"`)
 	if did, finding := told.once(context.Background()); did != (tally{3, 30, 4}) || finding != "" {
 		t.Errorf("%+v, %q", did, finding)
 	}
