@@ -29,7 +29,8 @@ type capabilities struct {
 	endpoint string
 	prefix   string
 	dir      string
-	probe    bool // false: a read-only mount changes nothing, not even a scratch key
+	vendor   string // what the configuration says that the store is; empty: it is found out
+	probe    bool   // false: a read-only mount changes nothing, not even a scratch key
 	log      *slog.Logger
 	now      func() time.Time
 
@@ -47,6 +48,7 @@ type capabilityEntry struct {
 type capabilityNote struct {
 	scope
 	Version      int                  `json:"version"`
+	Vendor       string               `json:"vendor,omitempty"` // as the configuration said
 	Probed       time.Time            `json:"probed"`
 	Capabilities backend.Capabilities `json:"capabilities"`
 }
@@ -110,7 +112,7 @@ func (c *capabilities) find(ctx context.Context, bucket string) (backend.Capabil
 	if !c.probe {
 		return found, nil // not the whole truth: not worth remembering
 	}
-	note := capabilityNote{scope: sc, Version: probeVersion, Probed: c.now().UTC().Truncate(time.Second), Capabilities: found}
+	note := capabilityNote{scope: sc, Version: probeVersion, Vendor: c.vendor, Probed: c.now().UTC().Truncate(time.Second), Capabilities: found}
 	err = os.MkdirAll(c.dir, 0o700)
 	if err == nil {
 		err = writeJSON(name, note)
@@ -133,7 +135,7 @@ func (c *capabilities) recall(name string, want scope) (capabilityNote, bool) {
 		return n, false
 	}
 	age := c.now().Sub(n.Probed)
-	return n, n.scope == want && n.Version == probeVersion && age >= 0 && age < capabilityAge
+	return n, n.scope == want && n.Version == probeVersion && n.Vendor == c.vendor && age >= 0 && age < capabilityAge
 }
 
 // unguarded says in words which promises the store does not enforce, so that another client

@@ -65,6 +65,14 @@ func TestAbilitiesAreAskedOnce(t *testing.T) {
 			t.Errorf("another endpoint, prefix or bucket: asked %d times, want %d", n, 2+i)
 		}
 	}
+	for i, vendor := range []string{"ceph", "minio", "minio", ""} { // the second of the same is remembered
+		c := newCapabilities(p, "host", "pre/", state, true, quiet())
+		c.vendor = vendor
+		c.ask(t.Context(), "b")
+		if n, want := int(p.asked.Load()), []int{5, 6, 6, 7}[i]; n != want {
+			t.Errorf("taken for %q: asked %d times, want %d", vendor, n, want)
+		}
+	}
 }
 
 func TestAbilitiesAreForgotten(t *testing.T) {

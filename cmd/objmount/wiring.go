@@ -105,8 +105,11 @@ func (p *parts) openSlot(context.Context) error {
 
 // openCapabilities asks now what a mount of one bucket can do, so that no file waits for it.
 func (p *parts) openCapabilities(ctx context.Context) error {
-	for _, m := range p.stores {
+	for i, m := range p.stores {
 		m.capabilities = newCapabilities(m.store, m.store.Endpoint(), p.cfg.src.prefix, p.cfg.places.state, !p.cfg.readOnly, m.patient.log)
+		if r := p.cfg.stores[i].remote; r != nil {
+			m.capabilities.vendor = r.Vendor
+		}
 	}
 	if p.cfg.src.bucket != "" {
 		p.askCapabilities(ctx, p.cfg.src.bucket)
