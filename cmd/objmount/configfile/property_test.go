@@ -24,7 +24,7 @@ func FuzzLoad(f *testing.F) {
 	for _, seed := range []string{
 		"", example, "a = ", "[remote.a]\nbuckets=['[']", "\ufeff[mount]\r\n", "remote.a.prefix=[{path='x/y',tags={a='b'}},{path='*'}]", "remote = [[],[{}]]",
 		"[remote.a]\n[[remote.a.prefix]]\n[remote.a.prefix.tags]\nx='y'\n[[remote.a.prefix]]\npath='b'", "[[remote.a.namespace]]\nx=1", "a.b.c=1\n[a.b]\nd=2",
-		"[remote.a.namespace.x.y]\nz=1", "default-remote=\"\"\"\\\n   a\"\"\"\n[remote.a]", "[remote]\na={region='x',prefix=[{path=''}]}", "\x00", "[remote.\"\\u0000\"]",
+		"[remote.a.namespace.x.y]\nz=1", "default-remote=\"\"\"\\\n   a\"\"\"\n[remote.a]", "[remote]\na={region='x',prefix=[{path=''}]}", "\x00", "\"\u4000", "[remote.\"\\u0000\"]",
 	} {
 		f.Add([]byte(seed))
 	}

@@ -191,6 +191,9 @@ func lineStarts(data []byte) []int {
 // position turns an offset into a line and a column in characters, both from 1.
 func (d *decoder) position(offset int) (line, column int) {
 	offset = min(max(offset, 0), len(d.data))
+	for offset > 0 && offset < len(d.data) && !utf8.RuneStart(d.data[offset]) { // the library may point into a character
+		offset--
+	}
 	line, found := slices.BinarySearch(d.starts, offset)
 	if found {
 		line++
