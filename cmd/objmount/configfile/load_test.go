@@ -272,3 +272,51 @@ func TestFileThatCannotBeRead(t *testing.T) {
 		t.Errorf("%v is not fs.ErrNotExist", err)
 	}
 }
+
+// TestLimits: what every request and every bucket would have to look at.
+func TestLimits(t *testing.T) {
+	t.Parallel()
+	var patterns, prefixes strings.Builder
+	patterns.WriteString("[remote.a]\nbuckets = [")
+	prefixes.WriteString("[remote.a.namespace.x]\n")
+	for i := range mostRules {
+		patterns.WriteString("'b" + strconv.Itoa(i) + "', ")
+		if i > 0 {
+			prefixes.WriteString("[[remote.a.prefix]]\npath = 'b/" + strconv.Itoa(i) + "/'\n")
+		}
+	}
+	if f := load(t, patterns.String()+"]\n"+prefixes.String()); len(f.Remotes[0].Buckets) != mostPatterns || len(f.Remotes[0].Rules) != mostRules {
+		t.Errorf("%d patterns, %d rules", len(f.Remotes[0].Buckets), len(f.Remotes[0].Rules))
+	}
+	for text, want := range map[string]string{
+		patterns.String() + "'c']\n":                            "there are 1001 patterns up to here; a file may have 1000, so name more buckets with one",
+		prefixes.String() + "[[remote.a.prefix]]\npath = '*'\n": "[remote.a] has 1001 prefixes and namespaces; a remote may have 1000, so leave some out",
+	} {
+		if _, err := Load(write(t, text), testFlags()); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %s", err, want)
+		}
+	}
+}
+
+// TestPaths: from the file's directory, from home, or absolute.
+func TestPaths(t *testing.T) {
+	path := write(t, "[remote.a]\nca-bundle = '../x/ca.pem'\n[remote.b]\nca-bundle = '~/ca.pem'\n[remote.c]\nca-bundle = '/ca.pem'\n[remote.d]\nca-bundle = ''\n")
+	t.Setenv("HOME", "/somewhere")
+	t.Chdir(filepath.Dir(filepath.Dir(path)))
+	relative, err := filepath.Rel(filepath.Dir(filepath.Dir(path)), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := Load(relative, testFlags())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []string{filepath.Join(filepath.Dir(filepath.Dir(path)), "x/ca.pem"), "/somewhere/ca.pem", "/ca.pem", ""} {
+		if got := f.Remotes[i].Settings[0].Value; got != want {
+			t.Errorf("%s is %q, want %q", f.Remotes[i].Name, got, want)
+		}
+	}
+	if f.Path != path {
+		t.Errorf("the file is %s, want %s", f.Path, path)
+	}
+}
