@@ -126,8 +126,11 @@ func (s *Store) keyNamed(bucket, key string) string {
 // refused with status 400 to those who send one (Amazon, MinIO), as is one with a key to those who
 // send none: then it is asked for once more the other way.
 func withKeys[Out any](ctx context.Context, s *Store, c call, request func(keys http.Header) (*Out, error)) (*Out, error) {
+	if s.keys.of == nil || c.key == "" {
+		return request(nil)
+	}
 	use, listed := keyUses[c.op]
-	if s.keys.of == nil || c.key == "" || listed && use == keyless {
+	if listed && use == keyless {
 		return request(nil)
 	}
 	own, read := s.keyOf(c.bucket, c.key), versionName{c.bucket, c.key, c.version}
@@ -249,6 +252,18 @@ func (s *Store) encrypts(ctx context.Context, c call, e backend.Encryption) erro
 	}
 	return &backend.Error{Kind: backend.KindUnsupported, Op: c.op, Bucket: c.bucket, Key: c.key,
 		Message: fmt.Sprintf("the store would take the data and not encrypt it with %s, so it was not sent", way)}
+}
+
+// noteEncryption learns from the header of an answer about an object what the store encrypts with, so
+// that what it has done before, for a bucket or for others, need not be tried.
+func (s *Store) noteEncryption(h http.Header) {
+	way := h.Get(encryptionHeader)
+	if way == "" || s.vendor.Load().encrypts {
+		return
+	}
+	if _, known := s.keys.trusted.Load(way); !known {
+		s.keys.trusted.Store(way, true)
+	}
 }
 
 // tryOnce tries a way to encrypt unless somebody has.

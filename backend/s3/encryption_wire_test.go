@@ -318,6 +318,22 @@ func TestEncryptionIsTried(t *testing.T) {
 	}
 }
 
+// TestEncryptionThatIsSeen: what a store tells of an object that is there it need not show again.
+func TestEncryptionThatIsSeen(t *testing.T) {
+	t.Parallel()
+	for _, look := range []string{"Head", "Get"} {
+		store, f := newFakeWithTLS(t, Config{}, func(w http.ResponseWriter, _ *http.Request) { w.Header().Set(encryptionHeader, "AES256") })
+		if err := operations[look](t.Context(), store); err != nil {
+			t.Fatal(err)
+		}
+		in := putOf("x", backend.Condition{})
+		in.Properties.Encryption.Algorithm = "AES256"
+		if _, err := store.Put(t.Context(), in); err != nil || len(f.requests()) != 2 {
+			t.Errorf("%s: %d requests, %v", look, len(f.requests()), err)
+		}
+	}
+}
+
 // TestKeyIsNotEchoed: a store that should encrypt and does not say that it did has the data in clear, and whoever wrote it is told.
 func TestKeyIsNotEchoed(t *testing.T) {
 	t.Parallel()

@@ -55,6 +55,7 @@ func (s *Store) head(ctx context.Context, id backend.ObjectID, opt backend.GetOp
 		return headAnswer{}, s.explainHead(ctx, id, opt, err)
 	}
 	_ = resp.Body.Close() // there is none
+	s.noteEncryption(resp.Header)
 	return headAnswer{resp.Header, max(resp.ContentLength, 0), resp.StatusCode == http.StatusPartialContent}, nil
 }
 
@@ -146,6 +147,7 @@ func (s *Store) get(ctx context.Context, id backend.ObjectID, opt backend.GetOpt
 	if err != nil {
 		return nil, err
 	}
+	s.noteEncryption(resp.Header)
 	obj := objectOf(id, known, resp.Header, max(resp.ContentLength, 0))
 	s.addLock(ctx, &obj, "")
 	held, err := answeredRange(opt.Range, resp, &obj)
