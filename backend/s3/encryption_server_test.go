@@ -332,6 +332,25 @@ func TestOtherRequestsForCustomerKeys(t *testing.T) {
 	}
 }
 
+// TestFormsWithCustomerKeys: what a form uploads is encrypted with the key of its place.
+func TestFormsWithCustomerKeys(t *testing.T) {
+	p := newEncryptedPlaces(t)
+	for key, prefix := range map[string]bool{"k/one": false, "k/many-": true} {
+		form, err := p.store.PresignPost(t.Context(), backend.PostInput{Object: backend.ObjectID{Bucket: p.bucket, Key: key}, Prefix: prefix, Expires: time.Minute})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if prefix {
+			key += "files"
+			form.Fields["key"] = key
+		}
+		if status, text := uploadFormBy(t, trusting(t, filepath.Dir(p.certificate)), form.URL, form.Fields, "a", "posted"); status != http.StatusNoContent {
+			t.Fatalf("%s: %d %s", key, status, text)
+		}
+		wantObject(t, p.store, p.bucket, key, "posted", backend.CustomerEncryption)
+	}
+}
+
 // TestNamedEncryption: SSE-S3 and SSE-KMS come with an object, stay when it is written again with its properties, and give way to the key of a place.
 func TestNamedEncryption(t *testing.T) {
 	p := newEncryptedPlaces(t)

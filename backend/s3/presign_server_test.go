@@ -16,6 +16,11 @@ import (
 // uploadForm sends a form as a browser does and returns the status and the answer.
 func uploadForm(t *testing.T, address string, fields map[string]string, name, content string) (int, string) {
 	t.Helper()
+	return uploadFormBy(t, http.DefaultClient, address, fields, name, content)
+}
+
+func uploadFormBy(t *testing.T, client *http.Client, address string, fields map[string]string, name, content string) (int, string) {
+	t.Helper()
 	var body bytes.Buffer
 	form := multipart.NewWriter(&body)
 	for field, value := range fields {
@@ -33,7 +38,7 @@ func uploadForm(t *testing.T, address string, fields map[string]string, name, co
 	if err != nil {
 		t.Fatal(err)
 	}
-	resp, err := http.Post(address, form.FormDataContentType(), &body)
+	resp, err := client.Post(address, form.FormDataContentType(), &body)
 	if err != nil {
 		t.Fatal(err)
 	}
