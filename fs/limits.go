@@ -190,19 +190,17 @@ func (f *FS) checkLimits(ctx context.Context, n *node, fresh bool) error {
 	if !due {
 		return nil
 	}
-	id := file.Spec().Target
+	id, size := file.Spec().Target, file.Size()
+	if old != nil && old.remote.Bucket == id.Bucket && contenttype.ByName(old.remote.Key) == contenttype.ByName(id.Key) &&
+		isCopyOf(file.Extents(0, size), size, old.remote) {
+		return n.refuse(nil)
+	}
 	l, err := f.limitsOf(ctx, id.Bucket, fresh)
 	if err != nil {
 		return err
 	}
 	if l.FileSize == 0 && len(l.Types) == 0 {
 		return n.refuse(nil)
-	}
-	size := file.Size()
-	if old != nil && old.remote.Bucket == id.Bucket {
-		if isCopyOf(file.Extents(0, size), size, old.remote) && contenttype.ByName(old.remote.Key) == contenttype.ByName(id.Key) {
-			return n.refuse(nil)
-		}
 	}
 	if old == nil || size > old.remote.Size {
 		if err := contenttype.SizeAllowed(l, id, size); err != nil {

@@ -267,7 +267,7 @@ func bucketOperation(r *http.Request, query url.Values) string {
 	case r.URL.Path == "/":
 		return "ListBuckets"
 	}
-	for _, name := range []string{"versioning", "location", "object-lock", "versions"} {
+	for _, name := range []string{"versioning", "location", "object-lock", "versions", "tagging"} {
 		if query.Has(name) {
 			return r.Method + "Bucket?" + name
 		}
