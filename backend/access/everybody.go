@@ -7,7 +7,7 @@ type grant struct {
 	action action
 	area   area        // of the bucket itself: everything
 	open   []condition // on which it depends
-	unless []string    // what takes it away
+	unless []Unless    // what takes it away
 	by     string
 }
 
@@ -100,11 +100,11 @@ func (s statement) closes(ways []grant, bucket string, variables bool) []grant {
 		case ofKeys && !where.touches(g.area), !ofKeys && !where.bucket:
 			left = append(left, g)
 		case truth == depends:
-			text := conditionWords(open)
+			unless := Unless{If: conditionWords(open)}
 			if ofKeys && len(where.cut(g.area)) > 0 {
-				text += " (" + where.words(nil) + ")"
+				unless.Objects = where.words(nil)
 			}
-			g.unless = append(slices.Clone(g.unless), text)
+			g.unless = append(slices.Clone(g.unless), unless)
 			left = append(left, g)
 		case ofKeys:
 			for _, part := range where.cut(g.area) {
@@ -185,7 +185,11 @@ func grouped(all []grant) []Access {
 			g.Text += ", but only if " + g.If
 		}
 		for _, unless := range g.Unless {
-			g.Text += ", but not if " + unless
+			g.Text += ", but not "
+			if unless.Objects != "" {
+				g.Text += unless.Objects + " "
+			}
+			g.Text += "if " + unless.If
 		}
 		g.Text += "."
 		out = append(out, g.Access)

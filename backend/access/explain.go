@@ -52,9 +52,15 @@ type Access struct {
 	May     []string `json:"may"`               // read, list, write, delete, ...
 	Objects string   `json:"objects,omitempty"` // which: "all objects", "objects below a/", ...; empty: it is about the bucket itself
 	If      string   `json:"if,omitempty"`      // what has to be met
-	Unless  []string `json:"unless,omitempty"`  // what must not be met
+	Unless  []Unless `json:"unless,omitempty"`  // what takes it away
 	By      string   `json:"by"`                // policy or ACL
 	Text    string   `json:"text"`              // all of it as a sentence
+}
+
+// Unless takes away a part of an Access.
+type Unless struct {
+	Objects string `json:"objects,omitempty"` // from which; empty: from all
+	If      string `json:"if"`                // what has to be met for that
 }
 
 // Explain says who may do what. An error means that the policy is none.

@@ -259,6 +259,7 @@ func TestWhatIsWrongIsSaidWithItsLine(t *testing.T) {
 		{backend.PolicyDoc, `{"Statement": []}`, "Statement is empty"},
 		{backend.PolicyDoc, `{"Statement": [` + "\n" + `{"Effect": "allow"}]}`, `line 2: Statement[0].Effect is "allow"; allowed: Allow, Deny`},
 		{backend.PolicyDoc, `{"Statement": {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}}`, "Statement[0] needs exactly one of Principal, NotPrincipal"},
+		{backend.PolicyDoc, `{"Statement": {"Effect": "Allow", "Principal": "*", "Action": "s3:*", "Resource": []}}`, "Statement[0] needs exactly one of Resource, NotResource"},
 		{backend.PolicyDoc, `{"Statement": {"Effect": "Allow", "Actions": "s3:*"}}`, `Statement[0] has "Actions", which is unknown there; allowed: Sid, Effect`},
 		{backend.PolicyDoc, `{"Statement": {"Sid": "` + strings.Repeat("x", maxPolicy) + `", "Effect": "Allow", "Principal": "*", "Action": "s3:*", "Resource": "*"}}`, "it may have 20480"},
 	} {
@@ -284,6 +285,10 @@ func TestPolicies(t *testing.T) {
 	}
 	if read, err := Read(backend.PolicyDoc, []byte(short+"\n")); err != nil || string(read) != string(long) {
 		t.Errorf("%v\n%s", err, read)
+	}
+	const answered = `{"Statement":[{"Effect":"Allow","Principal":{"AWS":["*"]},"Action":["s3:GetObject"],"Resource":[],"NotResource":["arn:aws:s3:::b/pub/*"]}]}`
+	if got, err := Wire(backend.PolicyDoc, []byte(answered)); err != nil || string(got) != answered {
+		t.Errorf("MinIO's own answer: %v\n%s", err, got)
 	}
 	wrapped := `{"Policy": "{\"Statement\": {\"Effect\": \"Deny\", \"Principal\": \"*\", \"Action\": \"s3:*\", \"Resource\": \"*\"}}"}`
 	if got, err := Wire(backend.PolicyDoc, []byte(wrapped)); err != nil || string(got) != `{"Statement":[{"Effect":"Deny","Principal":"*","Action":"s3:*","Resource":"*"}]}` {

@@ -101,11 +101,17 @@ func (n *node) statement(path string) error {
 		return wrong(effect.line, path+".Effect", fmt.Sprintf("is %q; allowed: Allow, Deny", effect.text))
 	}
 	for _, name := range []string{"Principal", "Action", "Resource"} {
-		if (n.member(name) == nil) == (n.member("Not"+name) == nil) {
+		if n.gives(name) == n.gives("Not"+name) {
 			return wrong(n.line, path, fmt.Sprintf("needs exactly one of %s, Not%s", name, name))
 		}
 	}
 	return nil
+}
+
+// gives reports whether there is a member with something in it: MinIO answers an empty Resource beside every NotResource.
+func (n *node) gives(name string) bool {
+	m := n.member(name)
+	return m != nil && (m.kind != isArray || len(m.items) > 0)
 }
 
 // onlyOnce wants members of these names, none twice.
