@@ -26,7 +26,8 @@ type scope struct {
 	Prefix   string `json:"prefix"`
 }
 
-// covers tells whether everything that a mount of other holds lies in this scope too.
+// covers tells whether everything that a mount of other holds lies in this scope too. Of several stores that is so if each of them is
+// here, under the same name and at the same address.
 func (s scope) covers(other scope) bool {
 	if s.Endpoint != other.Endpoint && !withinRemotes(s.Endpoint, other.Endpoint) || s.Bucket != "" && s.Bucket != other.Bucket {
 		return false
@@ -149,6 +150,9 @@ func (s *slot) orphans(log *slog.Logger) []*slot {
 	for _, e := range entries {
 		if o := s.orphan(e.Name()); o != nil {
 			found = append(found, o)
+		} else if n := s.strayed(e.Name()); n != nil {
+			log.Warn("files may wait here for other remotes than those of the configuration file; a mount with those uploads them",
+				slog.String("remotes", n.Endpoint), slog.String("now", s.scope.Endpoint), slog.String("dir", filepath.Join(filepath.Dir(s.dir), e.Name())))
 		}
 	}
 	return found
@@ -173,6 +177,16 @@ func (s *slot) orphan(name string) *slot {
 	}
 	_ = o.release() // a lock that nobody else wants yet
 	return nil
+}
+
+// strayed returns the note of a slot that a mount of several stores had at this place when its configuration named others.
+func (s *slot) strayed(name string) *slotNote {
+	n, ok := readNote(filepath.Join(filepath.Dir(s.dir), name))
+	same := s.scope.Endpoint == n.Endpoint || !strings.HasPrefix(s.scope.Endpoint, allEndpoints) || !strings.HasPrefix(n.Endpoint, allEndpoints)
+	if !ok || same || !n.at(s.kept.Mountpoint) || n.Pending == 0 || strings.Contains(name, readOnlyName) || s.scope.covers(n.scope) {
+		return nil
+	}
+	return &n
 }
 
 func readNote(dir string) (slotNote, bool) {

@@ -40,7 +40,7 @@ func (o *options) allStores(given *pflag.FlagSet) ([]storeConfig, error) {
 		return nil, usage("SOURCE all: shows the remotes of the configuration file, and there is none; write %s, or name one with --config", strings.Join(configPlaces(), " or "))
 	}
 	if o.remoteName != "" && o.from.public("remote") { // a variable is for those that name none
-		return nil, usage("%s=%s and all:: write %s: for that remote alone", o.from.told("remote"), o.remoteName, o.remoteName)
+		return nil, usage("%s=%s: SOURCE all: shows every remote; write %s: for that one alone", o.from.told("remote"), o.remoteName, o.remoteName)
 	}
 	if flag := o.storeGiven(given); flag != "" {
 		return nil, usage("%s: SOURCE all: has several stores, and it is not said which one is meant; set it in %s, in the table of a remote", flag, o.file.Path)
