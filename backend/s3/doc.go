@@ -51,6 +51,14 @@
 // drops the lock of copies and of uploads in parts, and the tags of the latter: they are set
 // right afterwards, by the process that made the upload.
 //
+// # Encryption
+//
+// The keys of SSE-C are given by Config.CustomerKey for each object's place. encryption.go says
+// which operations need them, and adds them where requests are sent; an object without the key of
+// its place is asked for once more. Where a store is not known to keep its word, the first write
+// that asks for encryption is preceded by a trial (VersityGW, Swift and others take such a request
+// and store in clear). sealed.go has what MinIO does otherwise with conditions on encrypted objects.
+//
 // # Goroutines
 //
 // None of its own outlives a method, but for connections in the pool (net/http) and an open
