@@ -28,7 +28,7 @@ func bucketVerb[R request](changing bool, do func(ctx context.Context, c *call, 
 	}}
 }
 
-// bucketOf returns the bucket that a path stands for. A mount of a prefix tells of its bucket, but does not change it. A mount of a prefix tells of its bucket, but does not change it.
+// bucketOf returns the bucket that a path stands for. A mount of a prefix tells of its bucket, but does not change it.
 func (c *call) bucketOf(ctx context.Context, path string, changing bool) (string, error) {
 	root, err := c.Tree.Locate(ctx, "")
 	if err != nil {
@@ -67,6 +67,7 @@ func ownName(bucket string) string { return bucket[strings.LastIndexByte(bucket,
 type Bucket struct {
 	Name    string    `json:"name"`
 	Created time.Time `json:"created,omitzero"`
+	Remote  string    `json:"remote,omitempty"` // of the configuration file; in lists
 }
 
 // BucketDetails is what a store tells about a bucket. What it does not tell is missing.
@@ -99,7 +100,7 @@ type BucketRequest struct{ Target }
 func listBuckets(ctx context.Context, c *call) error {
 	all, err := c.Store.ListBuckets(ctx, "")
 	for _, b := range all {
-		if err := c.item(Bucket{b.Name, b.Created.UTC()}); err != nil {
+		if err := c.item(Bucket{b.Name, b.Created.UTC(), c.Remote}); err != nil {
 			return err
 		}
 	}

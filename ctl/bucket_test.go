@@ -46,7 +46,7 @@ func TestBucketsAreMadeShownAndDeleted(t *testing.T) {
 	zero := int64(0)
 	got := itemOf[BucketDetails](t, w.run("bucket/show", BucketRequest{target("new")}))
 	want := BucketDetails{
-		Bucket: Bucket{"new", epoch}, Region: "eu-west-1", Versioning: "Enabled", ObjectLock: &BucketLock{}, Public: &no, Bytes: &zero, Objects: &zero,
+		Bucket: Bucket{Name: "new", Created: epoch}, Region: "eu-west-1", Versioning: "Enabled", ObjectLock: &BucketLock{}, Public: &no, Bytes: &zero, Objects: &zero,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("shown:\n%s", diff)

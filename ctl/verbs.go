@@ -25,6 +25,7 @@ type Store interface {
 	backend.Locker
 	backend.Versioner
 	backend.Selector
+	backend.Restorer
 	backend.Presigner
 	backend.Describer
 	backend.Buckets
@@ -110,6 +111,8 @@ type Verbs struct {
 	Namespaces func(bucket string) []Namespace
 	// Reload reads the configuration file again; nil: nothing stays mounted that could have another.
 	Reload func(ctx context.Context, dry bool) (Reloaded, error)
+	// Remote is the one of the configuration file that Store is; empty: none, or several.
+	Remote string
 	// Remotes: Store is several stores, and a bucket is called REMOTE/BUCKET, by path too.
 	Remotes bool
 	// For returns the Verbs that do what is asked for by a path, for example because they know which of several stores it is in;

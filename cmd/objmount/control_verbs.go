@@ -40,7 +40,7 @@ func (c *control) Verbs() *ctl.Verbs {
 		Alive: c.p.alive, Patience: max(time.Duration(c.p.live.retryTimeout.Load()), time.Nanosecond), // 0 means not to wait, there for ever
 		Reload: func(_ context.Context, dry bool) (ctl.Reloaded, error) { return c.p.reload(dry) },
 	}
-	if c.p.cfg.several() {
+	if v.Remote = c.p.remote().Name; c.p.cfg.several() {
 		v.Remotes, v.For = true, func(path string) *ctl.Verbs { return c.p.verbsFor(v, path) }
 	}
 	return v

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -65,6 +66,8 @@ type ctlCommand struct {
 	onePath bool
 	// pathsOrKeys: nor is a "-" that comes second.
 	pathsOrKeys bool
+	// keys: a "-" after a directory stands for keys of objects on standard input.
+	keys bool
 	// everyMount: without a path, each mount is meant.
 	everyMount bool
 	// store: without a path, or with s3:// alone, the store as a whole is meant.
@@ -102,7 +105,10 @@ func (v ctlCommand) command() *cobra.Command {
 			if v.everyMount && len(args) == 0 {
 				args = s.mountpoints()
 			}
-			if v.onePath || v.pathsOrKeys && len(args) > 1 && args[1] == "-" {
+			if v.keys {
+				args = s.fed(args)
+			}
+			if v.onePath || s.keys != nil || v.pathsOrKeys && len(args) > 1 && args[1] == "-" {
 				return s.on(ctx, args[0], args[1:], v.do)
 			}
 			return s.onAll(ctx, args, v.do)
@@ -203,5 +209,9 @@ func (s *ctlSession) explain(t ctlTarget, err error) error {
 	if !ok {
 		code = exitFailed
 	}
-	return fail(code, "%s: %s", t.path, e.Message)
+	path := t.path
+	if t.bare {
+		path = strings.TrimSuffix(path, ":") // of a remote as a whole
+	}
+	return fail(code, "%s: %s", path, e.Message)
 }

@@ -26,14 +26,19 @@ func newBucketCommand() *cobra.Command {
 
 func bucketList() *cobra.Command {
 	return ctlCommand{
-		use: "list [flags] [PATH]", short: "list the buckets of a store",
-		long:    "List the buckets of the store that a mount shows; without PATH, or of s3://, those of the flags and the environment.",
-		example: "  objmount ctl bucket list --endpoint-url http://127.0.0.1:9000\n  objmount ctl bucket list --json /mnt",
+		use: "list [flags] [PATH]", short: "list the buckets of a store, or of all remotes",
+		long: `List the buckets of the store that a mount shows, or of REMOTE:. Without PATH, or of all:, those of every remote of the
+configuration file; without a file, or if flags name a store, those of that store, as with s3://.`,
+		example: "  objmount ctl bucket list\n  objmount ctl bucket list minio:\n  objmount ctl bucket list --endpoint-url http://127.0.0.1:9000\n  objmount ctl bucket list --json /mnt",
 		args:    cobra.MaximumNArgs(1), store: true,
 		do: func(ctx context.Context, s *ctlSession, t ctlTarget, _ []string) error {
 			return s.run(ctx, t, "bucket/list", ctl.BucketRequest{Target: t.target(false)}, func(l ctl.Line) error {
 				return decoded(l, func(b ctl.Bucket) error {
-					_, err := fmt.Fprintf(s.out, "%-24s  %s\n", timeText(b.Created), b.Name)
+					name := b.Name
+					if remote, _, ok := cutRemote(t.path); ok && t.bare {
+						name = remote + ":" + name
+					}
+					_, err := fmt.Fprintf(s.out, "%-24s  %s\n", timeText(b.Created), name)
 					return err
 				})
 			})

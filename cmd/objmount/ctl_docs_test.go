@@ -44,7 +44,7 @@ func TestDocsHaveEveryVerb(t *testing.T) {
 		t.Fatal(err)
 	}
 	store := pflag.NewFlagSet("store", pflag.ContinueOnError)
-	newOptions().storeFlags(store)
+	newOptions().allStoreFlags(store)
 	root := newRoot(&invocation{})
 	found := 0
 	for _, cmd := range leaves(root) {

@@ -45,6 +45,9 @@ func openBare(ctx context.Context, o *options, flags *pflag.FlagSet, r *configfi
 	b := &bareStore{Store: store, known: map[string]backend.Capabilities{}}
 	b.verbs = &ctl.Verbs{Store: store, Tree: bareTree{store}, Endpoint: store.Endpoint(), Now: time.Now, Capabilities: b.capabilities}
 	configured(b.verbs, r)
+	if r != nil {
+		b.verbs.Remote = r.Name
+	}
 	return b, nil
 }
 

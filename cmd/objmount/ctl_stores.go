@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/pflag"
 )
@@ -70,4 +71,36 @@ func (o *options) storeGiven(flags *pflag.FlagSet) string {
 		}
 	})
 	return given
+}
+
+// atVendor makes a path s3://BUCKET one of the remote that has this name, or that alone is of this vendor.
+func (s *ctlSession) atVendor(t *ctlTarget, name string) error {
+	if name == "" {
+		return nil
+	}
+	if !strings.HasPrefix(t.path, scheme) {
+		return usage("%s: --vendor goes with s3://BUCKET; this path says already where the bucket is to be", t.path)
+	}
+	r, err := s.options.remoteNamed(name, "--vendor")
+	if err == nil {
+		t.remote = r
+		return nil
+	}
+	var of []string
+	if s.options.file != nil {
+		for _, one := range s.options.file.Remotes {
+			if one.Vendor == name {
+				r, of = one, append(of, one.Name)
+			}
+		}
+	}
+	switch len(of) {
+	case 0:
+		return err
+	case 1:
+		t.remote = r
+		return nil
+	default:
+		return usage("--vendor=%s: %s are of that vendor; give the name of one of them", name, strings.Join(of, ", "))
+	}
 }
