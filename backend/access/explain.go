@@ -82,6 +82,8 @@ func Explain(in Input) (Explanation, error) {
 			p.statements[i].allow, p.statements[i].actions, p.statements[i].notActions = false, nil, false
 		} else if restricted && s.allow && s.who.all() {
 			told.Void = "the public access block (RestrictPublicBuckets) leaves a bucket with a public policy to its owner's account and services of Amazon"
+		} else if restricted && s.allow {
+			told.Notes = append(told.Notes, "as long as the policy is public, the public access block (RestrictPublicBuckets) keeps out who is not of the owner's account")
 		}
 		if s.allow && !s.who.not && told.Void == "" {
 			named = append(named, s.who.names...)
@@ -92,7 +94,7 @@ func Explain(in Input) (Explanation, error) {
 	out.Blocked = in.Block.words()
 	out.ways = everybody(p, in, restricted)
 	out.Everybody = grouped(out.ways)
-	out.summarise(in, unique(named))
+	out.summarise(in, unique(named), restricted)
 	return out, nil
 }
 
@@ -140,7 +142,7 @@ func (b Block) words() []string {
 }
 
 // summarise writes the few sentences that somebody reads who reads nothing else.
-func (e *Explanation) summarise(in Input, named []string) {
+func (e *Explanation) summarise(in Input, named []string, restricted bool) {
 	for _, a := range e.Everybody {
 		e.Summary = append(e.Summary, a.Text)
 	}
@@ -163,7 +165,11 @@ func (e *Explanation) summarise(in Input, named []string) {
 		e.Summary = append(e.Summary, users)
 	}
 	if void && (in.Block.IgnorePublicAcls || in.Block.RestrictPublicBuckets) {
-		e.Summary = append(e.Summary, "The public access block makes void what would let everybody in.")
+		text := "The public access block makes void what would let everybody in"
+		if restricted && len(named) > 0 {
+			text += ", and keeps out who is not of the owner's account"
+		}
+		e.Summary = append(e.Summary, text+".")
 	}
 }
 

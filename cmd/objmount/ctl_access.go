@@ -43,7 +43,11 @@ access block counted in, then each statement of the policy and each grant of the
 
 // explanation prints an explanation: the summary, and then where it comes from.
 func (s *ctlSession) explanation(e ctl.PolicyExplanation) error {
-	lines := e.Summary
+	var lines []string
+	if s.flags.NArg() > 1 {
+		lines = append(lines, "s3://"+e.Bucket+":")
+	}
+	lines = append(lines, e.Summary...)
 	part := func(title string, of []access.Statement) {
 		if len(of) > 0 {
 			lines = append(lines, "", title)
@@ -69,6 +73,9 @@ func (s *ctlSession) explanation(e ctl.PolicyExplanation) error {
 	}
 	for _, text := range e.Blocked {
 		lines = append(lines, "  "+text)
+	}
+	if s.flags.NArg() > 1 {
+		lines = append(lines, "")
 	}
 	for _, line := range lines {
 		if _, err := fmt.Fprintln(s.out, printable(ctl.Text(line))); err != nil {
