@@ -18,6 +18,8 @@ SOURCE is one of
   s3://BUCKET           a bucket
   s3://BUCKET/PREFIX    what begins with PREFIX/
   s3://                 every bucket, each a directory
+  REMOTE:...            the same of a remote of the configuration file
+  all:                  every remote, each a directory with its buckets
 
 With --at TIME everything is shown as it was then, read-only, from the versions that a bucket keeps.
 A day alone begins at midnight, a time without a zone is local time, and "ago" and "yesterday" count
@@ -33,6 +35,9 @@ const mountExample = `  # a bucket of Amazon S3, or a prefix of it
 
   # every bucket
   objmount mount s3:// /mnt
+
+  # every remote of the configuration file, with all of its buckets: cp and mv work between them
+  objmount mount all: /mnt
 
   # MinIO, VersityGW, Ceph: give the endpoint
   objmount mount --endpoint-url http://127.0.0.1:9000 s3://my-bucket /mnt
@@ -54,7 +59,7 @@ func newMountCommand(inv *invocation) *cobra.Command {
 	groups := o.groups()
 	cmd := &cobra.Command{
 		Use:     "mount [flags] SOURCE MOUNTPOINT",
-		Short:   "mount a bucket, a prefix, or every bucket",
+		Short:   "mount a bucket, a prefix, every bucket, or several stores",
 		Long:    mountLong,
 		Example: mountExample,
 		Args:    exactly("SOURCE", "MOUNTPOINT"),
