@@ -163,14 +163,16 @@ func (c *call) stepsOfAccess(bucket string, r CreateBucketRequest) (steps []buck
 	return steps
 }
 
-// askPublic tells whether everybody can do anything, and what.
+// askPublic tells whether everybody can do anything, and what. Who has a certain address, or comes from a certain network, is not everybody.
 func (d *BucketDetails) askPublic(ctx context.Context, c *call) error {
 	e, err := c.silently().explained(ctx, d.Name, "")
 	if err == nil {
-		public := len(e.Everybody) > 0
+		public := e.Public()
 		d.Public = &public
 		for _, a := range e.Everybody {
-			d.PublicBy = append(d.PublicBy, a.By+": "+a.Text)
+			if public {
+				d.PublicBy = append(d.PublicBy, a.By+": "+a.Text)
+			}
 		}
 		return nil
 	}

@@ -225,3 +225,9 @@ func (e Explanation) Readable(key string, below bool) Extent {
 	}
 	return extent
 }
+
+// Public reports whether everybody can do something, and not only some, such as those with certain addresses (S3 user guide, "The meaning
+// of public").
+func (e Explanation) Public() bool {
+	return slices.ContainsFunc(e.ways, func(way grant) bool { return !slices.ContainsFunc(way.open, condition.fixes) })
+}

@@ -186,6 +186,13 @@ func TestReadable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if !e.Public() {
+		t.Error("it is not public")
+	}
+	some, err := Explain(Input{Bucket: "b", Policy: []byte(`{"Statement": {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::b/*", "Condition": {"IpAddress": {"aws:SourceIp": "192.0.2.0/24"}}}}`)})
+	if err != nil || some.Public() || len(some.Everybody) != 1 {
+		t.Errorf("for some addresses: %+v, %v", some, err)
+	}
 	for _, test := range []struct {
 		key   string
 		below bool
