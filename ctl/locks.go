@@ -12,6 +12,7 @@ import (
 type VersionRequest struct {
 	Target
 	VersionID string `json:"version_id,omitempty"` // empty: the current one
+	Each
 }
 
 // RetentionRequest sets the retention of a version, or removes it.
@@ -21,6 +22,7 @@ type RetentionRequest struct {
 	Mode      string    `json:"mode,omitempty"` // "GOVERNANCE" or "COMPLIANCE"; to set
 	Until     time.Time `json:"until,omitzero"` // to set
 	Bypass    bool      `json:"bypass_governance,omitempty"`
+	Each
 }
 
 // LegalHoldRequest sets or removes the legal hold of a version.
@@ -28,6 +30,7 @@ type LegalHoldRequest struct {
 	Target
 	VersionID string `json:"version_id,omitempty"`
 	On        bool   `json:"on"`
+	Each
 }
 
 // Lock is what keeps a version from being deleted.

@@ -87,12 +87,14 @@ func (o *Object) locked(l backend.ObjectLock) {
 type StatRequest struct {
 	Target
 	VersionID string `json:"version_id,omitempty"` // empty: the current one
+	Each
 }
 
 // ExistsRequest asks whether there is a version, or anything below a directory.
 type ExistsRequest struct {
 	Target
 	VersionID string `json:"version_id,omitempty"` // empty: the current one
+	Each
 }
 
 func (ExistsRequest) anew() {}

@@ -25,7 +25,8 @@ func (o Only) condition() backend.Condition {
 type CopyRequest struct {
 	Target
 	VersionID string `json:"version_id,omitempty"` // empty: the current one
-	To        Text   `json:"to"`                   // a path as Path is; in a directory the name stays
+	To        Text   `json:"to"`                   // a path as Path is; in a directory the name stays, of Objects what follows Path
+	Each
 	Only
 	// Conditions on the source.
 	SourceIfMatch     string     `json:"source_if_match,omitempty"`      // its ETag must be this
@@ -106,11 +107,19 @@ func (c *call) writable(ctx context.Context, p Place) error {
 }
 
 func copyObject(ctx context.Context, c *call, p Place, r CopyRequest) error {
-	if err := r.check(p); err != nil {
+	if err := p.one(); err != nil {
 		return err
 	}
 	to, err := c.destination(ctx, r.To, path.Base(p.Key))
 	if err != nil {
+		return err
+	}
+	return c.copyFile(ctx, p, to, r)
+}
+
+// copyFile copies to a file of which nothing is unsent.
+func (c *call) copyFile(ctx context.Context, p, to Place, r CopyRequest) error {
+	if err := r.check(p); err != nil {
 		return err
 	}
 	if err := r.Given.check(ctx, c, to); err != nil {

@@ -320,7 +320,7 @@ func TestDescriptionMatchesRoutes(t *testing.T) {
 		"Status": Status{}, "Info": Info{}, "Pending": Pending{}, "Kept": Kept{}, "Staging": Staging{}, "Cache": Cache{}, "Remote": Remote{},
 		"UnmountOptions": UnmountOptions{}, "FlushLine": line{}, "Error": Error{}, "Line": Line{}, "Step": Step{}, "Summary": Summary{},
 		"Version": Version{}, "Done": Done{}, "Selector": Selector{}, "FileDiff": FileDiff{}, "PropertyDiff": PropertyDiff{},
-		"Object": Object{}, "Existence": Existence{}, "Deleted": Deleted{}, "Stored": Stored{}, "Got": Got{}, "ComposeSource": ComposeSource{},
+		"Object": Object{}, "Existence": Existence{}, "Deleted": Deleted{}, "Stored": Stored{}, "Restoration": Restoration{}, "Failed": Failed{}, "Got": Got{}, "ComposeSource": ComposeSource{},
 		"TreeDiff": TreeDiff{}, "Lock": Lock{}, "Tags": Tags{}, "Bucket": Bucket{}, "BucketDetails": BucketDetails{}, "BucketLock": BucketLock{}, "Versioning": Versioning{}, "Document": Document{},
 		"DocumentDiff": DocumentDiff{}, "SelectResult": SelectResult{}, "Waiting": Waiting{}, "ConflictDiff": ConflictDiff{}, "Quarantined": Quarantined{},
 		"Presigned": Presigned{}, "LengthRange": LengthRange{}, "PolicyExplanation": PolicyExplanation{}, "AccessStatement": access.Statement{}, "Access": access.Access{},

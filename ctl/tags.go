@@ -14,6 +14,7 @@ type SetTagsRequest struct {
 	VersionID string            `json:"version_id,omitempty"` // empty: the current one
 	Tags      map[string]string `json:"tags"`
 	Replace   bool              `json:"replace,omitempty"` // remove all others
+	Each
 }
 
 // DeleteTagsRequest removes tags of a version of a file, or of a bucket.
@@ -21,6 +22,7 @@ type DeleteTagsRequest struct {
 	Target
 	VersionID string   `json:"version_id,omitempty"` // empty: the current one
 	Keys      []string `json:"keys,omitempty"`       // none: all
+	Each
 }
 
 // Tags are all tags of a version of a file, or of a bucket.

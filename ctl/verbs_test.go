@@ -63,6 +63,8 @@ func (f *fakeTree) Locate(ctx context.Context, path string) (Place, error) {
 func (f *fakeTree) Unsent(Place) int { return f.unsent }
 
 func (f *fakeTree) Settle(context.Context, Place) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	f.settled++
 	return nil
 }

@@ -42,7 +42,7 @@ func lockShow(verb, noun string) *cobra.Command {
 		do: func(ctx context.Context, s *ctlSession, t ctlTarget, _ []string) error {
 			return s.showLock(ctx, t, verb, ctl.VersionRequest{Target: t.target(false), VersionID: version})
 		},
-	}.command()
+	}.manyKeys().command()
 }
 
 // showLock runs a verb that answers with a lock.
@@ -92,7 +92,7 @@ always works.`,
 			r.Target, r.Mode, r.Until = t.target(r.DryRun), strings.ToUpper(mode.value), until.from(time.Now()).UTC()
 			return s.showLock(ctx, t, "retention/set", r)
 		},
-	}.command()
+	}.manyKeys().command()
 }
 
 func retentionClear() *cobra.Command {
@@ -111,7 +111,7 @@ func retentionClear() *cobra.Command {
 			r.Target = t.target(r.DryRun)
 			return s.showLock(ctx, t, "retention/clear", r)
 		},
-	}.command()
+	}.manyKeys().command()
 }
 
 func legalHold(word string, on bool) *cobra.Command {
@@ -130,7 +130,7 @@ func legalHold(word string, on bool) *cobra.Command {
 			r.Target = t.target(r.DryRun)
 			return s.showLock(ctx, t, "legal-hold/set", r)
 		},
-	}.command()
+	}.manyKeys().command()
 }
 
 // untilText shows when a retention ends; that is a time somebody chose, as a rule in whole seconds.

@@ -24,7 +24,7 @@ func newObjectCommand() *cobra.Command {
   objmount ctl object put /mnt/report.txt report.txt
   objmount ctl object copy /mnt/report.txt /mnt/archive/
   objmount ctl object delete --recursive --yes /mnt/photos`,
-		objectList(), objectStat(), objectExists(), objectGetCommand(), objectPutCommand(), objectCopyCommand(), objectComposeCommand(), objectDeleteCommand())
+		objectList(), objectStat(), objectExists(), objectGetCommand(), objectPutCommand(), objectCopyCommand(), objectComposeCommand(), objectDeleteCommand(), objectRestoreCommand())
 }
 
 func objectList() *cobra.Command {
@@ -108,7 +108,7 @@ metadata, tags, checksums, parts, encryption, retention and legal hold.`,
 				return decoded(l, s.showObject)
 			})
 		},
-	}.command()
+	}.manyKeys().command()
 }
 
 // showObject prints what is known of an object, a line each.
@@ -167,7 +167,7 @@ What cannot be found out has another exit code.`,
 		example: "  objmount ctl object exists /mnt/report.txt && echo yes\n  objmount ctl object exists --version-id 3HL4kqtJlcpXroDTDmJ s3://my-bucket/report.txt",
 		flags:   func(f *pflag.FlagSet) { f.StringVar(&version, "version-id", "", versionFlag) },
 		do: func(ctx context.Context, s *ctlSession, t ctlTarget, _ []string) error {
-			there := false
+			there := true
 			asJSON := s.json
 			s.json = false // the answer is needed here, too
 			defer func() { s.json = asJSON }()
@@ -178,14 +178,21 @@ What cannot be found out has another exit code.`,
 					}
 				}
 				return decoded(l, func(e ctl.Existence) error {
-					there = e.Exists
-					return nil
+					there = there && e.Exists
+					if s.keys == nil || asJSON {
+						return nil
+					}
+					_, err := fmt.Fprintf(s.out, "%s: %s\n", printable(e.Key), map[bool]string{true: "there", false: "not there"}[e.Exists])
+					return err
 				})
 			})
-			if err == nil && !there {
+			switch {
+			case err == nil && !there && s.keys != nil:
+				err = fail(exitFailed, "%s: not all are there", t.path)
+			case err == nil && !there:
 				err = fail(exitFailed, "%s: not there", t.path)
 			}
 			return err
 		},
-	}.command()
+	}.manyKeys().command()
 }

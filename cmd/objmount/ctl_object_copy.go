@@ -84,6 +84,7 @@ func objectCopyCommand() *cobra.Command {
 and encryption are those of the source, unless others are given. Above 5 GiB it is copied in parts. Both
 are in one mount, or both are s3://BUCKET/KEY.`,
 		example: `  objmount ctl object copy /mnt/report.txt /mnt/archive/
+  objmount ctl object list --recursive --json /mnt/logs | jq -r 'select(.size > 0).key' | objmount ctl object copy /mnt/logs - /mnt/archive/
   objmount ctl object copy --if-none-match --version-id 3HL4kqtJlcpXroDTDmJ /mnt/report.txt /mnt/old.txt
   objmount ctl object copy --metadata-directive replace --content-type text/html --metadata lang=nb s3://my-bucket/a s3://other/b`,
 		args: exactly("SOURCE", "DESTINATION"), onePath: true,
@@ -114,7 +115,7 @@ are in one mount, or both are s3://BUCKET/KEY.`,
 			r.ModifiedSince, r.UnmodifiedSince = modified.orNil(), unmodified.orNil()
 			return s.showStored(ctx, t, "object/copy", r, "copied", r.DryRun)
 		},
-	}.command()
+	}.manyKeys().command()
 }
 
 // sibling is another path that one request names besides its own.

@@ -1,10 +1,7 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -86,65 +83,10 @@ func (s *ctlSession) confirmDelete(ctx context.Context, t ctlTarget, r ctl.Delet
 	return s.ask(ctx, fmt.Sprintf("Remove %s of %s? [y/N] ", amountText(sum, "object"), t.path))
 }
 
-// The keys of one request: what S3 takes at a time, and what fits into a request of the control socket.
-const (
-	keysAtOnce     = 1000
-	keyBytesAtOnce = 40 << 10
-	longestKeyLine = 64 << 10
-)
-
 // deleteKeys removes what standard input names, batch by batch. Some that stay do not stop the rest.
 func (s *ctlSession) deleteKeys(ctx context.Context, t ctlTarget, r ctl.DeleteObjectsRequest, null bool, in io.Reader) error {
-	lines := bufio.NewScanner(in)
-	lines.Buffer(nil, longestKeyLine)
-	if null {
-		lines.Split(scanNull)
-	}
-	size := 0
-	var last error
-	flush := func() error {
-		if len(r.Keys) == 0 {
-			return nil
-		}
-		err := s.showDone(ctx, t, "object/delete", r)
-		r.Keys, size = nil, 0
-		if failed, ok := errors.AsType[*ctl.Error](err); ok && failed.Kind == ctl.KindPartial {
-			last, err = err, nil
-		}
-		return err
-	}
-	for lines.Scan() {
-		if lines.Text() == "" {
-			continue
-		}
-		key := ctl.Text(lines.Text())
-		encoded, err := json.Marshal(key)
-		if err != nil {
-			return err
-		}
-		if len(r.Keys) == keysAtOnce || size+len(encoded)+1 > keyBytesAtOnce {
-			if err := flush(); err != nil {
-				return err
-			}
-		}
-		r.Keys, size = append(r.Keys, key), size+len(encoded)+1
-	}
-	if err := lines.Err(); err != nil {
-		return fmt.Errorf("reading keys: %w", err)
-	}
-	if err := flush(); err != nil {
-		return err
-	}
-	return last
-}
-
-// scanNull splits at NUL bytes.
-func scanNull(data []byte, atEnd bool) (advance int, token []byte, err error) {
-	if i := bytes.IndexByte(data, 0); i >= 0 {
-		return i + 1, data[:i], nil
-	}
-	if atEnd && len(data) > 0 {
-		return len(data), data, nil
-	}
-	return 0, nil, nil
+	return keyList{in, null}.partly(func(keys []ctl.Text) error {
+		r.Keys = keys
+		return s.showDone(ctx, t, "object/delete", r)
+	})
 }

@@ -15,13 +15,16 @@ import (
 
 func objectGetCommand() *cobra.Command {
 	var r ctl.GetObjectRequest
+	var bytes byteRange
+	var file string
 	return ctlCommand{
 		use: "get [flags] PATH [FILE]", short: "read an object, or a range of it",
 		long: `Read a version of an object, or a range of it, to standard output or into a file, which appears when all
 of it is there. A whole object is checked against the checksum that the store keeps of it.`,
 		example: `  objmount ctl object get /mnt/report.txt
   objmount ctl object get --version-id 3HL4kqtJlcpXroDTDmJ s3://my-bucket/report.txt report-old.txt
-  objmount ctl object get --offset 1048576 --length 4096 /mnt/disk.img block`,
+  objmount ctl object get --offset 1048576 --length 4096 /mnt/disk.img block
+  objmount ctl object get --range 0-1023 --output head /mnt/disk.img`,
 		args: func(cmd *cobra.Command, args []string) error {
 			if len(args) < 2 {
 				return somePaths(cmd, args)
@@ -34,10 +37,24 @@ of it is there. A whole object is checked against the checksum that the store ke
 			f.StringVar(&r.IfMatch, "if-match", "", "only the content with this `etag`")
 			f.Int64Var(&r.Offset, "offset", 0, "begin at this `byte`")
 			f.Int64Var(&r.Length, "length", 0, "at most so many `bytes` (default: to the end)")
+			f.Var(&bytes, "range", "instead of both: from the first byte to the last, counted from 0")
+			f.StringVarP(&file, "output", "o", "", "write into this `file`, as with FILE")
 		},
 		do: func(ctx context.Context, s *ctlSession, t ctlTarget, args []string) error {
 			r := r
 			r.Target = t.target(false)
+			switch {
+			case bytes.given && (r.Offset != 0 || r.Length != 0):
+				return usage("--range says it all; leave out --offset and --length")
+			case bytes.given:
+				r.Offset, r.Length = bytes.first, bytes.length
+			}
+			if file != "" {
+				if len(args) > 0 {
+					return usage("give FILE or --output, not both")
+				}
+				args = []string{file}
+			}
 			if len(args) > 0 && args[0] != "-" {
 				return s.getFile(ctx, t, r, args[0])
 			}

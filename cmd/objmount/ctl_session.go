@@ -25,6 +25,7 @@ type ctlSession struct {
 	bare    map[string]*bareStore  // by the name of the remote
 	clients map[string]*ctl.Client // by socket
 	bar     *counter
+	keys    *keyList // nil: the verb is about one place
 }
 
 func (s *ctlSession) close() {
@@ -90,6 +91,9 @@ func (t ctlTarget) target(dry bool) ctl.Target {
 // run does a verb. each gets the lines that are its own: items, rows and the result. Notes and progress
 // are shown here, and with --json so are items and result.
 func (s *ctlSession) run(ctx context.Context, t ctlTarget, verb string, request any, each func(ctl.Line) error) error {
+	if s.keys != nil {
+		return s.runKeys(ctx, t, verb, request, each)
+	}
 	return s.runAs(ctx, t, func(as runner, each func(ctl.Line) error) error { return as.Run(ctx, verb, request, each) }, each)
 }
 

@@ -27,9 +27,13 @@ func (s *ctlSession) showTags(ctx context.Context, t ctlTarget, verb string, req
 	return s.run(ctx, t, verb, request, func(l ctl.Line) error {
 		return decoded(l, func(tags ctl.Tags) error {
 			stays := ""
+			if s.keys != nil { // which of them
+				stays = printable(tags.Key) + ": "
+			}
 			if verb == "tags/delete" && dryOf(request) {
-				stays = "would stay: "
-				if err := s.printTags("would be deleted: ", tags.Removed); err != nil {
+				of := stays
+				stays += "would stay: "
+				if err := s.printTags(of+"would be deleted: ", tags.Removed); err != nil {
 					return err
 				}
 			}
@@ -57,7 +61,7 @@ func tagsGet() *cobra.Command {
 		do: func(ctx context.Context, s *ctlSession, t ctlTarget, _ []string) error {
 			return s.showTags(ctx, t, "tags/get", ctl.VersionRequest{Target: t.target(false), VersionID: version})
 		},
-	}.command()
+	}.manyKeys().command()
 }
 
 func tagsSet() *cobra.Command {
@@ -85,7 +89,7 @@ func tagsSet() *cobra.Command {
 			}
 			return s.showTags(ctx, t, "tags/set", r)
 		},
-	}.command()
+	}.manyKeys().command()
 }
 
 func tagsDelete() *cobra.Command {
@@ -104,7 +108,7 @@ func tagsDelete() *cobra.Command {
 			r.Target, r.Keys = t.target(r.DryRun), args
 			return s.showTags(ctx, t, "tags/delete", r)
 		},
-	}.command()
+	}.manyKeys().command()
 }
 
 // pathAnd demands a path and at least so many others.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"math"
 	"regexp"
 	"strconv"
 	"strings"
@@ -106,3 +107,33 @@ func (c *fromZero) String() string {
 }
 
 func (*fromZero) Type() string { return "number" }
+
+// byteRange is FIRST-LAST or FIRST-, bytes counted from 0, as in HTTP.
+type byteRange struct {
+	text          string
+	first, length int64 // length 0: to the end
+	given         bool
+}
+
+func (r *byteRange) Set(text string) error {
+	wrong := errors.New("want FIRST-LAST or FIRST-, bytes counted from 0, such as 0-1023")
+	from, to, ok := strings.Cut(text, "-")
+	first, err := strconv.ParseInt(from, 10, 64)
+	if !ok || err != nil || first < 0 {
+		return wrong
+	}
+	length := int64(0)
+	if to != "" {
+		last, err := strconv.ParseInt(to, 10, 64)
+		if err != nil || last < first || last == math.MaxInt64 {
+			return wrong
+		}
+		length = last - first + 1
+	}
+	*r = byteRange{text, first, length, true}
+	return nil
+}
+
+func (r *byteRange) String() string { return r.text }
+
+func (*byteRange) Type() string { return "first-last" }
