@@ -96,9 +96,14 @@ type BucketLock struct {
 // BucketRequest names a bucket.
 type BucketRequest struct{ Target }
 
-// listBuckets shows all buckets of the store, wherever the path is.
-func listBuckets(ctx context.Context, c *call) error {
-	all, err := c.Store.ListBuckets(ctx, "")
+// listBuckets shows all buckets of the store, wherever the path is; of several stores those of the one that the path is in, at the
+// root those of all.
+func listBuckets(ctx context.Context, c *call, path string) error {
+	prefix := ""
+	if remote, _, _ := strings.Cut(strings.Trim(path, "/"), "/"); c.Remotes && remote != "" {
+		prefix = remote + "/"
+	}
+	all, err := c.Store.ListBuckets(ctx, prefix)
 	for _, b := range all {
 		if err := c.item(Bucket{b.Name, b.Created.UTC(), c.Remote}); err != nil {
 			return err
@@ -112,7 +117,7 @@ var listBucketsVerb = verb{func() any { return BucketRequest{} }, func(ctx conte
 	if err := decodeStrictly(body, &r); err != nil {
 		return &Error{Kind: KindInvalid, Message: "the request is not understood: " + err.Error()}
 	}
-	return listBuckets(ctx, c)
+	return listBuckets(ctx, c, string(r.Path))
 }}
 
 // untold tells whether an error only means that the store does not say something, at least not to this user.
