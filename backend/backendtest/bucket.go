@@ -15,6 +15,7 @@ var bucketCases = []testCase{
 	{name: "Tags", needs: "Tagging", run: bucketTags},
 	{name: "Properties", run: bucketProperties},
 	{name: "ACL", run: bucketACL},
+	{name: "ObjectACL", run: objectACL},
 	{name: "Usage", run: bucketUsage},
 	{name: "PropertiesOfNone", run: propertiesOfNoBucket},
 }

@@ -97,6 +97,11 @@ func bucketACL(e *env) {
 	e.wantKind("SetACL to one that there is not", e.store.SetACL(e.ctx, id, "", "most-private"), backend.KindInvalid)
 	e.ok("SetACL", e.store.SetACL(e.ctx, id, "", "private"))
 	everybody()
+}
+
+// objectACL: the same of an object, which stays as it is otherwise.
+func objectACL(e *env) {
+	e.own(e.store.CreateBucket)
 	obj := e.put("a", []byte("x"))
 	object := func(want bool) {
 		e.Helper()
@@ -107,6 +112,7 @@ func bucketACL(e *env) {
 		}
 	}
 	object(false)
+	e.optional("AllowACLs", e.store.AllowACLs(e.ctx, e.bucket))
 	e.ok("SetACL of an object", e.store.SetACL(e.ctx, e.id("a"), obj.VersionID, "public-read"))
 	object(true)
 	if after := e.wantContent("a", []byte("x")); after.ETag != obj.ETag || after.VersionID != obj.VersionID {
