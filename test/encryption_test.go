@@ -95,7 +95,15 @@ func TestEncryptionByPlace(t *testing.T) {
 	t.Parallel()
 	s := openSecureStore(t, "minio")
 	covers(t, s, "config.encryption")
-	bucket := s.newBucket(t)
+	for name, bucket := range map[string]string{"plain": s.newBucket(t), "versioned": s.newVersionedBucket(t)} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			encryptionByPlace(t, s, bucket)
+		})
+	}
+}
+
+func encryptionByPlace(t *testing.T, s *store, bucket string) {
 	m := newMount(t, mountOptions{store: s, source: "s3://" + bucket, state: encryptedState(t, s)})
 	w := inMount(t, m)
 	data := bytesOf(1, 300_000)

@@ -285,8 +285,8 @@ func (s *Store) tryOnce(ctx context.Context, c call, e backend.Encryption, way s
 }
 
 // tryEncryption finds out whether a store encrypts: it begins an upload, which gets no data of
-// anybody's and is aborted. The answer has to name the encryption; where it comes with a key, a part
-// without that key has to be refused and one with it taken. An error is one of the store, of which
+// anybody's and is aborted. The answer to it or to a part has to name the encryption; where that comes
+// with a key, a part without the key has to be refused and one with it taken. An error is one of the store, of which
 // nothing was learned.
 func (s *Store) tryEncryption(ctx context.Context, c call, e backend.Encryption) (bool, error) {
 	if strings.HasSuffix(c.key, "/") { // a directory, which some servers do not upload in parts
@@ -303,18 +303,21 @@ func (s *Store) tryEncryption(ctx context.Context, c call, e backend.Encryption)
 			s.log.Warn("the upload by which encryption was tried could not be aborted", "bucket", up.Bucket, "key", up.Key, "error", err)
 		}
 	}()
-	if s.keyOf(c.bucket, c.key) == nil {
-		return out.algorithm == e.Algorithm, nil
-	}
-	part := func(bare bool) error {
-		_, err := s.uploadPart(ctx, call{op: "UploadPart", bucket: c.bucket, key: c.key, bare: bare},
+	part := func(bare bool) (http.Header, error) {
+		return s.uploadPart(ctx, call{op: "UploadPart", bucket: c.bucket, key: c.key, bare: bare},
 			backend.PartInput{Bucket: up.Bucket, Key: up.Key, UploadID: up.UploadID, Number: 1, Body: strings.NewReader("0"), Size: 1})
-		return err
 	}
-	if err := part(true); err == nil || !refusesKey(err) {
+	if s.keyOf(c.bucket, c.key) == nil {
+		if out.algorithm == e.Algorithm {
+			return true, nil
+		}
+		answer, err := part(false)
+		return err == nil && answer.Get(encryptionHeader) == e.Algorithm, err
+	}
+	if _, err := part(true); err == nil || !refusesKey(err) {
 		return false, err
 	}
-	err = part(false)
+	_, err = part(false)
 	if backend.IsKind(err, backend.KindUnsupported) {
 		return false, nil
 	}

@@ -106,8 +106,15 @@ func below(prefixes map[string]*[32]byte) func(bucket, key string) *[32]byte {
 func TestConformanceOfEncrypted(t *testing.T) {
 	srv, certificate := startMinIOWithTLS(t)
 	store := openStore(t, srv, Config{CABundle: certificate, CustomerKey: below(map[string]*[32]byte{"": aKeyOf('k')})})
-	bucket := newServerBucket(t, store)
-	backendtest.Run(t, func(*testing.T) (backend.Store, string) { return store, bucket }, backendtest.LockBuckets(lockBuckets(store)))
+	for name, versioned := range map[string]bool{"plain": false, "versioned": true} {
+		t.Run(name, func(t *testing.T) {
+			bucket := newServerBucket(t, store)
+			if versioned {
+				enableVersions(t, store, bucket)
+			}
+			backendtest.Run(t, func(*testing.T) (backend.Store, string) { return store, bucket }, backendtest.LockBuckets(lockBuckets(store)))
+		})
+	}
 }
 
 func newServerBucket(t *testing.T, store *Store) string {

@@ -268,7 +268,9 @@ func TestEncryptionIsTried(t *testing.T) {
 			}
 			w.Header().Set(echoedKey, md5OfK)
 		}, requests: []string{"POST", "PUT part", "PUT part", "DELETE", "PUT"}, again: []string{"PUT"}},
-		"ignores SSE-S3": {encryption: aes, want: backend.KindUnsupported, requests: []string{"POST", "DELETE"}},
+		"ignores SSE-S3": {encryption: aes, want: backend.KindUnsupported, requests: []string{"POST", "PUT part", "DELETE"}},
+		"tells SSE-S3 with parts": {encryption: aes, parts: func(w http.ResponseWriter, _ string) { w.Header().Set(encryptionHeader, "AES256") },
+			requests: []string{"POST", "PUT part", "DELETE", "PUT"}, again: []string{"PUT"}},
 		"has SSE-S3": {encryption: aes, begins: func(w http.ResponseWriter) { w.Header().Set(encryptionHeader, "AES256") },
 			requests: []string{"POST", "DELETE", "PUT"}, again: []string{"PUT"}},
 		"refuses SSE-S3": {encryption: aes, want: backend.KindInvalid, begins: func(w http.ResponseWriter) {

@@ -32,8 +32,8 @@ func (s *Store) CreateUpload(ctx context.Context, in backend.CreateUploadInput) 
 	return up.id, nil
 }
 
-// begun is an upload that began, and how the store says that it encrypts. MinIO says nothing here of
-// a key of SSE-C, only in the answers to parts.
+// begun is an upload that began, and how the store says that it encrypts. MinIO says it only in the
+// answers to parts.
 type begun struct{ id, algorithm string }
 
 func (s *Store) createUpload(ctx context.Context, c call, in backend.CreateUploadInput) (begun, error) {
@@ -76,10 +76,15 @@ func (s *Store) UploadPart(ctx context.Context, in backend.PartInput) (backend.P
 	if err != nil {
 		return backend.Part{}, err
 	}
-	return s.uploadPart(ctx, c, in)
+	answer, err := s.uploadPart(ctx, c, in)
+	if err != nil {
+		return backend.Part{}, err
+	}
+	return backend.Part{Number: in.Number, ETag: unquote(answer.Get("Etag")), Size: in.Size}, nil
 }
 
-func (s *Store) uploadPart(ctx context.Context, c call, in backend.PartInput) (backend.Part, error) {
+// uploadPart returns the header of the answer.
+func (s *Store) uploadPart(ctx context.Context, c call, in backend.PartInput) (http.Header, error) {
 	c.payload = newPayload(in.Body, in.Size)
 	c.patience = s.patience(in.Size, 32*backend.MiB)
 	header := make(http.Header, 8)
@@ -89,10 +94,7 @@ func (s *Store) uploadPart(ctx context.Context, c call, in backend.PartInput) (b
 	if err == nil {
 		err = s.echoed(c, answer.Get(echoedKey))
 	}
-	if err != nil {
-		return backend.Part{}, err
-	}
-	return backend.Part{Number: in.Number, ETag: unquote(answer.Get("Etag")), Size: in.Size}, nil
+	return answer, err
 }
 
 // CopyPart implements backend.Multipart.

@@ -8,7 +8,7 @@ import (
 	"github.com/objmount/objmount/backend"
 )
 
-// Two things that MinIO does with conditions where objects are encrypted.
+// What MinIO does otherwise with encrypted objects: two things with conditions, one with copies.
 
 const (
 	sealedPrefix = "20000f00" // of what MinIO's encryption makes of 16 bytes, in hexadecimal digits
@@ -81,4 +81,47 @@ func (s *Store) overBare(ctx context.Context, op string, id backend.ObjectID, co
 		return obj, err
 	}
 	return write(backend.Condition{IfMatch: copied.ETag})
+}
+
+// copyOntoItself copies an object that has the key of its place onto itself, which MinIO cannot: in a
+// bucket that keeps versions the new version is read with other bytes, or not at all. As an upload of one part that is copied it is right, and costs two requests more.
+// done is false for an object that CopyObject copies as it should: one that is empty, or has no key.
+// Whether the bucket keeps versions is not asked: that may change at any time, and an object from
+// before tells no version.
+func (s *Store) copyOntoItself(ctx context.Context, in backend.CopyInput) (copied backend.Object, done bool, err error) {
+	id := backend.ObjectID{Bucket: in.Bucket, Key: in.Key}
+	told, err := orSealed(ctx, s, id, "", in.Source.ETag, func(etag string) (headAnswer, error) {
+		return s.head(ctx, id, backend.GetOptions{IfMatch: etag}, "")
+	})
+	if err != nil {
+		return backend.Object{}, false, err
+	}
+	obj := objectOf(id, s.vendor.Load(), told.header, told.length)
+	if obj.Encryption.Algorithm != backend.CustomerEncryption || obj.Size == 0 {
+		return backend.Object{}, false, nil
+	}
+	create := backend.CreateUploadInput{Bucket: in.Bucket, Key: in.Key, Properties: backend.Properties{Headers: obj.Headers, Metadata: obj.Metadata}}
+	if in.Replace != nil {
+		create.Properties = *in.Replace
+	} else if obj.TagCount > 0 {
+		if create.Properties.Tags, err = s.Tags(ctx, id, ""); err != nil {
+			return backend.Object{}, false, err
+		}
+	}
+	up := backend.Upload{Bucket: in.Bucket, Key: in.Key}
+	if up.UploadID, err = s.CreateUpload(ctx, create); err != nil {
+		return backend.Object{}, false, err
+	}
+	in.Source.ETag = obj.ETag
+	part, err := s.CopyPart(ctx, backend.CopyPartInput{Bucket: in.Bucket, Key: in.Key, UploadID: up.UploadID, Number: 1, Source: in.Source, Range: backend.Range{Len: obj.Size}})
+	if err == nil {
+		if in.Condition.IsZero() {
+			in.Condition.IfMatch = obj.ETag
+		}
+		copied, err = s.CompleteUpload(ctx, backend.CompleteInput{Bucket: in.Bucket, Key: in.Key, UploadID: up.UploadID, Parts: []backend.Part{part}, Size: obj.Size, Condition: in.Condition})
+	}
+	if err != nil && !backend.IsKind(err, backend.KindUnknown) { // else it may be there
+		_ = s.AbortUpload(context.WithoutCancel(ctx), up)
+	}
+	return copied, true, err
 }

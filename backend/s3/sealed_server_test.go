@@ -99,3 +99,85 @@ func TestConditionalWritesOverBareObjects(t *testing.T) {
 		t.Errorf("over another object that has the key: %v", err)
 	}
 }
+
+// TestTrialOfEncryption: a store that encrypts passes the trial, which leaves nothing behind.
+func TestTrialOfEncryption(t *testing.T) {
+	p := newEncryptedPlaces(t)
+	unsure := *vendors[vendorMinIO]
+	unsure.encrypts = false
+	p.store.vendor.Store(&unsure)
+	for key, props := range map[string]backend.Properties{
+		"k/a": {}, "k/dir/": {}, "aes": {Encryption: backend.Encryption{Algorithm: "AES256"}}, "kms": {Encryption: backend.Encryption{Algorithm: "aws:kms", KMSKeyID: "objmount-key"}},
+	} {
+		want := props.Encryption.Algorithm
+		if strings.HasPrefix(key, "k/") {
+			want = backend.CustomerEncryption
+		}
+		write(t, p.store, p.bucket, key, "", props)
+		wantObject(t, p.store, p.bucket, key, "", want)
+		for _, tried := range []string{key, key + ".objmount-probe"} {
+			if uploads, err := p.store.ListUploads(t.Context(), backend.ObjectID{Bucket: p.bucket, Key: tried}); err != nil || len(uploads) > 0 {
+				t.Errorf("uploads of %s: %+v, %v", tried, uploads, err)
+			}
+		}
+	}
+	page, err := p.store.List(t.Context(), backend.ListInput{Bucket: p.bucket})
+	if err != nil || len(page.Objects) != 4 {
+		t.Errorf("objects: %+v, %v", page.Objects, err)
+	}
+}
+
+// TestEncryptedCopiesOntoThemselves: what chmod does keeps the bytes, in buckets with versions and without, and of objects from before
+// there were versions.
+func TestEncryptedCopiesOntoThemselves(t *testing.T) {
+	p := newEncryptedPlaces(t)
+	for i, content := range []string{"", "0123456789", strings.Repeat("0123456789abcdef", 20_000)} {
+		for _, when := range []string{"never", "before", "after"} {
+			bucket := newServerBucket(t, p.store)
+			if when == "before" {
+				enableVersions(t, p.store, bucket)
+			}
+			id := backend.ObjectID{Bucket: bucket, Key: "k/a"}
+			obj := write(t, p.store, bucket, id.Key, content, backend.Properties{
+				Headers: backend.Headers{ContentType: "text/x", Expires: "never"}, Metadata: map[string]string{"a": "1"}, Tags: map[string]string{"t": "1"}})
+			if when == "after" {
+				enableVersions(t, p.store, bucket)
+			}
+			copyIt := func(etag string, replace *backend.Properties) error {
+				in := backend.CopyInput{Bucket: bucket, Key: id.Key, Replace: replace, Source: backend.Source{Bucket: bucket, Key: id.Key, ETag: etag}}
+				return errOf(p.store.Copy(t.Context(), in))
+			}
+			props := backend.Properties{Headers: backend.Headers{ContentType: "text/y"}, Metadata: map[string]string{"a": "2"}, Tags: map[string]string{"t": "2"}}
+			if err := copyIt(noETag, &props); !backend.IsKind(err, backend.KindChanged) {
+				t.Errorf("%d bytes, versions %s: another object: %v", len(content), when, err)
+			}
+			if err := copyIt(obj.ETag, &props); err != nil {
+				t.Fatalf("%d bytes, versions %s: %v", len(content), when, err)
+			}
+			wantObject(t, p.store, bucket, id.Key, content, backend.CustomerEncryption)
+			if err := copyIt("", &props); err != nil {
+				t.Errorf("%d bytes, versions %s: again: %v", len(content), when, err)
+			}
+			wantObject(t, p.store, bucket, id.Key, content, backend.CustomerEncryption)
+			head, err := p.store.Head(t.Context(), id, backend.GetOptions{})
+			tags, tagErr := p.store.Tags(t.Context(), id, "")
+			if err != nil || tagErr != nil || head.Headers.ContentType != "text/y" || head.Metadata["a"] != "2" || tags["t"] != "2" {
+				t.Errorf("%d bytes, versions %s: %+v %v, %v, %v", len(content), when, head, tags, err, tagErr)
+			}
+			if when != "never" && i > 0 { // with all that it has
+				if err := copyIt(head.ETag, nil); err != nil {
+					t.Errorf("%d bytes, versions %s: as it is: %v", len(content), when, err)
+				}
+				again, err := p.store.Head(t.Context(), id, backend.GetOptions{})
+				tags, tagErr := p.store.Tags(t.Context(), id, "")
+				if err != nil || tagErr != nil || again.Headers != head.Headers || again.Metadata["a"] != "2" || tags["t"] != "2" {
+					t.Errorf("%d bytes, versions %s: as it is: %+v %v, %v, %v", len(content), when, again, tags, err, tagErr)
+				}
+				wantObject(t, p.store, bucket, id.Key, content, backend.CustomerEncryption)
+			}
+			if uploads, err := p.store.ListUploads(t.Context(), id); err != nil || len(uploads) > 0 {
+				t.Errorf("uploads: %+v, %v", uploads, err)
+			}
+		}
+	}
+}

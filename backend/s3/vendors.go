@@ -109,6 +109,9 @@ type vendor struct {
 	// sealsDirs: of encrypted objects whose keys end in a slash HEADs tell, and conditions want, the
 	// ETag as it is kept, encrypted.
 	sealsDirs bool
+	// spoilsKeys: in a bucket that keeps versions a copy onto itself of an object with a key of SSE-C
+	// has other bytes.
+	spoilsKeys bool
 	// deniesAll: DeleteObjects says of a locked version only that access is denied.
 	deniesAll bool
 	// encrypts: a write that asks for encryption gets it or is refused. All others are tried first
@@ -172,7 +175,7 @@ var vendors = map[string]*vendor{
 	},
 	vendorMinIO: {
 		name: vendorMinIO, encrypts: true, versions: true, regions: true, objectLock: true, checksums: true, tags: true,
-		listing: true, copyForgets: true, emptyPages: true, sealsDirs: true,
+		listing: true, copyForgets: true, emptyPages: true, sealsDirs: true, spoilsKeys: true,
 		// Its ?acl names nobody, and its ?policyStatus always says that nothing is public.
 		partHeads: true, restores: true, selects: true, blamesItself: true, location: true, encryption: true, policies: true, bucketTags: true,
 		docs: []backend.BucketDoc{backend.PolicyDoc, backend.LifecycleDoc, backend.NotificationDoc, backend.EncryptionDoc, backend.ReplicationDoc, backend.ObjectLockDoc},

@@ -131,6 +131,11 @@ func (s *Store) Copy(ctx context.Context, in backend.CopyInput) (backend.Object,
 	if s.vendor.Load().otherETags && ofParts(in.Source.ETag) {
 		return s.copyLooking(ctx, in)
 	}
+	if s.vendor.Load().spoilsKeys && in.Source.VersionID == "" && in.Source.Bucket == in.Bucket && in.Source.Key == in.Key && s.keyOf(in.Bucket, in.Key) != nil {
+		if obj, done, err := s.copyOntoItself(ctx, in); done || err != nil {
+			return obj, err
+		}
+	}
 	if in.Replace != nil || !s.vendor.Load().copyForgets {
 		return s.copyUnlocked(ctx, in)
 	}
