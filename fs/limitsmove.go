@@ -14,6 +14,12 @@ import (
 func (f *FS) mayArrive(ctx context.Context, n *node, to backend.ObjectID) error {
 	from := f.tree.locate(n).id()
 	if from.Bucket == to.Bucket && (n.dir || contenttype.ByName(from.Key) == contenttype.ByName(to.Key)) {
+		n.mu.RLock()
+		staged := n.staged != nil
+		n.mu.RUnlock()
+		if staged { // its commit asks: better now than between the old name and the new
+			_, _ = f.limitsOf(ctx, to.Bucket, true)
+		}
 		return nil
 	}
 	l, err := f.limitsOf(ctx, to.Bucket, true)
