@@ -28,6 +28,8 @@ const (
 	limitsRetry = time.Second
 	// limitsUntold is how long a store is not asked again that does not tell, at least not to this user.
 	limitsUntold = time.Minute
+	// limitsPatience is how long who writes in background mode waits for limits: writing goes on while the store is away.
+	limitsPatience = time.Second
 )
 
 // limitTable remembers the limits of buckets.
@@ -42,6 +44,7 @@ type knownLimits struct {
 	told   bool          // they were, once
 	until  time.Time     // when to ask again
 	asking chan struct{} // closed when the request under way has ended; nil: none
+	slow   bool          // somebody has waited in vain for the request under way
 	err    error         // of the last request, while nothing was told
 	warned string        // what was said of them last
 }
@@ -56,7 +59,7 @@ func (t *limitTable) forget(bucket string) {
 }
 
 // limitsOf returns the limits of a bucket, not older than TTL if fresh is set; else older ones are good enough, and asked for
-// again meanwhile. While the store is away, older ones are.
+// again meanwhile. While the store is away, older ones are; and in background mode, where none are known then, there are none.
 func (f *FS) limitsOf(ctx context.Context, bucket string, fresh bool) (backend.BucketLimits, error) {
 	t := &f.limits
 	t.mu.Lock()
@@ -80,9 +83,21 @@ func (f *FS) limitsOf(ctx context.Context, bucket string, fresh bool) (backend.B
 		f.beginLimitsLocked(bucket, k)
 	}
 	asking := k.asking
+	if k.slow {
+		defer t.mu.Unlock()
+		return k.BucketLimits, nil
+	}
 	t.mu.Unlock()
+	var tired <-chan time.Time
+	if f.cfg.Commit == CommitBackground {
+		patience := time.NewTimer(limitsPatience)
+		defer patience.Stop()
+		tired = patience.C
+	}
 	select {
 	case <-asking:
+	case <-tired:
+		return f.limitsInVain(bucket, k, asking), nil
 	case <-ctx.Done():
 		return backend.BucketLimits{}, &backend.Error{Kind: backend.KindCanceled, Op: "GetBucketTagging", Bucket: bucket, Err: context.Cause(ctx)}
 	}
@@ -92,6 +107,17 @@ func (f *FS) limitsOf(ctx context.Context, bucket string, fresh bool) (backend.B
 		return backend.BucketLimits{}, k.err
 	}
 	return k.BucketLimits, nil
+}
+
+// limitsInVain notes that a request for limits is slow, and returns those that were known before.
+func (f *FS) limitsInVain(bucket string, k *knownLimits, asking chan struct{}) backend.BucketLimits {
+	f.limits.mu.Lock()
+	defer f.limits.mu.Unlock()
+	if k.asking == asking && !k.slow {
+		k.slow = true
+		f.log.Info("the store does not tell the limits of the bucket; those known before are kept to", slog.String("bucket", bucket), slog.Bool("known", k.told))
+	}
+	return k.BucketLimits
 }
 
 // beginLimitsLocked begins a request for limits.
@@ -119,7 +145,7 @@ func (f *FS) askLimits(bucket string, k *knownLimits) {
 	f.limits.mu.Lock()
 	defer f.limits.mu.Unlock()
 	close(k.asking)
-	k.asking, k.err = nil, err
+	k.asking, k.slow, k.err = nil, false, err
 	if err != nil {
 		if k.told {
 			k.until = time.Now().Add(limitsRetry)

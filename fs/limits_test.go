@@ -356,3 +356,41 @@ func TestLimitsAreAttributesOfTheBucket(t *testing.T) {
 	check(t, unix.Removexattr(m.dir, "user.s3.bucket.allowed-mime-types"))
 	wants(t, "any type", os.WriteFile(m.path("b.txt"), []byte("x"), 0o644), nil)
 }
+
+// TestLimitsWhileTheStoreIsAway: in background mode one writes without the store, as if there were no limits where none are known; what is known is
+// kept to.
+func TestLimitsWhileTheStoreIsAway(t *testing.T) {
+	t.Parallel()
+	var faults *mem.Faults
+	m := newTestMount(t, testOptions{commit: CommitBackground, ttl: time.Millisecond, wrap: func(s backend.Store) backend.Store {
+		faults = mem.Faulty(s)
+		return faults
+	}})
+	m.limit(testBucket, 3)
+	away := func() (back func() (asked int)) {
+		gate := make(chan struct{})
+		rule := faults.Add(mem.Rule{Op: "GetBucketTagging", Do: []mem.Action{mem.Before(func(ctx context.Context, _ mem.Call) {
+			select {
+			case <-gate:
+			case <-ctx.Done():
+			}
+		})}})
+		return func() int {
+			rule.Remove()
+			close(gate)
+			return rule.Hits()
+		}
+	}
+	back := away()
+	for _, name := range []string{"a", "b", "c", "d"} { // only the first waits
+		check(t, os.WriteFile(m.path(name), []byte("much"), 0o666))
+	}
+	if n := back(); n != 1 {
+		t.Errorf("asked %d times", n)
+	}
+	eventually(t, func() bool { return errors.Is(os.WriteFile(m.path("e"), []byte("much"), 0o666), syscall.EFBIG) })
+	back = away()
+	wants(t, "with limits that are known", os.WriteFile(m.path("f"), []byte("much"), 0o666), syscall.EFBIG)
+	check(t, os.WriteFile(m.path("g"), []byte("few"), 0o666))
+	back()
+}
