@@ -30,10 +30,18 @@
 //
 // # Limits
 //
-// Headers 16 KiB, bodies 64 KiB, answers 16 MiB, five seconds to send a request, ten to take a
+// Headers 16 KiB, bodies 64 KiB (with documents of a bucket 80 MiB), answers 16 MiB, five seconds to send a request, ten to take a
 // line of an answer. A verb's answer is a stream without a limit, with a line at least every 15 seconds. A request
 // ends when its client goes away: a flush that was interrupted leaves everything mounted and pending, a verb
 // stops at what it has done.
+//
+// The bytes of an object (PUT /v1/object/put, its request in a header) are of any size. Some parts of 8 MiB are in memory
+// at a time, four such requests run at once, and a pause of ten minutes ends one; so does a client that goes. Nothing is
+// stored before the last byte has come.
+//
+// # Refused
+//
+// A peer that may not is answered 403 and logged, once for each uid and minute.
 //
 // # Goroutines
 //

@@ -72,13 +72,13 @@ func wireError(err error) *Error {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e
 	}
-	if errors.Is(err, context.DeadlineExceeded) {
-		return &Error{Kind: KindTimeout, Message: err.Error()}
-	}
 	if e, ok := errors.AsType[*backend.Error](err); ok {
 		if k, ok := ofStore[e.Kind]; ok {
 			return &Error{Kind: k, Message: err.Error()}
 		}
+	}
+	if errors.Is(err, context.DeadlineExceeded) { // so is a connection that was not made in time, which the store's error explains
+		return &Error{Kind: KindTimeout, Message: err.Error()}
 	}
 	return &Error{Kind: KindOther, Message: err.Error()}
 }

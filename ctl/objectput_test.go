@@ -103,6 +103,22 @@ func (zeros) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// TestPutGuessesTheType as files of a mount get it.
+func TestPutGuessesTheType(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for key, test := range map[string]struct{ given, content, want string }{
+		"a.css": {"", "x", "text/css; charset=utf-8"}, "page": {"", "<!DOCTYPE html>", "text/html; charset=utf-8"}, "empty": {"", "", "application/octet-stream"},
+		"b.css": {"text/x-own", "x", "text/x-own"},
+	} {
+		_, err := w.putBody(PutObjectRequest{Target: target(key), Given: Given{ContentType: test.given}}, strings.NewReader(test.content))
+		o, herr := w.store.Head(t.Context(), backend.ObjectID{Bucket: "b", Key: key}, backend.GetOptions{})
+		if err != nil || herr != nil || strings.Split(o.Headers.ContentType, ";")[0] != strings.Split(test.want, ";")[0] {
+			t.Errorf("%s is %q, want %q: %v", key, o.Headers.ContentType, test.want, err)
+		}
+	}
+}
+
 // TestPutOfABrokenBody: nothing is stored, wherever it breaks.
 func TestPutOfABrokenBody(t *testing.T) {
 	w := newWorld(t)

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/objmount/objmount/backend"
+	"github.com/objmount/objmount/backend/contenttype"
 )
 
 // run stores what comes, in one request or in parts.
@@ -36,14 +37,8 @@ func (u *putting) run(ctx context.Context) (backend.Object, error) {
 		return backend.Object{}, err
 	}
 	defer first.release()
-	if u.taken.looks() {
-		head, err := first.first()
-		if err == nil {
-			err = u.taken.head(head)
-		}
-		if err != nil {
-			return backend.Object{}, err
-		}
+	if err := u.look(first); err != nil {
+		return backend.Object{}, err
 	}
 	if !u.in.ended { // the end may come with the next byte only
 		if err := u.peek(); err != nil {
@@ -64,6 +59,26 @@ func (u *putting) run(ctx context.Context) (backend.Object, error) {
 		Bucket: u.place.Bucket, Key: u.place.Key, Body: first.body(), Size: first.size, CRC64NVME: u.checksum(first), Properties: u.props, Condition: u.cond,
 	})
 	return u.known(ctx, obj, err)
+}
+
+// look gives the object the content type that a file of its name and content gets, if none was given, and refuses what the bucket
+// does not take.
+func (u *putting) look(first *chunk) error {
+	head, err := first.first()
+	if err != nil {
+		return err
+	}
+	if u.taken.looks() {
+		if err := u.taken.head(head); err != nil {
+			return err
+		}
+	}
+	if of := &u.props.Headers.ContentType; *of == "" {
+		if *of = contenttype.ByName(u.place.Key); *of == "" {
+			*of = contenttype.ByContent(head)
+		}
+	}
+	return nil
 }
 
 // known tells whether a write whose answer was lost has been done.

@@ -322,7 +322,7 @@ func TestDescriptionMatchesRoutes(t *testing.T) {
 		"Version": Version{}, "Done": Done{}, "Selector": Selector{}, "FileDiff": FileDiff{}, "PropertyDiff": PropertyDiff{},
 		"Object": Object{}, "Existence": Existence{}, "Deleted": Deleted{}, "Stored": Stored{}, "Restoration": Restoration{}, "Failed": Failed{}, "Got": Got{}, "ComposeSource": ComposeSource{},
 		"TreeDiff": TreeDiff{}, "Lock": Lock{}, "Tags": Tags{}, "Bucket": Bucket{}, "BucketDetails": BucketDetails{}, "BucketLock": BucketLock{}, "Versioning": Versioning{}, "Document": Document{},
-		"DocumentDiff": DocumentDiff{}, "SelectResult": SelectResult{}, "Waiting": Waiting{}, "ConflictDiff": ConflictDiff{}, "Quarantined": Quarantined{},
+		"DocumentDiff": DocumentDiff{}, "SelectResult": SelectResult{}, "Waiting": Waiting{}, "ConflictDiff": ConflictDiff{}, "Quarantined": Quarantined{}, "UnfinishedUpload": UnfinishedUpload{},
 		"Presigned": Presigned{}, "LengthRange": LengthRange{}, "PolicyExplanation": PolicyExplanation{}, "AccessStatement": access.Statement{}, "Access": access.Access{},
 		"ACL": ACL{}, "Grant": Grant{}, "PublicURL": PublicURL{}, "Reloaded": Reloaded{}, "Setting": Setting{},
 	}

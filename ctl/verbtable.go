@@ -49,6 +49,8 @@ var verbs = map[string]verb{
 	"conflicts/save-as":     stageVerb(true, saveAs),
 	"quarantine/list":       stageVerb(false, listQuarantined),
 	"config/reload":         pathVerb(reload),
+	"uploads/list":          verbOf(asks, listUploads),
+	"uploads/abort":         verbOf(changes, abortUploads),
 	"cache/stats":           pathVerb(cacheStats),
 	"cache/prefetch":        verbOf(asks, prefetch),
 	"cache/evict":           verbOf(asks, evict),

@@ -52,6 +52,8 @@ type Stage interface {
 	StoreKept(ctx context.Context, id string, to backend.ObjectID, fresh bool) (backend.Object, error)
 	// ReadKept returns up to limit bytes of one.
 	ReadKept(ctx context.Context, id string, limit int64) ([]byte, error)
+	// Uploads are the ids of the multipart uploads that the mount goes on with, or keeps for what it keeps.
+	Uploads() []string
 	// Quarantined lists what is not understood.
 	Quarantined() ([]Quarantined, error)
 }

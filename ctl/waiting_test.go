@@ -20,7 +20,10 @@ type fakeStage struct {
 	refuse  error             // of Drop and StoreKept
 	done    []string          // what was asked for
 	flush   func()
+	uploads []string
 }
+
+func (f *fakeStage) Uploads() []string { return f.uploads }
 
 func (f *fakeStage) Waiting(p Place) []Waiting {
 	f.mu.Lock()

@@ -55,6 +55,16 @@ func (m mountStage) ReadKept(ctx context.Context, id string, limit int64) ([]byt
 	return content.Bytes(), err
 }
 
+func (m mountStage) Uploads() []string {
+	var ids []string
+	for _, f := range m.area.Files() {
+		if up := f.Upload(); up != nil {
+			ids = append(ids, up.UploadID)
+		}
+	}
+	return ids
+}
+
 func (m mountStage) Quarantined() ([]ctl.Quarantined, error) {
 	files, err := m.area.Quarantined()
 	list := make([]ctl.Quarantined, len(files))

@@ -16,7 +16,7 @@ import (
 
 // stagedCommands are about what is not in the store: nouns of their own, because they are asked for in a hurry.
 func stagedCommands() []*cobra.Command {
-	return []*cobra.Command{pendingCommand(), flushCommand(), retryCommand(), dropCommand(), newConflictsCommand(), newQuarantineCommand(), newCacheCommand()}
+	return []*cobra.Command{pendingCommand(), flushCommand(), retryCommand(), dropCommand(), newConflictsCommand(), newQuarantineCommand(), newUploadsCommand(), newCacheCommand()}
 }
 
 const idFlag = "only the one with this `id`, as pending shows it"
