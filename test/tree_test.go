@@ -104,6 +104,10 @@ const (
 // compareTrees reports how got differs from want, a few lines at most.
 func compareTrees(t testing.TB, got, want map[string]entry, out leaveOut) {
 	t.Helper()
+	reportSome(t, treeDifferences(got, want, out))
+}
+
+func treeDifferences(got, want map[string]entry, out leaveOut) []string {
 	var problems []string
 	for _, name := range slices.Sorted(maps.Keys(want)) {
 		g, ok := got[name]
@@ -127,7 +131,7 @@ func compareTrees(t testing.TB, got, want map[string]entry, out leaveOut) {
 			problems = append(problems, fmt.Sprintf("%s should not be there", name))
 		}
 	}
-	reportSome(t, problems)
+	return problems
 }
 
 // compareObjects reports how the objects below prefix, seen by the foreign client, differ from a tree seen through

@@ -1,0 +1,80 @@
+package test
+
+import (
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// knownDifferences are the calls to which a mount answers otherwise than a plain directory, and why. answer makes
+// what the mount has to say of what the directory said.
+var knownDifferences = map[string]struct {
+	reason string
+	answer func(plain *actor, c call, said string) string
+}{
+	"link": {
+		reason: "an object has one key (fs/SEMANTICS.md)",
+		answer: func(_ *actor, _ call, said string) string { return insteadOf(said, "ok made and removed", "EPERM") },
+	},
+	"hkeepsize": {
+		reason: "an object has no space beyond its end (fs/SEMANTICS.md)",
+		answer: func(_ *actor, _ call, said string) string { return insteadOf(said, "ok", "ENOTSUP") },
+	},
+	"hseek": {
+		reason: "a hole is zeros in the object: all is data up to the end (fs/SEMANTICS.md)",
+		answer: func(plain *actor, c call, said string) string {
+			var s unix.Stat_t
+			if fd := plain.files[c.handle]; fd < 0 || unix.Fstat(fd, &s) != nil {
+				return said
+			}
+			switch {
+			case c.off >= s.Size:
+				return "ENXIO"
+			case whence(c) == unix.SEEK_HOLE:
+				return outcome(nil, s.Size)
+			}
+			return outcome(nil, c.off)
+		},
+	},
+}
+
+func insteadOf(said, one, other string) string {
+	if said == one {
+		return other
+	}
+	return said
+}
+
+// expected is what the mount has to answer when the plain directory said that.
+func (a *actor) expected(c call, said string) string {
+	if d, ok := knownDifferences[c.what]; ok {
+		return d.answer(a, c, said)
+	}
+	return said
+}
+
+// TestKnownDifferences: what the table says is so.
+func TestKnownDifferences(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, "versitygw")
+	m := newMount(t, mountOptions{store: s, source: "s3://" + s.newBucket(t)})
+	ours, theirs := newActor(m.dir+"/case"), newActor(t.TempDir()+"/case")
+	defer ours.close()
+	defer theirs.close()
+	for _, c := range []call{
+		{what: "open", a: "a", flags: unix.O_EXCL, handle: 1},
+		{what: "htruncate", handle: 1, n: 1 << 20},
+		{what: "link", a: "a", b: "b"},
+		{what: "hkeepsize", handle: 1, off: 1 << 20, n: 4096},
+		{what: "hseek", handle: 1, off: 1},
+	} {
+		got, said := ours.do(c), theirs.do(c)
+		want := theirs.expected(c, said)
+		if got != want {
+			t.Errorf("%v: the mount answers %s, want %s", c, got, want)
+		}
+		if d, ok := knownDifferences[c.what]; ok && got == said {
+			t.Errorf("%v: a plain directory answers the same; remove it from the table (%s)", c, d.reason)
+		}
+	}
+}
