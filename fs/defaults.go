@@ -55,7 +55,11 @@ func (f *FS) canHave(id backend.ObjectID, props backend.Properties) error {
 	}}
 	rules := xattr.Rules{Capabilities: facts.Capabilities, Now: now, Staged: true}
 	var made backend.Properties
-	for _, name := range xattr.List(facts) {
+	names := xattr.List(facts)
+	if props.Encryption != (backend.Encryption{}) { // not worth copying, so not listed
+		names = append(names, xattr.Prefix+"encryption")
+	}
+	for _, name := range names {
 		a, err := xattr.Parse(name, xattr.File)
 		if err != nil {
 			return err

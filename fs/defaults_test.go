@@ -253,6 +253,7 @@ func TestDefaultsThatCannotBe(t *testing.T) {
 		"lock":  {},
 		"tags":  {caps: &plain},
 		"class": {caps: &plain},
+		"crypt": {caps: &plain},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -260,6 +261,7 @@ func TestDefaultsThatCannotBe(t *testing.T) {
 				"lock":  gifts(idOf("locked/")),
 				"tags":  {Tags: map[string]string{"a": "b"}},
 				"class": {StorageClass: "STANDARD_IA"},
+				"crypt": {Encryption: backend.Encryption{Algorithm: "AES256"}},
 			}[name]
 			o.posix, o.defaults = PosixOff, func(id backend.ObjectID) backend.Properties {
 				if strings.HasPrefix(id.Key, "d/") {
@@ -270,6 +272,7 @@ func TestDefaultsThatCannotBe(t *testing.T) {
 			m := newTestMount(t, o)
 			m.put("d/old", []byte("old"))
 			m.put("stored", []byte("x"))
+			m.put("d/deep/only", []byte("x"))
 			_, err := os.ReadDir(m.path("d"))
 			check(t, err)
 			file, err := os.Create(m.path("fresh"))
@@ -288,8 +291,12 @@ func TestDefaultsThatCannotBe(t *testing.T) {
 			check(t, file.Close())
 			appendTo(t, m.path("d/old"), " and new")
 			check(t, os.Rename(m.path("stored"), m.path("d/stored")))
-			check(t, os.Mkdir(m.path("d/sub"), 0o755))
+			check(t, os.Remove(m.path("d/deep/only"))) // its directory gets a marker
+			if err := os.Mkdir(m.path("d/sub"), 0o755); errors.Is(err, syscall.EOPNOTSUPP) != (name == "crypt") || err != nil && name != "crypt" {
+				t.Errorf("mkdir: %v", err)
+			}
 			m.unmount()
+			m.mustHave("d/deep/", "")
 			m.mustHave("fresh", "")
 			m.mustHave("d/old", "old and new")
 			for _, key := range []string{"d/new", "d/made", "d/fresh"} {

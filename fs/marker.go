@@ -59,6 +59,9 @@ func (f *FS) tryMarker(ctx context.Context, dir *node, withAttributes, condition
 		}
 	}
 	props := f.givenTo(f.markerOf(dir), syscall.S_IFDIR)
+	if f.canHave(f.markerOf(dir), props) != nil { // the call that needs the marker is about another thing
+		props = backend.Properties{}
+	}
 	props.Headers.ContentType = markerType
 	dir.mu.RLock()
 	if dir.props != nil {

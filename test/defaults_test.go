@@ -218,3 +218,45 @@ done
 		}
 	})
 }
+
+// What objmount ctl makes gets it, too; a reload of the configuration counts from then on.
+func TestDefaultsOfCtlAndReload(t *testing.T) {
+	t.Parallel()
+	onEachStore(t, func(t *testing.T, s *store) {
+		covers(t, s, "config.prefix-defaults")
+		bucket := s.newBucket(t)
+		s.put(t, bucket, "source", []byte("content"))
+		state := configured(t, rules)
+		m := newMount(t, mountOptions{store: s, source: "s3://" + bucket, state: state})
+		w := inMount(t, m)
+		w.writeScratch("new", []byte("new\n"), 0o644)
+		w.sh("mkdir in elsewhere")
+		m.mustCtl("object", "put", "--cache-control=private", "--tag=team=mine", "in/put", w.scratch+"/new")
+		m.mustCtl(m.bare("object", "put", "s3://"+bucket+"/in/bare", w.scratch+"/new")...)
+		m.mustCtl("object", "copy", "source", "in/copy")
+		m.mustCtl("object", "compose", "in/composed", "source", "source")
+		m.mustCtl("object", "copy", "source", "elsewhere/copy")
+		both := map[string]string{"team": "a", "cost": "1"}
+		for key, want := range map[string]described{
+			"in/put":         {CacheControl: "private", Origin: "rule", Tags: map[string]string{"team": "mine", "cost": "1"}},
+			"in/bare":        {CacheControl: "max-age=60", Origin: "rule", Tags: both},
+			"in/copy":        {CacheControl: "max-age=60", Origin: "rule", Tags: both},
+			"in/composed":    {CacheControl: "max-age=60", Origin: "rule", Tags: both},
+			"elsewhere/copy": {Tags: map[string]string{}},
+		} {
+			got := s.describes(t, bucket, key)
+			if diff := cmp.Diff(want, described{CacheControl: got.CacheControl, Origin: got.Origin, Tags: got.Tags}); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", key, diff)
+			}
+		}
+		writeConfiguration(t, state, strings.Replace(rules, "max-age=60", "max-age=61", 1)+"[remote.store.namespace.later]\n")
+		m.mustCtl("config", "reload", ".")
+		w.sh("echo x > in/later; test -d later; ls | grep -x later")
+		if got := s.head(t, bucket, "in/later").CacheControl; got != "max-age=61" {
+			t.Errorf("after a reload cache-control is %q", got)
+		}
+		if got := s.head(t, bucket, "in/bare").CacheControl; got != "max-age=60" {
+			t.Errorf("the reload has changed an object: %q", got)
+		}
+	})
+}
