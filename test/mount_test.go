@@ -34,6 +34,7 @@ type mountOptions struct {
 	state    string   // directory for staging, caches and sockets; empty: one of its own
 	env      []string // more environment
 	binary   string   // another one than all tests have
+	byFile   bool     // the configuration file says where the store is
 	noisy    string   // expression for log lines that are no failure, though they are warnings
 }
 
@@ -86,7 +87,7 @@ func (m *mount) start() {
 		m.t.Fatal(err)
 	}
 	args := []string{"mount", "--foreground"}
-	if m.options.source != "all:" { // the configuration file says where those stores are
+	if m.options.source != "all:" && !m.options.byFile { // the configuration file says where those stores are
 		endpoint := m.options.endpoint
 		if endpoint == "" {
 			endpoint = m.options.store.endpoint
