@@ -19,7 +19,7 @@ func bucketCreate() *cobra.Command {
 		long: `Make a bucket, in the region that --region names. One that exists already, also one's own, is an error. Limits are kept in tags
 of the bucket, and mounts keep to them. If a request after the first one fails, the bucket is there without what the error names.`,
 		example: "  objmount ctl bucket create --object-lock s3://my-bucket\n  objmount ctl bucket create --region eu-west-1 --versioning s3://my-bucket\n" +
-			"  objmount ctl bucket create --file-size-limit 50MiB --allowed-mime-types image/*,application/pdf s3://my-bucket\n" +
+			"  objmount ctl bucket create --file-size-limit 50MiB --allowed-mime-types 'image/*,application/pdf' s3://my-bucket\n" +
 			"  objmount ctl bucket create --namespaces data,tmp,result s3://my-bucket\n  objmount ctl bucket create --vendor minio s3://my-bucket",
 		flags: func(f *pflag.FlagSet) {
 			f.BoolVar(&r.ObjectLock, "object-lock", false, "with object lock, and so with versions, for ever")

@@ -17,7 +17,7 @@ func bucketUpdate() *cobra.Command {
 		use: "update [flags] PATH...", short: "change the limits of a bucket, or whether it keeps versions",
 		long: `Change what flags name of a bucket, and print it as it is then. The rest stays. Limits are kept in tags of the bucket; mounts
 keep to them from then on, within their --metadata-ttl. What is in the bucket already stays as it is.`,
-		example: "  objmount ctl bucket update --file-size-limit 50MiB --allowed-mime-types image/*,application/pdf /mnt\n  objmount ctl bucket update --file-size-limit none --allowed-mime-types any s3://my-bucket\n  objmount ctl bucket update --public s3://my-bucket",
+		example: "  objmount ctl bucket update --file-size-limit 50MiB --allowed-mime-types 'image/*,application/pdf' /mnt\n  objmount ctl bucket update --file-size-limit none --allowed-mime-types any s3://my-bucket\n  objmount ctl bucket update --public s3://my-bucket",
 		flags: func(f *pflag.FlagSet) {
 			limits.flags(f)
 			f.BoolVar(&versioning, "versioning", false, "keep versions; =false: no more, those that there are stay")
