@@ -107,6 +107,10 @@ func TestPresignedSaysWhatItIsWorth(t *testing.T) {
 	if a := w.run("presign/url", PresignRequest{Target: target("f"), Method: "PUT", Expires: 60}); len(a.notes) != 1 || !strings.Contains(a.notes[0], "temporary credentials whose end is not known") {
 		t.Errorf("%v, %q", a.err, a.notes)
 	}
+	w.verbs.Signer = signsWithAKey{w.store}
+	if a := w.run("presign/url", PresignRequest{Target: target("f"), Method: "GET", Expires: 60}); len(a.notes) != 1 || !strings.Contains(a.notes[0], "(SSE-C), which has to be sent") {
+		t.Errorf("%v, %q", a.err, a.notes)
+	}
 	w.verbs.Signer = backend.Unsupported{}
 	w.run("presign/url", PresignRequest{Target: target("f"), Method: "GET"}).wants(t, KindUnsupported, "Presign")
 	w.verbs.ReadOnly, w.verbs.Signer = true, nil
@@ -123,6 +127,15 @@ type signsWithASession struct{ backend.Presigner }
 func (s signsWithASession) Presign(ctx context.Context, in backend.PresignInput) (backend.Presigned, error) {
 	signed, err := s.Presigner.Presign(ctx, in)
 	signed.Uncertain = true
+	return signed, err
+}
+
+// signsWithAKey is the store of an object that has a key of its own.
+type signsWithAKey struct{ backend.Presigner }
+
+func (s signsWithAKey) Presign(ctx context.Context, in backend.PresignInput) (backend.Presigned, error) {
+	signed, err := s.Presigner.Presign(ctx, in)
+	signed.WithKey = true
 	return signed, err
 }
 
