@@ -67,6 +67,9 @@ func onAttribute(fd int, c call) string {
 	case "hkeepsize":
 		return fallocate(unix.FALLOC_FL_KEEP_SIZE)
 	case "hseek":
+		if isFile, _, _ := sizeOf(fd); !isFile {
+			return "no file"
+		}
 		at, err := unix.Seek(fd, c.off, whence(c))
 		return outcome(err, at)
 	case "hchmod":
@@ -108,17 +111,26 @@ func (a *actor) dup(c call) string {
 	return outcome(err)
 }
 
+// sizeOf also tells whether it is a file: a directory can be held open, too.
+func sizeOf(fd int) (isFile bool, size int, err error) {
+	var s unix.Stat_t
+	err = done(func() error { return unix.Fstat(fd, &s) })
+	return s.Mode&unix.S_IFMT == unix.S_IFREG, int(s.Size), err
+}
+
 // mapped maps a whole file for use. A page that the filesystem cannot give is the outcome, and not the end of the test. The
 // filesystem is another process: one that maps its own files waits for itself.
 func mapped(fd, protection int, use func(memory []byte) (string, error)) (result string) {
-	var s unix.Stat_t
-	if err := done(func() error { return unix.Fstat(fd, &s) }); err != nil {
+	isFile, size, err := sizeOf(fd)
+	switch {
+	case err != nil:
 		return outcome(err)
-	}
-	if s.Size == 0 {
+	case !isFile:
+		return "no file"
+	case size == 0:
 		return "empty"
 	}
-	memory, err := unix.Mmap(fd, 0, int(s.Size), protection, unix.MAP_SHARED)
+	memory, err := unix.Mmap(fd, 0, size, protection, unix.MAP_SHARED)
 	if err != nil {
 		return outcome(err)
 	}

@@ -42,18 +42,19 @@ func TestLikeAPlainDirectory(t *testing.T) {
 				ours, theirs := newActor(filepath.Join(m.dir, dir)), newActor(filepath.Join(plain, dir))
 				defer ours.close()
 				defer theirs.close()
+				var steps []step
 				for i, call := range calls.Draw(t, "calls") {
 					applied++
-					got, want := ours.do(call), theirs.expected(call, theirs.do(call))
-					t.Logf("%d %v: %s", i, call, want)
-					if got != want {
-						t.Fatalf("call %d, %v: the mount answers %s, a plain directory %s", i, call, got, want)
+					got, said := ours.do(call), theirs.do(call)
+					steps = append(steps, step{call: call, said: said})
+					if want := theirs.expected(call, said); got != want {
+						t.Fatalf("call %d, %v: the mount answers %s, want %s\n%s", i, call, got, want, shellScript(steps))
 					}
 				}
 				ours.close()
 				theirs.close()
 				if d := differences(ours.root, theirs.root); len(d) > 0 {
-					t.Fatalf("in the end %s", strings.Join(d, "\n"))
+					t.Fatalf("in the end %s\n%s", strings.Join(d, "\n"), shellScript(steps))
 				}
 			})
 			if t.Failed() {
