@@ -180,7 +180,7 @@ func TestFstabLines(t *testing.T) {
 		if line := in.Text(); line != "" && !strings.HasPrefix(line, "#") {
 			lines++
 			fields := strings.Fields(line)
-			if len(fields) != 6 || !strings.HasPrefix(fields[0], "s3://") || fields[2] != "objmount" || !strings.Contains(fields[3], "_netdev") {
+			if len(fields) != 6 || !strings.HasPrefix(fields[0], "s3://") && !strings.HasPrefix(fields[0], "minio:") || fields[2] != "objmount" || !strings.Contains(fields[3], "_netdev") {
 				t.Errorf("no good line: %s", line)
 			}
 		}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -49,6 +50,9 @@ func (s *ctlSession) settle() error {
 		return err
 	}
 	s.settled = true
+	if text := strayText(strayVariables(os.Environ(), givenFlags(s.store))); text != "" {
+		fmt.Fprintf(s.err, "objmount: warning: %s\n", text)
+	}
 	return absoluteEnvironment()
 }
 

@@ -33,7 +33,7 @@ var exitMeanings = []struct {
 }{
 	{exitOK, "success: the mount answers, or everything that was asked for is done"},
 	{exitFailed, "any other failure"},
-	{exitUsage, "wrong flags, options or arguments"},
+	{exitUsage, "wrong flags, options, arguments or configuration"},
 	{exitNoBucket, "no such bucket"},
 	{exitCredentials, "credentials are missing, wrong, or not allowed to do this"},
 	{exitUnreachable, "the endpoint cannot be reached, or fails"},

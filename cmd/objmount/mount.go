@@ -18,12 +18,16 @@ SOURCE is one of
   s3://BUCKET           a bucket
   s3://BUCKET/PREFIX    what begins with PREFIX/
   s3://                 every bucket, each a directory
-  REMOTE:...            the same of a remote of the configuration file
+  REMOTE:BUCKET/PREFIX  the same of a remote of the configuration file; REMOTE: has every bucket of it
   all:                  every remote, each a directory with its buckets
 
 With --at TIME everything is shown as it was then, read-only, from the versions that a bucket keeps.
 A day alone begins at midnight, a time without a zone is local time, and "ago" and "yesterday" count
 from now, so that the hour stays; what was understood, the log and objmount status say. Any number of times can be mounted beside each other.
+
+Every flag can be given as -o NAME=VALUE, as a variable such as OBJMOUNT_METADATA_TTL, and in the configuration file: of a remote where
+the store is, in [mount] the others. The first of these that has a value decides. A bucket of s3:// belongs to the remote that has a
+pattern for it, else to default-remote. SIGHUP and objmount ctl config reload read the file again.
 
 The command returns when the mount answers, or says in one line why it cannot. Credentials come
 from where the AWS SDK looks for them: environment, ~/.aws, SSO, instance or web identity. They
@@ -39,7 +43,12 @@ const mountExample = `  # a bucket of Amazon S3, or a prefix of it
   # every remote of the configuration file, with all of its buckets: cp and mv work between them
   objmount mount all: /mnt
 
-  # MinIO, VersityGW, Ceph: give the endpoint
+  # a store that the configuration file knows, by its name or by that of the bucket; objmount config show has all values
+  objmount mount minio:my-bucket/data /mnt
+  objmount mount --remote minio --config lab.toml s3://my-bucket /mnt
+  OBJMOUNT_COMMIT=background objmount mount s3://my-bucket /mnt
+
+  # MinIO, VersityGW, Ceph without a file: give the endpoint
   objmount mount --endpoint-url http://127.0.0.1:9000 s3://my-bucket /mnt
 
   # a public bucket, without credentials
@@ -52,7 +61,8 @@ const mountExample = `  # a bucket of Amazon S3, or a prefix of it
   objmount mount --at "3 days ago" s3://my-bucket /mnt.then
 
   # in /etc/fstab, after make install
-  s3://my-bucket  /mnt  objmount  _netdev,nofail,x-systemd.automount,allow-other  0  0`
+  s3://my-bucket   /mnt  objmount  _netdev,nofail,x-systemd.automount,allow-other  0  0
+  minio:my-bucket  /lab  objmount  _netdev,nofail,config=/etc/objmount/lab.toml    0  0`
 
 func newMountCommand(inv *invocation) *cobra.Command {
 	o := newOptions()
