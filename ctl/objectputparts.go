@@ -268,6 +268,9 @@ func (u *putting) interrupted(ctx context.Context) (stop func()) {
 	return func() { end() }
 }
 
+// abortPatience is how long it is tried to end an upload that came to nothing: nobody else removes its parts.
+const abortPatience = 10 * time.Second
+
 // ended completes an upload, or ends it if err says so, or completing fails for certain. look may find out what was done when
 // the answer is lost; nil: that stays unknown.
 func (c *call) ended(ctx context.Context, up backend.Upload, parts []backend.Part, size int64, cond backend.Condition, err error,
@@ -280,8 +283,7 @@ func (c *call) ended(ctx context.Context, up backend.Upload, parts []backend.Par
 		}
 	}
 	if err != nil && !backend.IsKind(err, backend.KindUnknown) {
-		const patience = 10 * time.Second // nobody else removes the parts
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortPatience)
 		defer cancel()
 		_ = c.Store.AbortUpload(ctx, up) // the first error counts
 	}

@@ -140,6 +140,7 @@ func (s *Server) Close(ctx context.Context) error {
 		err = errors.Join(err, s.http.Close())
 	}
 	s.done.Wait()
+	s.awaitPuts()
 	return err
 }
 

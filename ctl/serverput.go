@@ -62,6 +62,20 @@ func (s *Server) inTurn(ctx context.Context, do func() error) error {
 	}
 }
 
+// awaitPuts waits until puts whose connections were closed have ended their uploads: nobody else would.
+func (s *Server) awaitPuts() {
+	wait := time.NewTimer(abortPatience)
+	defer wait.Stop()
+	for range putsAtOnce {
+		select {
+		case s.turns <- struct{}{}:
+			defer func() { <-s.turns }()
+		case <-wait.C:
+			return
+		}
+	}
+}
+
 // arriving is the body of a request as it comes. A pause that is too long is an error.
 type arriving struct {
 	from  io.Reader

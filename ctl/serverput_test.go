@@ -181,6 +181,37 @@ func TestPutThatPauses(t *testing.T) {
 	w.is(map[string]string{})
 }
 
+// TestPutOfAMountThatEnds: closing the server does not leave an upload behind.
+func TestPutOfAMountThatEnds(t *testing.T) {
+	w := newWorld(t)
+	w.smallParts()
+	s, c := start(t, &fakeMount{verbs: w.verbs})
+	sent, ended := make(chan struct{}), make(chan error, 1)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	body := io.MultiReader(bytes.NewReader(random(5000)), readerFunc(func([]byte) (int, error) {
+		close(sent)
+		<-ctx.Done()
+		return 0, ctx.Err()
+	}))
+	go func() {
+		_, _, err := putThrough(ctx, c, PutObjectRequest{Target: target("f")}, body)
+		ended <- err
+	}()
+	<-sent
+	over, stop := context.WithCancel(t.Context())
+	stop() // it does not wait for requests
+	if err := s.Close(over); !errors.Is(err, context.Canceled) {
+		t.Errorf("closed: %v", err)
+	}
+	w.clean("f")
+	w.is(map[string]string{})
+	cancel()
+	if err := <-ended; err == nil {
+		t.Error("the client takes it for stored")
+	}
+}
+
 // TestPutIntoAFailingStore: who sends slowly is told at once.
 func TestPutIntoAFailingStore(t *testing.T) {
 	w := newWorld(t)
