@@ -2,6 +2,7 @@ package fs
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"sync"
@@ -253,11 +254,14 @@ func (n *node) givenTypeLocked() string {
 	return n.props.Headers.ContentType
 }
 
-// refuse notes why a file may not be stored; nil: it may.
+// refuse notes why a file may not be stored, also for the next mount; nil: it may.
 func (n *node) refuse(err error) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.unfit = err
+	if file := n.staged; err != nil && file != nil && !n.doomed && file.State() == staging.StateOpen && file.Reason() != err.Error() {
+		return errors.Join(err, file.SetState(staging.StateOpen, err.Error())) // it has no promise that this takes back
+	}
 	return err
 }
 

@@ -246,6 +246,43 @@ func TestTypesAreKeptToByAttributesRenamesAndCopies(t *testing.T) {
 	})
 }
 
+// TestRefusedFilesAreKeptByTheNextMount: with the reason.
+func TestRefusedFilesAreKeptByTheNextMount(t *testing.T) {
+	bothModes(t, func(t *testing.T, commit CommitMode) {
+		state := t.TempDir()
+		m := newTestMount(t, testOptions{commit: commit, state: state})
+		check(t, os.WriteFile(m.path("stored"), []byte("some text"), 0o644))
+		check(t, m.fs.Drain(t.Context(), nil))
+		m.limit(testBucket, 0, "image/*")
+		m.fs.Changed(testBucket, "")
+		wants(t, "new", os.WriteFile(m.path("new"), []byte("some text"), 0o644), syscall.EPERM)
+		file, err := os.OpenFile(m.path("stored"), os.O_WRONLY|os.O_APPEND, 0)
+		check(t, err)
+		_, err = file.WriteString(" and more")
+		check(t, err)
+		wants(t, "close", file.Close(), syscall.EPERM)
+		m.unmount()
+		m = newTestMount(t, testOptions{commit: commit, state: state, store: m.raw})
+		kept := map[string]string{}
+		for _, k := range m.fs.Status().Kept {
+			kept[k.Key] = k.State + ": " + k.Reason
+		}
+		for _, key := range []string{"new", "stored"} {
+			if !strings.HasPrefix(kept[key], "interrupted: ") || !strings.Contains(kept[key], "looks like text/plain") {
+				t.Errorf("%s is kept as %q", key, kept[key])
+			}
+		}
+		m.nothing("new")
+		m.mustHave("stored", "some text")
+		for _, k := range m.fs.Status().Kept { // who decides that it be stored after all is told the same
+			_, err := m.fs.StoreKept(t.Context(), k.ID, backend.ObjectID{Bucket: testBucket, Key: k.Key}, false)
+			if !backend.IsKind(err, backend.KindRefused) {
+				t.Errorf("%s: %v", k.Key, err)
+			}
+		}
+	})
+}
+
 // TestNothingOfARefusedFileGoesUp: not even while it grows, and it may be larger than a part.
 func TestNothingOfARefusedFileGoesUp(t *testing.T) {
 	t.Parallel()
