@@ -256,7 +256,7 @@ func TestOneRemoteAway(t *testing.T) {
 	t.Parallel()
 	two := openTwoStores(t)
 	p := newProxy(t, two.minio)
-	nobody := "[remote.nobody]\nendpoint-url = \"http://127.0.0.1:1\"\n"
+	nobody := "first-byte-timeout = \"10m\"\n[remote.nobody]\nendpoint-url = \"http://127.0.0.1:1\"\nmax-attempts = 1\n"
 	m := newMount(t, mountOptions{
 		source: "all:", state: configured(t, remotesFile(two.vgw.endpoint, p.endpoint, nobody)),
 		args: []string{"--commit=background", "--retry-timeout=1s", "--metadata-ttl=0s"}, noisy: "nobody|minio|request failed|upload",
