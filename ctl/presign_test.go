@@ -108,7 +108,7 @@ func TestPresignedSaysWhatItIsWorth(t *testing.T) {
 		t.Errorf("%v, %q", a.err, a.notes)
 	}
 	w.verbs.Signer = signsWithAKey{w.store}
-	if a := w.run("presign/url", PresignRequest{Target: target("f"), Method: "GET", Expires: 60}); len(a.notes) != 1 || !strings.Contains(a.notes[0], "(SSE-C), which has to be sent") {
+	if a := w.run("presign/url", PresignRequest{Target: target("f"), Method: "PUT", Expires: 60}); len(a.notes) != 1 || !strings.Contains(a.notes[0], "(SSE-C), which has to be sent") {
 		t.Errorf("%v, %q", a.err, a.notes)
 	}
 	w.verbs.Signer = backend.Unsupported{}

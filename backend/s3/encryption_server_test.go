@@ -108,6 +108,7 @@ func TestConformanceOfEncrypted(t *testing.T) {
 	store := openStore(t, srv, Config{CABundle: certificate, CustomerKey: below(map[string]*[32]byte{"": aKeyOf('k')})})
 	for name, versioned := range map[string]bool{"plain": false, "versioned": true} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			bucket := newServerBucket(t, store)
 			if versioned {
 				enableVersions(t, store, bucket)
