@@ -238,6 +238,15 @@ func TestDefaultsWithRetention(t *testing.T) {
 			m.untouched("append to "+name, func() error { return openFor(m.path(name), os.O_WRONLY|os.O_APPEND) })
 			m.untouched("unlink of "+name, func() error { return os.Remove(m.path(name)) })
 		}
+		synced, err := os.Create(m.path("locked/synced"))
+		check(t, err)
+		_, err = synced.WriteString("first")
+		check(t, errors.Join(err, synced.Sync()))
+		if _, err = synced.WriteString("more"); !errors.Is(err, syscall.EPERM) {
+			t.Errorf("a write after an fsync: %v, want EPERM", err)
+		}
+		check(t, synced.Close())
+		m.mustHave("locked/synced", "first")
 		check(t, os.Mkdir(m.path("locked/sub"), 0o755))
 		check(t, os.Remove(m.path("locked/sub"))) // directories are not locked
 		m.unmount()

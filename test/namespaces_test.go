@@ -132,7 +132,7 @@ func TestNamespacesExpire(t *testing.T) {
 		}
 		w := inMount(t, m)
 		w.eventually("the status to say that the rule is missing", func() bool {
-			return strings.Contains(status(), "scratch/tmp/ does not expire after 3 days: lifecycle rule missing")
+			return strings.Contains(status(), "scratch/tmp/ does not expire after 3 days: the bucket has no lifecycle rule for it; objmount ctl namespace install makes it")
 		})
 		states := func(want []namespaceState, args ...string) {
 			t.Helper()

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -180,14 +181,25 @@ func (p *parts) lookAtNamespaces(ctx context.Context) {
 		p.log.Info("it is not known whether namespaces expire", slog.String("bucket", bucket), slog.String("error", err.Error()))
 	}
 	for _, s := range wrong {
-		p.log.Warn("a namespace does not expire as configured", slog.String("name", s.Name), slog.String("prefix", s.Prefix), slog.Int("days", s.Expire),
-			slog.String("lifecycle_rule", s.Rule), slog.String("change_it_with", p.installCommand(s)))
+		p.log.Warn("a namespace does not expire as configured", slog.String("name", s.Name),
+			slog.String("bucket", source{remote: p.cfg.src.remote, bucket: s.Bucket}.String()), slog.String("reason", unexpiredText(s)))
 	}
 }
 
-// installCommand is what would make a namespace expire as configured.
-func (p *parts) installCommand(s ctl.NamespaceState) string {
-	return "objmount ctl namespace install " + source{remote: p.cfg.src.remote, bucket: s.Bucket}.String() + " " + s.Name
+// unexpiredText says what is wrong with the expiry of a namespace, and what to do.
+func unexpiredText(s ctl.NamespaceState) string {
+	prefix, why := printable(ctl.Text(s.Prefix)), ""
+	switch s.Rule {
+	case ctl.RuleUnconfigured:
+		return prefix + " still expires by a lifecycle rule that is not configured any more; objmount ctl namespace install removes it"
+	case ctl.RuleUnsupported:
+		why = "the store has no lifecycle rules"
+	case ctl.RuleDifferent:
+		why = "the bucket has another lifecycle rule; objmount ctl namespace install changes it"
+	default:
+		why = "the bucket has no lifecycle rule for it; objmount ctl namespace install makes it"
+	}
+	return fmt.Sprintf("%s does not expire after %s: %s", prefix, plural(s.Expire, "day"), why)
 }
 
 // namespacesNow is what status says.

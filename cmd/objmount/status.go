@@ -211,7 +211,7 @@ func writeStatus(w io.Writer, s ctl.Status) error {
 		row("remote "+r.Name, "%s%s", r.Endpoint, state)
 	}
 	for _, n := range s.Namespaces {
-		row("namespace "+n.Name, "%s does not expire after %s: lifecycle rule %s; objmount ctl namespace install installs it", printable(ctl.Text(n.Prefix)), plural(n.Expire, "day"), n.Rule)
+		row("namespace "+n.Name, "%s", unexpiredText(n))
 	}
 	row("process", "%d, since %s", s.Mount.PID, s.Mount.Started.Local().Format(time.DateTime))
 	row("state", "%s%s", s.State, modeText(s))
