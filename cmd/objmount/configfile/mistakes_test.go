@@ -81,7 +81,7 @@ var mistakes = map[string]string{
 	aRemote + "prefix = [{path='/x'}]":               `2:17: path "/x": the pattern "" of the bucket is empty; write "*" for every bucket`,
 	aRemote + "prefix = [{path=1}]":                  `2:17: path is the number 1; want text in quotes, such as path = "logs-*/raw/"`,
 	aRemote + "prefix = [{path='b/x'},{path='b/x'}]": `2:30: "b/x" is described already (line 2); put both into one`,
-	aPrefix + "storage-klass = 'X'":                   `4:1: there is no key "storage-klass" in [[remote.a.prefix]]; did you mean storage-class?`,
+	aPrefix + "storage-klass = 'X'":                  `4:1: there is no key "storage-klass" in [[remote.a.prefix]]; did you mean storage-class?`,
 	aPrefix + "region = 'X'":                         `4:1: there is no key "region" in [[remote.a.prefix]]; there are path, cache-control`,
 	// properties
 	aPrefix + "content-type = 1":                                                `4:16: content-type is the number 1; want text in quotes, such as content-type = "text/plain"`,
