@@ -22,7 +22,8 @@ func (f *FS) Open(cancel <-chan struct{}, in *fuse.OpenIn, out *fuse.OpenOut) fu
 	}
 	r := f.request(cancel, in.Pid)
 	defer r.finish()
-	writable := in.Flags&syscall.O_ACCMODE != syscall.O_RDONLY
+	// Linux empties a file that is opened to be read with O_TRUNC, too, and has asked for the right to write.
+	writable := in.Flags&syscall.O_ACCMODE != syscall.O_RDONLY || in.Flags&syscall.O_TRUNC != 0
 	if writable && (f.cfg.ReadOnly || n.view != noView) {
 		return fuse.EROFS
 	}

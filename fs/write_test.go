@@ -156,3 +156,28 @@ func TestTruncateToTheSameSize(t *testing.T) {
 		t.Errorf("dated %v", info.ModTime())
 	}
 }
+
+// TestEmptiedByAReader: O_TRUNC empties a file that is opened for reading only, for who has it open already, and in the store after
+// the last close.
+func TestEmptiedByAReader(t *testing.T) {
+	t.Parallel()
+	m := newTestMount(t, testOptions{})
+	m.put("f", []byte("stored"))
+	before, err := os.OpenFile(m.path("f"), os.O_RDWR, 0)
+	check(t, err)
+	_, err = before.WriteAt([]byte("more"), 6)
+	check(t, err)
+	reader, err := os.OpenFile(m.path("f"), os.O_RDONLY|os.O_TRUNC, 0)
+	check(t, err)
+	info, err := before.Stat()
+	check(t, err)
+	if info.Size() != 0 {
+		t.Errorf("%d bytes", info.Size())
+	}
+	check(t, before.Close())
+	check(t, reader.Sync())
+	check(t, reader.Close())
+	if data, err := m.stored("f"); err != nil || len(data) > 0 {
+		t.Errorf("the store has %q (%v)", data, err)
+	}
+}
