@@ -109,7 +109,7 @@ func (m *member) failed(err error) error {
 	}
 	full := *e
 	full.Bucket = Name(m.name, e.Bucket)
-	if err.Error() != e.Error() { // it is in the words of somebody else
+	if any(e) != any(err) { // it is in the words of somebody else
 		full.Message, full.Err = err.Error(), err
 	}
 	return &full
