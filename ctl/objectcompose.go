@@ -161,7 +161,7 @@ func (c *call) pieceOf(ctx context.Context, s ComposeSource) (piece, error) {
 
 // composed makes the object. Parts of a single piece are copied; the others, of 10 MiB at most, pass through here.
 func (c *call) composed(ctx context.Context, to backend.ObjectID, pieces []piece, size int64, props backend.Properties, cond backend.Condition) (backend.Object, error) {
-	caps, err := c.Capabilities(ctx, to.Bucket)
+	caps, err := c.able(ctx, to, cond)
 	if err != nil {
 		return backend.Object{}, err
 	}

@@ -177,7 +177,7 @@ func (c *call) stored(o backend.Object, size int64) error {
 
 // copyTo copies with what the store can: some check a condition on the destination only at the end of an upload in parts.
 func (c *call) copyTo(ctx context.Context, to backend.ObjectID, source backend.Source, size int64, props backend.Properties, cond backend.Condition) (backend.Object, error) {
-	caps, err := c.Capabilities(ctx, to.Bucket)
+	caps, err := c.able(ctx, to, cond)
 	if err != nil {
 		return backend.Object{}, err
 	}
@@ -196,6 +196,19 @@ func (c *call) copyTo(ctx context.Context, to backend.ObjectID, source backend.S
 		return c.copyInParts(ctx, to, source, size, props, cond)
 	}
 	return backend.Object{}, c.unconditional()
+}
+
+// able is Capabilities for a write with a condition: whether the store checks it is tried, if that is not known.
+func (c *call) able(ctx context.Context, to backend.ObjectID, cond backend.Condition) (backend.Capabilities, error) {
+	caps, err := c.Capabilities(ctx, to.Bucket)
+	known := !(cond.IfNoneMatch && !caps.PutIfNoneMatch && !caps.CompleteIfNoneMatch || cond.IfMatch != "" && !caps.PutIfMatch && !caps.CompleteIfMatch)
+	if err != nil || known || c.Try == nil {
+		return caps, err
+	}
+	if err := c.note("it is not known whether the store checks conditions; this is tried first"); err != nil {
+		return caps, err
+	}
+	return c.Try(ctx, to)
 }
 
 func (c *call) unconditional() error {

@@ -112,7 +112,7 @@ func (u *putting) prepare(ctx context.Context) error {
 		return err
 	}
 	var err error
-	if u.caps, err = u.Capabilities(ctx, u.place.Bucket); err != nil {
+	if u.caps, err = u.able(ctx, u.place.id(), u.cond); err != nil {
 		return err
 	}
 	if u.limits = u.caps.Limits; u.limits.MinPart == 0 {

@@ -285,6 +285,41 @@ func (h *hanging) Read(p []byte) (int, error) {
 
 func (h *hanging) Interrupt() { close(h.end) }
 
+// TestConditionsAreTried where it is not known whether the store checks them, and only there.
+func TestConditionsAreTried(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.put(0, "f", "old")
+	known, tried := w.verbs.Capabilities, 0
+	w.verbs.Capabilities = func(ctx context.Context, bucket string) (backend.Capabilities, error) {
+		caps, err := known(ctx, bucket)
+		caps.PutIfNoneMatch, caps.CompleteIfNoneMatch = false, false
+		return caps, err
+	}
+	r := PutObjectRequest{Target: target("f"), Only: Only{IfNoneMatch: true}}
+	if _, err := w.putBody(r, strings.NewReader("x")); KindOf(err) != KindUnsupported {
+		t.Errorf("not tried: %v", err)
+	}
+	w.verbs.Try = func(ctx context.Context, id backend.ObjectID) (backend.Capabilities, error) {
+		tried++
+		return known(ctx, id.Bucket)
+	}
+	if _, err := w.putBody(r, strings.NewReader("x")); KindOf(wireError(err)) != KindConflict || tried != 1 {
+		t.Errorf("tried %d times: %v", tried, err)
+	}
+	for verb, request := range map[string]any{
+		"object/copy":    CopyRequest{Target: target("f"), To: "f2", Only: r.Only},
+		"object/compose": ComposeRequest{Target: target("f3"), Sources: []ComposeSource{{Path: "f"}}, Only: r.Only},
+	} {
+		if a := w.run(verb, request); a.err != nil || len(a.notes) != 1 {
+			t.Errorf("%s: %v, %q", verb, a.err, a.notes)
+		}
+	}
+	if _, err := w.putBody(PutObjectRequest{Target: target("f")}, strings.NewReader("x")); err != nil || tried != 3 {
+		t.Errorf("without a condition: tried %d times: %v", tried, err)
+	}
+}
+
 // TestConditionsOfPut: where the store checks a condition in one way only, that is used.
 func TestConditionsOfPut(t *testing.T) {
 	w := newWorld(t)

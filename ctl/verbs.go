@@ -92,6 +92,8 @@ type Verbs struct {
 	Cacher Cacher
 	// Capabilities of a bucket.
 	Capabilities func(ctx context.Context, bucket string) (backend.Capabilities, error)
+	// Try finds out by scratch objects beside an object what is not known of its store; nil: Capabilities has done so.
+	Try func(ctx context.Context, id backend.ObjectID) (backend.Capabilities, error)
 	// Signer signs for others; nil: Store does. It is another one where the mount shows another time.
 	Signer   backend.Presigner
 	Endpoint string // of the store, for messages

@@ -243,6 +243,11 @@ func TestCtlObjectPutOnlyIf(t *testing.T) {
 					t.Errorf("%s has %d bytes, want the %d of %s", key, len(got), len(want), name)
 				}
 			}
+			m.failsCtl(1, "exists already", m.bare("object", "put", "--if-none-match", "s3://"+bucket+"/fresh "+name, file)...)
+			m.mustCtl(m.bare("object", "put", "--if-none-match", "s3://"+bucket+"/bare/"+name, file)...)
+			if got := s.versions(t, bucket, "bare/"); len(got) != len(s.snapshot(t, bucket, "bare/")) || len(got) == 0 {
+				t.Errorf("beside it: %v", got) // scratch objects
+			}
 			// Another client is faster, while the bytes still come.
 			slow := m.ctlPiped(t.Context(), func(w io.Writer) error {
 				if _, err := w.Write(want); err != nil {

@@ -44,6 +44,7 @@ func openBare(ctx context.Context, o *options, flags *pflag.FlagSet, r *configfi
 	}
 	b := &bareStore{Store: store, known: map[string]backend.Capabilities{}}
 	b.verbs = &ctl.Verbs{Store: store, Tree: bareTree{store}, Endpoint: store.Endpoint(), Now: time.Now, Capabilities: b.capabilities}
+	b.verbs.Try = b.try
 	configured(b.verbs, r)
 	if r != nil {
 		b.verbs.Remote = r.Name
@@ -63,6 +64,17 @@ func (b *bareStore) capabilities(ctx context.Context, bucket string) (backend.Ca
 	if err == nil {
 		b.mu.Lock()
 		b.known[bucket] = caps
+		b.mu.Unlock()
+	}
+	return caps, err
+}
+
+// try asks the store by scratch objects in the directory of an object, once for each bucket.
+func (b *bareStore) try(ctx context.Context, id backend.ObjectID) (backend.Capabilities, error) {
+	caps, err := b.Store.Capabilities(ctx, id.Bucket, id.Key[:strings.LastIndexByte(id.Key, '/')+1], true)
+	if err == nil {
+		b.mu.Lock()
+		b.known[id.Bucket] = caps
 		b.mu.Unlock()
 	}
 	return caps, err
