@@ -259,7 +259,7 @@ func (n *node) refuse(err error) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.unfit = err
-	if file := n.staged; err != nil && file != nil && !n.doomed && file.State() == staging.StateOpen && file.Reason() != err.Error() {
+	if file := n.staged; err != nil && file != nil && !n.doomed && file.State() == staging.StateOpen {
 		return errors.Join(err, file.SetState(staging.StateOpen, err.Error())) // it has no promise that this takes back
 	}
 	return err
