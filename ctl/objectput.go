@@ -211,7 +211,6 @@ type source struct {
 	ended bool  // there are no more
 }
 
-
 // Read is told apart by its errors: io.EOF is the end, and all that there should be has come.
 func (s *source) Read(p []byte) (int, error) {
 	if s.ended {
