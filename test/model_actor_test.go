@@ -77,8 +77,11 @@ func done(f func() error) error {
 }
 
 func (a *actor) do(c call) string {
-	if strings.HasPrefix(c.what, "h") {
+	switch {
+	case strings.HasPrefix(c.what, "h"):
 		return a.onHandle(c)
+	case modelEvents[c.what] > 0:
+		return a.event(c)
 	}
 	name, other := a.path(c.a), a.path(c.b)
 	switch c.what {

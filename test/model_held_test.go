@@ -29,6 +29,8 @@ func (a *actor) onHandle(c call) string {
 		var s unix.Stat_t
 		err := done(func() error { return unix.Fstat(fd, &s) })
 		return outcome(err, describe(&s))
+	case "hforget": // the pages that the kernel has of it
+		return outcome(done(func() error { return unix.Fadvise(fd, 0, 0, unix.FADV_DONTNEED) }))
 	case "hdup":
 		return a.dup(c)
 	case "hclose":

@@ -30,7 +30,7 @@ func replayScript(steps []step) string {
 	}
 	for block := range strings.SplitSeq(replayer, "\n\n\n") {
 		head, _, _ := strings.Cut(block, "(")
-		if !strings.HasPrefix(head, "def do_") || used[head+"("] {
+		if !strings.HasPrefix(head, "def do_") || used[head+"("] || head == "def do_flush" {
 			fmt.Fprintf(&b, "%s\n\n\n", strings.TrimSpace(block))
 		}
 	}
@@ -43,7 +43,8 @@ func replayScript(steps []step) string {
 
 // shellScript is what is printed for a sequence that fails.
 func shellScript(steps []step) string {
-	return "# NEW is a directory to be made, on a mount or elsewhere. A comment is what a plain directory answered.\n" +
+	return "# NEW is a directory to be made, on a mount or elsewhere. A comment is what a plain directory answered. For a mount, OBJMOUNT is\n" +
+		"# the program for flush and evict, and REMOUNT a command that unmounts and mounts again.\n" +
 		"python3 - \"$NEW\" <<'EOF'\n" + replayScript(steps) + "EOF\n"
 }
 

@@ -20,7 +20,7 @@ import (
 // TestLikeAPlainDirectory applies random system calls to a mount and to a plain directory: every
 // result must be the same, and in the end so must the trees and the objects.
 func TestLikeAPlainDirectory(t *testing.T) {
-	checks := "25"
+	checks := "15"
 	if os.Getenv("OBJMOUNT_SOAK") != "" {
 		checks = "100" // the soak command repeats it
 	}
@@ -28,44 +28,50 @@ func TestLikeAPlainDirectory(t *testing.T) {
 	setFlag(t, "rapid.nofailfile", "true") // the failure itself prints the calls
 	for _, c := range combinations() {
 		t.Run(c.String(), func(t *testing.T) {
-			s := openStore(t, c.store)
-			bucket := s.newBucket(t)
-			m := newMount(t, mountOptions{store: s, source: "s3://" + bucket, args: c.args()})
-			defer time.AfterFunc(10*time.Minute, m.dumpGoroutines).Stop()
-			plain := t.TempDir()
-			calls := sequences(possible(t, plain))
+			run := newModelRun(t, c)
+			defer time.AfterFunc(10*time.Minute, func() { run.m.dumpGoroutines() }).Stop()
+			calls := sequences(possible(t, run.plain))
 			n, applied := 0, 0
 			defer func() { tell(t, n, applied, 0) }()
 			rapid.Check(t, func(t *rapid.T) {
 				n++
-				dir := fmt.Sprintf("case%d", n)
-				ours, theirs := newActor(filepath.Join(m.dir, dir)), newActor(filepath.Join(plain, dir))
-				defer ours.close()
-				defer theirs.close()
-				var steps []step
-				for i, call := range calls.Draw(t, "calls") {
-					applied++
-					got, said := ours.do(call), theirs.do(call)
-					steps = append(steps, step{call: call, said: said})
-					if want := theirs.expected(call, said); got != want {
-						t.Fatalf("call %d, %v: the mount answers %s, want %s\n%s", i, call, got, want, shellScript(steps))
-					}
-				}
-				ours.close()
-				theirs.close()
-				if d := differences(ours.root, theirs.root); len(d) > 0 {
-					t.Fatalf("in the end %s\n%s", strings.Join(d, "\n"), shellScript(steps))
-				}
+				applied += run.check(t, fmt.Sprintf("case%d", n), calls.Draw(t, "calls"))
 			})
 			if t.Failed() {
 				return
 			}
-			tree := mustTree(t, m.dir)
-			compareTrees(t, tree, mustTree(t, plain), mtimes)
-			m.unmount()
-			compareObjects(t, s.snapshot(t, bucket, ""), "", tree)
+			tree := mustTree(t, run.m.dir)
+			compareTrees(t, tree, mustTree(t, run.plain), mtimes)
+			run.m.unmount()
+			compareObjects(t, run.store.snapshot(t, run.bucket, ""), "", tree)
 		})
 	}
+}
+
+// check makes calls in a directory of the mount and in a plain one.
+func (run *modelRun) check(t *rapid.T, dir string, calls []call) (applied int) {
+	ours, theirs := newActor(filepath.Join(run.m.dir, dir)), newActor(filepath.Join(run.plain, dir))
+	defer ours.close()
+	defer theirs.close()
+	var steps []step
+	for i, c := range calls {
+		got, said := run.do(ours, theirs, c), theirs.do(c)
+		steps = append(steps, step{call: c, said: said})
+		if want := theirs.expected(c, said); got != want {
+			t.Fatalf("call %d, %v: the mount answers %s, want %s\n%s", i, c, got, want, shellScript(steps))
+		}
+		if said == outcome(nil) {
+			if err := run.stored(c, dir, theirs); err != nil {
+				t.Fatalf("call %d, %v: %v\n%s", i, c, err, shellScript(steps))
+			}
+		}
+	}
+	ours.close()
+	theirs.close()
+	if d := differences(ours.root, theirs.root); len(d) > 0 {
+		t.Fatalf("in the end %s\n%s", strings.Join(d, "\n"), shellScript(steps))
+	}
+	return len(calls)
 }
 
 // differences says how the tree of a mount differs from a plain one.
@@ -86,6 +92,7 @@ func differences(ours, theirs string) []string {
 func possible(t *testing.T, plain string) map[string]int {
 	t.Helper()
 	out := maps.Clone(weights)
+	maps.Copy(out, modelEvents)
 	name := filepath.Join(plain, "possible")
 	fd, err := openAt(name, unix.O_RDWR|unix.O_CREAT)
 	if err != nil {

@@ -338,3 +338,31 @@ def do_hsetxattr(fd, handle, other, n, seed, **_):
 
 def do_hlistxattr(fd, **_):
     return user_names(os.listxattr(fd))
+
+
+def do_hforget(fd, **_):
+    os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def control(words):
+    if "OBJMOUNT" in os.environ:
+        os.system(f"$OBJMOUNT ctl {words} '{root}' >&2")
+
+
+def do_flush(**_):
+    control("flush")
+
+
+do_look = do_flush
+
+
+def do_evict(**_):
+    control("cache evict")
+
+
+def do_remount(**_):
+    for i, fd in enumerate(held):
+        if fd >= 0:
+            os.close(fd)
+        held[i] = -1
+    os.system(os.environ.get("REMOUNT", ":"))
