@@ -251,17 +251,19 @@ func TestRemotesAfterACrash(t *testing.T) {
 	})
 }
 
-// TestOneRemoteAway: a store that is gone when the mount begins, and one that hangs later, leave the other one as it is.
+// TestOneRemoteAway: a store that is gone when the mount begins, one that hangs then, and one that hangs later leave the other as it is.
 func TestOneRemoteAway(t *testing.T) {
 	t.Parallel()
 	two := openTwoStores(t)
-	p := newProxy(t, two.minio)
-	nobody := "first-byte-timeout = \"10m\"\n[remote.nobody]\nendpoint-url = \"http://127.0.0.1:1\"\nmax-attempts = 1\n"
+	p, silent := newProxy(t, two.minio), newProxy(t, two.minio)
+	silent.on(&rule{match: everything, hold: make(chan struct{})})
+	nobody := "first-byte-timeout = \"10m\"\n[remote.nobody]\nendpoint-url = \"http://127.0.0.1:1\"\nmax-attempts = 1\n" +
+		fmt.Sprintf("[remote.silent]\nendpoint-url = %q\n", silent.endpoint)
 	m := newMount(t, mountOptions{
 		source: "all:", state: configured(t, remotesFile(two.vgw.endpoint, p.endpoint, nobody)),
-		args: []string{"--commit=background", "--retry-timeout=1s", "--metadata-ttl=0s"}, noisy: "nobody|minio|request failed|upload",
+		args: []string{"--commit=background", "--retry-timeout=1s", "--metadata-ttl=0s"}, noisy: "nobody|silent|minio|request failed|upload",
 	})
-	if names := listDir(t, m.dir); !slices.Equal(names, []string{"gate", "minio", "nobody"}) {
+	if names := listDir(t, m.dir); !slices.Equal(names, []string{"gate", "minio", "nobody", "silent"}) {
 		t.Errorf("the root shows %v", names)
 	}
 	for _, path := range []string{"nobody", "nobody/" + two.bucket} {
@@ -269,12 +271,16 @@ func TestOneRemoteAway(t *testing.T) {
 			t.Errorf("%s: %v", path, err)
 		}
 	}
+	status, err := m.command("status", m.dir)
+	if err != nil || !strings.Contains(status, "refused") || !strings.Contains(status, "no answer yet") || strings.Count(status, ", fails: ") < 2 {
+		t.Errorf("status: %v\n%s", err, status)
+	}
+	silent.clear()
+	if names := listDir(t, m.in("silent")); !slices.Contains(names, two.bucket) {
+		t.Errorf("a store that answers at last shows %v", names)
+	}
 	if err := os.Mkdir(m.in("nobody/new-bucket"), 0o755); !errors.Is(err, syscall.EIO) {
 		t.Errorf("mkdir where nobody answers: %v", err)
-	}
-	status, err := m.command("status", m.dir)
-	if err != nil || !strings.Contains(status, "refused") || strings.Count(status, ", fails: ") != 1 {
-		t.Errorf("status: %v\n%s", err, status)
 	}
 	for i := range 40 { // more than go up at once
 		if err := os.WriteFile(m.in(fmt.Sprintf("minio/%s/f%d", two.bucket, i)), []byte("later"), 0o644); err != nil {
