@@ -44,8 +44,7 @@ type Multipart interface {
 	AbortUpload(ctx context.Context, up Upload) error
 	// ListParts returns all parts of an upload, in order.
 	ListParts(ctx context.Context, up Upload) ([]Part, error)
-	// ListUploads returns the unfinished uploads of exactly this key. Without a key: all of the bucket, as far as the store
-	// lists them (MinIO lists none so).
+	// ListUploads returns the unfinished uploads of exactly this key. Without a key: all of the bucket.
 	ListUploads(ctx context.Context, id ObjectID) ([]Upload, error)
 }
 

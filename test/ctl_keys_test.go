@@ -119,3 +119,20 @@ func TestCtlObjectGetRanges(t *testing.T) {
 		m.failsCtl(2, "range", "object", "get", "--range", "10-", "f")
 	})
 }
+
+// TestCtlObjectRestoreOfWhatIsNotArchived: VersityGW has no archives, and MinIO knows that the object is in none.
+func TestCtlObjectRestoreOfWhatIsNotArchived(t *testing.T) {
+	t.Parallel()
+	onEachStore(t, func(t *testing.T, s *store) {
+		bucket := s.newBucket(t)
+		s.put(t, bucket, "f", []byte("x"))
+		m := newMount(t, mountOptions{store: s, source: "s3://" + bucket})
+		if out := m.mustCtl("object", "restore", "f"); out != "f: STANDARD, no restored copy\n" {
+			t.Errorf("%q", out)
+		}
+		code := map[string]int{"versitygw": 13, "minio": 2}[s.name]
+		m.failsCtl(code, "RestoreObject", "object", "restore", "--days", "1", "--tier", "bulk", "f")
+		m.failsCtl(code, "RestoreObject", m.bare("object", "restore", "--days", "1", "s3://"+bucket+"/f")...)
+		m.reads("f", "x")
+	})
+}

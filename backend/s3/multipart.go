@@ -255,7 +255,7 @@ func (s *Store) ListParts(ctx context.Context, up backend.Upload) ([]backend.Par
 }
 
 // ListUploads implements backend.Multipart. The whole key is the prefix: MinIO finds nothing
-// under shorter ones, not even without one.
+// under shorter ones, but all without one (v0.0.0-20260212201848).
 func (s *Store) ListUploads(ctx context.Context, id backend.ObjectID) ([]backend.Upload, error) {
 	c := call{op: "ListMultipartUploads", bucket: id.Bucket, repeat: repeatHarmless}
 	if err := namedBucket(c.op, id.Bucket); err != nil {
