@@ -49,9 +49,7 @@ func (run *modelRun) do(ours, theirs *actor, c call) string {
 	case "flush":
 		_, err = run.m.command("ctl", "flush", ours.root)
 	case "look":
-		if _, err = run.m.command("ctl", "flush", ours.root); err == nil {
-			err = run.look(dir, theirs)
-		}
+		err = run.look(ours, theirs, dir)
 	}
 	return outcome(err)
 }

@@ -1,7 +1,6 @@
 package test
 
 import (
-	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -15,33 +14,41 @@ import (
 // secondTTL is how old an answer of the second mount may be.
 const secondTTL = 100 * time.Millisecond
 
-// look compares what others see, after a flush, with a plain directory: the foreign client and a mount as on another machine. What
-// is held open may be ahead of the store, and names that a held file has lost may be there until it is closed.
-func (run *modelRun) look(dir string, theirs *actor) error {
-	time.Sleep(2 * secondTTL)
-	open, held, err := heldFiles(theirs)
+// releaseTime is how long the end of a file may take that a program has closed: what its last close leaves to do (storing a file that
+// was emptied, deleting one that had no name any more) is not waited for by anybody.
+const releaseTime = 20 * time.Second
+
+// look compares what others see with a plain directory: the foreign client and a mount as on another machine. What is held open may be
+// ahead of the store, and names that a held file has lost may be there until it is closed.
+func (run *modelRun) look(ours, theirs *actor, dir string) error {
+	open, err := openInodes(theirs)
 	if err != nil {
 		return err
 	}
-	objects := run.store.snapshot(run.T, run.bucket, dir+"/")
-	var problems []error
-	complain := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
-	err = filepath.WalkDir(theirs.root, func(path string, d fs.DirEntry, err error) error {
+	for deadline := time.Now().Add(releaseTime); ; time.Sleep(secondTTL) {
+		if _, err = run.m.command("ctl", "flush", ours.root); err != nil {
+			return err
+		}
+		if err = run.foreignLooks(dir, theirs, open); err == nil || time.Now().After(deadline) {
+			break
+		}
+	}
+	if err != nil {
+		return err
+	}
+	time.Sleep(2 * secondTTL)
+	return run.secondLooks(dir, theirs, open)
+}
+
+// eachClosed calls f for all of a plain directory but the files that are open.
+func eachClosed(theirs *actor, open map[uint64]bool, f func(name string, s *unix.Stat_t) error) error {
+	return filepath.WalkDir(theirs.root, func(path string, _ fs.DirEntry, err error) error {
 		if err != nil || path == theirs.root {
 			return err
 		}
 		name, err := filepath.Rel(theirs.root, path)
 		if err != nil {
 			return err
-		}
-		o, stored := objects[dir+"/"+name]
-		delete(objects, dir+"/"+name)
-		there := filepath.Join(run.second.dir, dir, name)
-		if d.IsDir() {
-			if info, err := os.Stat(there); err != nil || !info.IsDir() {
-				complain("the second mount does not show the directory %s: %v", name, err)
-			}
-			return nil
 		}
 		var s unix.Stat_t
 		if err := unix.Lstat(path, &s); err != nil {
@@ -50,43 +57,77 @@ func (run *modelRun) look(dir string, theirs *actor) error {
 		if open[s.Ino] {
 			return nil
 		}
-		if !stored {
-			complain("%s is not in the store", name)
-			return nil
-		}
-		if s.Mode&unix.S_IFMT != unix.S_IFREG { // whether it is a link, a second mount knows a while later
-			return nil
-		}
-		want, err := os.ReadFile(path)
-		if err != nil {
+		return f(name, &s)
+	})
+}
+
+func (run *modelRun) foreignLooks(dir string, theirs *actor, open map[uint64]bool) error {
+	var reply struct{ Objects map[string]object }
+	client, err := run.store.foreign()
+	if err == nil {
+		err = client.ask(map[string]any{"op": "snapshot", "bucket": run.bucket, "prefix": dir + "/"}, &reply)
+	}
+	if err != nil {
+		return err
+	}
+	err = eachClosed(theirs, open, func(name string, s *unix.Stat_t) error {
+		o, stored := reply.Objects[dir+"/"+name]
+		delete(reply.Objects, dir+"/"+name)
+		switch s.Mode & unix.S_IFMT {
+		case unix.S_IFREG:
+			want, err := os.ReadFile(theirs.path(name))
+			if err == nil && (!stored || o.Size != int64(len(want)) || o.SHA256 != digest(want)) {
+				err = fmt.Errorf("%s: the store has %d bytes (%.12s), not %d (%s)", name, o.Size, o.SHA256, len(want), mark(want))
+			}
 			return err
-		}
-		if o.Size != int64(len(want)) || o.SHA256 != digest(want) {
-			complain("%s: the store has %d bytes (%.12s), not %d (%s)", name, o.Size, o.SHA256, len(want), mark(want))
-		}
-		info, err := os.Stat(there)
-		if err != nil || info.Size() != s.Size {
-			complain("%s: the second mount shows %v, %v", name, info, err)
-		}
-		if got, err := os.ReadFile(there); err != nil || mark(got) != mark(want) {
-			complain("%s: the second mount reads %d bytes (%s), not %d (%s), %v", name, len(got), mark(got), len(want), mark(want), err)
+		case unix.S_IFLNK:
+			if !stored {
+				return fmt.Errorf("the link %s is not in the store", name)
+			}
 		}
 		return nil
 	})
-	for key := range objects {
-		if !held && !strings.HasSuffix(key, "/") {
-			complain("the store has %s", key)
+	for key := range reply.Objects {
+		if err == nil && len(open) == 0 && !strings.HasSuffix(key, "/") {
+			err = fmt.Errorf("the store has %s", key)
 		}
 	}
+	return err
+}
+
+func (run *modelRun) secondLooks(dir string, theirs *actor, open map[uint64]bool) error {
+	root := filepath.Join(run.second.dir, dir)
+	err := eachClosed(theirs, open, func(name string, s *unix.Stat_t) error {
+		kind := s.Mode & unix.S_IFMT
+		if kind == unix.S_IFLNK { // that it is a link, another mount knows a while later
+			return nil
+		}
+		info, err := os.Stat(filepath.Join(root, name))
+		if err != nil || info.IsDir() != (kind == unix.S_IFDIR) {
+			return fmt.Errorf("the second mount shows %s as %v, %w", name, info, err)
+		}
+		if info.IsDir() {
+			return nil
+		}
+		want, err := os.ReadFile(theirs.path(name))
+		if err != nil {
+			return err
+		}
+		got, err := os.ReadFile(filepath.Join(root, name))
+		if err != nil || info.Size() != s.Size || mark(got) != mark(want) {
+			return fmt.Errorf("the second mount shows %s with %d bytes and reads %d (%s), not %d (%s), %w", name, info.Size(), len(got), mark(got), len(want), mark(want), err)
+		}
+		return nil
+	})
 	for _, name := range modelNames {
-		if _, err := os.Lstat(theirs.path(name)); err == nil || held {
+		if _, absent := os.Lstat(theirs.path(name)); err != nil || absent == nil || len(open) > 0 {
 			continue
 		}
-		if _, err := os.Lstat(filepath.Join(run.second.dir, dir, name)); errno(err) != unix.ENOENT && errno(err) != unix.ENOTDIR {
-			complain("the second mount shows %s: %v", name, err)
+		if _, shown := os.Lstat(filepath.Join(root, name)); errno(shown) != unix.ENOENT && errno(shown) != unix.ENOTDIR {
+			err = fmt.Errorf("the second mount shows %s: %v", name, shown)
 		}
 	}
-	return errors.Join(append(problems, err)...)
+	return err
 }
 
 // stored looks at what a call has just closed, where that means that it is stored.
@@ -112,19 +153,18 @@ func (run *modelRun) stored(c call, dir string, theirs *actor) error {
 	return nil
 }
 
-// heldFiles are the files of a plain directory that are open, by inode number, and whether there is any. One that was opened to be
-// read counts: that may have emptied it.
-func heldFiles(a *actor) (inodes map[uint64]bool, any bool, err error) {
-	inodes = map[uint64]bool{}
+// openInodes are the files of a plain directory that are open, also to be read: that may have emptied them.
+func openInodes(a *actor) (map[uint64]bool, error) {
+	open := map[uint64]bool{}
 	for _, fd := range a.files {
 		if fd < 0 {
 			continue
 		}
 		var s unix.Stat_t
 		if err := unix.Fstat(fd, &s); err != nil {
-			return nil, true, err
+			return nil, err
 		}
-		inodes[s.Ino] = true
+		open[s.Ino] = true
 	}
-	return inodes, len(inodes) > 0, nil
+	return open, nil
 }

@@ -23,6 +23,7 @@ func TestLikeAPlainDirectory(t *testing.T) {
 	checks := "15"
 	if os.Getenv("OBJMOUNT_SOAK") != "" {
 		checks = "100" // the soak command repeats it
+		setFlag(t, "rapid.shrinktime", "3m")
 	}
 	setFlag(t, "rapid.checks", checks)
 	setFlag(t, "rapid.nofailfile", "true") // the failure itself prints the calls
