@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -167,4 +168,38 @@ func openInodes(a *actor) (map[uint64]bool, error) {
 		open[s.Ino] = true
 	}
 	return open, nil
+}
+
+// TestLookersComplain: they see what is not as in the plain directory.
+func TestLookersComplain(t *testing.T) {
+	t.Parallel()
+	run := newModelRun(t, combination{store: "versitygw"})
+	ours, theirs := newActor(filepath.Join(run.m.dir, "case")), newActor(filepath.Join(run.plain, "case"))
+	c := call{what: "put", a: "a", n: 10, seed: 8}
+	if got, want := ours.do(c), theirs.do(c); got != want {
+		t.Fatalf("%s, want %s", got, want)
+	}
+	if err := run.look(ours, theirs, "case"); err != nil {
+		t.Error(err)
+	}
+	if err := run.stored(c, "case", theirs); err != nil {
+		t.Error(err)
+	}
+	complain := func(when string) {
+		time.Sleep(2 * secondTTL)
+		if run.foreignLooks("case", theirs, nil) == nil || run.secondLooks("case", theirs, nil) == nil {
+			t.Errorf("no complaint about %s", when)
+		}
+	}
+	run.store.put(t, run.bucket, "case/a", contentOf(9, 10))
+	complain("other bytes")
+	if run.stored(c, "case", theirs) == nil {
+		t.Error("no complaint after a close")
+	}
+	run.store.put(t, run.bucket, "case/a", contentOf(8, 10))
+	run.store.put(t, run.bucket, "case/b", nil)
+	complain("an object too many")
+	run.store.remove(t, run.bucket, "case/b")
+	run.store.remove(t, run.bucket, "case/a")
+	complain("a missing object")
 }
