@@ -82,7 +82,7 @@ func diffConflict(ctx context.Context, c *call, p Place, r WaitingRequest) error
 	}
 	mine, err := c.Stage.ReadKept(ctx, w.ID, maxDiffed)
 	if err != nil {
-		return err
+		return notWhole(w, err)
 	}
 	var theirs []byte
 	name := "/dev/null"
@@ -111,6 +111,7 @@ func (c *call) store(ctx context.Context, w Waiting, to backend.ObjectID, fresh,
 	if !dry {
 		var obj backend.Object
 		obj, err = c.Stage.StoreKept(ctx, w.ID, to, fresh)
+		err = notWhole(w, err)
 		d.NewVersionID = obj.VersionID
 	}
 	if ctx.Err() != nil {
@@ -120,6 +121,18 @@ func (c *call) store(ctx context.Context, w Waiting, to backend.ObjectID, fresh,
 		return err
 	}
 	return t.end(true)
+}
+
+// notWhole says what it means that something has changed: the object that is to be replaced, or one whose bytes are part of what is kept.
+func notWhole(w Waiting, err error) error {
+	if !backend.IsKind(err, backend.KindChanged) && !backend.IsKind(err, backend.KindNotExist) {
+		return err
+	}
+	text := "it is kept as it was: another client was faster once more, or it is an edit of a version that is gone, so that it cannot be had whole"
+	if w.LocalFile != "" {
+		text += "; the bytes that were written are in " + w.LocalFile
+	}
+	return &Error{Kind: KindConflict, Message: text + " (" + err.Error() + ")"}
 }
 
 func keepMine(ctx context.Context, c *call, p Place, r WaitingRequest) error {

@@ -236,8 +236,8 @@ func (c *call) flushed(p Place, before []Waiting) error {
 			return err
 		}
 	}
-	if open := int64(len(left)) - kept; open > 0 {
-		if err := c.note(things(open, "file is", "files are") + " still being written"); err != nil {
+	if open := c.Tree.Unsent(p); open > 0 {
+		if err := c.note(things(int64(open), "file is", "files are") + " still being written, and not in the store"); err != nil {
 			return err
 		}
 	}

@@ -205,6 +205,7 @@ func TestFlushVerb(t *testing.T) {
 		defer f.mu.Unlock()
 		f.waiting = f.waiting[1:]
 	}
+	w.tree.unsent = 1
 	r := runFor[Done](w, "pending/flush", WaitingRequest{})
 	if r.err != nil || r.sum.Done != 1 || r.sum.Bytes != 10 {
 		t.Errorf("%+v", r)
@@ -253,6 +254,11 @@ func TestDecideConflicts(t *testing.T) {
 	}
 	if got := strings.Join(f.done, "; "); got != "store 8 as f; store 2 as g, new; drop 3" {
 		t.Errorf("did %s", got)
+	}
+	f.waiting = append(f.waiting, Waiting{ID: "9", Bucket: "b", Key: "f", State: "conflict", Kept: true, LocalFile: "/state/9"})
+	f.refuse = &backend.Error{Kind: backend.KindChanged, Message: "PreconditionFailed"}
+	if k := runFor[Done](w, "conflicts/keep-mine", WaitingRequest{Target: Target{Path: "f"}}); KindOf(k.err) != KindConflict || !strings.Contains(k.err.Error(), "cannot be had whole; the bytes that were written are in /state/9") {
+		t.Errorf("of a version that is gone: %v", k.err)
 	}
 	if a := runFor[Done](w, "conflicts/keep-mine", WaitingRequest{Target: Target{Path: "d/a"}}); KindOf(a.err) != KindNotFound {
 		t.Errorf("of what is uploaded by itself: %v", a.err)

@@ -56,14 +56,22 @@ func (f *FS) StoreKept(ctx context.Context, id string, to backend.ObjectID, fres
 	if err != nil {
 		return backend.Object{}, err
 	}
-	snap, err := f.takeKept(ctx, id, to, fresh)
-	release()
+	defer release()
+	file, err := f.byID(id)
+	if err != nil {
+		return backend.Object{}, err
+	}
+	before := file.Spec()
+	snap, err := f.takeKept(ctx, file, to, fresh)
 	if err != nil {
 		return backend.Object{}, err
 	}
 	obj, err := f.queue.Submit(snap)(ctx)
-	if err == nil {
+	switch {
+	case err == nil:
 		f.Changed(to.Bucket, to.Key)
+	case file.State() == staging.StateConflict: // it lost again: it belongs to its own name still
+		err = errors.Join(err, file.SetTarget(before.Target, before.Condition))
 	}
 	return obj, err
 }
@@ -77,11 +85,7 @@ func (f *FS) claimKept(id string) (release func(), err error) {
 }
 
 // takeKept makes a kept file one to be uploaded.
-func (f *FS) takeKept(ctx context.Context, id string, to backend.ObjectID, fresh bool) (*staging.Snapshot, error) {
-	file, err := f.byID(id)
-	if err != nil {
-		return nil, err
-	}
+func (f *FS) takeKept(ctx context.Context, file *staging.File, to backend.ObjectID, fresh bool) (*staging.Snapshot, error) {
 	if file.State() == staging.StateSealed {
 		return nil, keptError(file, backend.KindBusy, "it is uploaded by itself; nothing has to be decided")
 	}

@@ -145,6 +145,12 @@ func TestKeepMineOfAnEdit(t *testing.T) {
 		t.Errorf("%v, want changed", err)
 	}
 	m.wantRead("f", "theirs")
+	if _, err := m.fs.StoreKept(context.Background(), id, idOf("other"), true); !backend.IsKind(err, backend.KindChanged) {
+		t.Errorf("under another name: %v, want changed", err)
+	}
+	if kept := m.fs.Status().Kept; len(kept) != 1 || kept[0].Key != "f" {
+		t.Errorf("kept under another name: %+v", kept)
+	}
 	if err := m.fs.ReadKept(context.Background(), id, 1<<20, &strings.Builder{}); !backend.IsKind(err, backend.KindChanged) {
 		t.Errorf("reading it: %v, want changed", err)
 	}
@@ -160,6 +166,7 @@ func TestDropKept(t *testing.T) {
 	if stored, err := m.fs.Drop(context.Background(), id); stored || err != nil {
 		t.Fatal(stored, err)
 	}
+	m.fs.Notified(context.Background())
 	m.wantRead("f", "theirs")
 	if s := m.fs.Status(); len(s.Kept) != 0 || s.Staging.Files != 0 || s.Staging.Bytes != 0 {
 		t.Errorf("left: %+v %+v", s.Kept, s.Staging)
@@ -242,6 +249,7 @@ func TestDropWaiting(t *testing.T) {
 		}
 		return err == nil && !stored
 	})
+	m.fs.Notified(context.Background())
 	if _, err := reader.Read(make([]byte, 10)); !errors.Is(err, syscall.ESTALE) {
 		t.Errorf("who has it open reads: %v, want ESTALE", err)
 	}
@@ -249,6 +257,7 @@ func TestDropWaiting(t *testing.T) {
 	if _, err := m.fs.Drop(context.Background(), m.waitFailed("new")); err != nil {
 		t.Fatal(err)
 	}
+	m.fs.Notified(context.Background())
 	if _, err := os.Stat(m.path("new")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a file that was never stored: %v", err)
 	}

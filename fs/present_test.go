@@ -88,6 +88,7 @@ func TestPresentDirectoriesStay(t *testing.T) {
 		check(t, os.Mkdir(m.path("d"), 0o755))
 		check(t, os.WriteFile(m.path("d/file"), []byte("x"), 0o644))
 		check(t, syscall.Rename(m.path("d"), m.path("a/tmp"))) // it is empty; os.Rename refuses any directory
+		check(t, m.fs.Drain(t.Context(), nil))
 		m.mustHave("a/tmp/file", "x")
 		if got := m.namesIn("a"); !slices.Equal(got, []string{"tmp"}) {
 			t.Errorf("a lists %q", got)
