@@ -8,7 +8,6 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -248,7 +247,11 @@ func (d *departing) Read(p []byte) (int, error) {
 		return n, err
 	}
 	if d.total >= 0 && (d.count > d.total || err != nil && d.count < d.total) {
-		err = &Error{Kind: KindInvalid, Message: "there are " + strconv.FormatInt(d.count, 10) + " bytes or more, not " + strconv.FormatInt(d.total, 10) + "; nothing was stored"}
+		bytes := "bytes"
+		if err == nil { // it is not read to its end
+			bytes = "bytes or more"
+		}
+		err = &Error{Kind: KindInvalid, Message: fmt.Sprintf("there are %d %s, not %d; nothing was stored", d.count, bytes, d.total)}
 		d.fail(err)
 		return n, err
 	}

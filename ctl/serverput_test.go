@@ -105,6 +105,18 @@ func TestPutIsRefusedBeforeABodyIsSent(t *testing.T) {
 	}
 }
 
+// TestPutOfAnotherSize says how many bytes there were, as far as it has looked.
+func TestPutOfAnotherSize(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	_, c := start(t, &fakeMount{verbs: w.verbs})
+	for size, want := range map[int64]string{30: "there are 6 bytes, not 30; nothing was stored", 4: "there are 6 bytes or more, not 4; nothing was stored"} {
+		_, _, err := putThrough(t.Context(), c, PutObjectRequest{Target: target("f"), Size: &size}, strings.NewReader("6bytes"))
+		answer{err: err}.wants(t, KindInvalid, want)
+	}
+	w.is(map[string]string{})
+}
+
 // TestPutOfAClientThatGoes: nothing is stored and no upload stays, wherever the bytes break off.
 func TestPutOfAClientThatGoes(t *testing.T) {
 	w := newWorld(t)

@@ -163,7 +163,7 @@ func TestCtlObjectPutRefuses(t *testing.T) {
 		if a := m.ctlFed(file, "object", "put", "dir"); a.code != 2 || !strings.Contains(a.problems, "is a directory; name a file") {
 			t.Errorf("%+v", a)
 		}
-		if a := m.ctlFed(file, "object", "put", "--size", "4", "short"); a.code != 2 || !strings.Contains(a.problems, "3 bytes or more, not 4; nothing was stored") {
+		if a := m.ctlFed(file, "object", "put", "--size", "4", "short"); a.code != 2 || !strings.Contains(a.problems, "there are 3 bytes, not 4; nothing was stored") {
 			t.Errorf("%+v", a)
 		}
 		m.mustCtl("object", "put", "fresh", file)
