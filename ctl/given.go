@@ -3,6 +3,7 @@ package ctl
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -17,7 +18,7 @@ type Given struct {
 	ContentDisposition string            `json:"content_disposition,omitempty"`
 	ContentEncoding    string            `json:"content_encoding,omitempty"`
 	ContentLanguage    string            `json:"content_language,omitempty"`
-	Expires            string            `json:"expires,omitempty"` // an HTTP date
+	Expires            string            `json:"expires,omitempty"` // an HTTP date, or RFC 3339
 	WebsiteRedirect    string            `json:"website_redirect,omitempty"`
 	Metadata           map[string]string `json:"metadata,omitempty"`
 	Tags               map[string]string `json:"tags,omitempty"`
@@ -31,8 +32,19 @@ type Given struct {
 func (g Given) headers() backend.Headers {
 	return backend.Headers{
 		ContentType: g.ContentType, CacheControl: g.CacheControl, ContentDisposition: g.ContentDisposition,
-		ContentEncoding: g.ContentEncoding, ContentLanguage: g.ContentLanguage, Expires: g.Expires, WebsiteRedirect: g.WebsiteRedirect,
+		ContentEncoding: g.ContentEncoding, ContentLanguage: g.ContentLanguage, Expires: g.httpExpires(), WebsiteRedirect: g.WebsiteRedirect,
 	}
+}
+
+// httpTime is the date of HTTP headers (RFC 9110, 5.6.7).
+const httpTime = "Mon, 02 Jan 2006 15:04:05 GMT"
+
+// httpExpires is Expires as the header has it; check has looked at it.
+func (g Given) httpExpires() string {
+	if at, err := time.Parse(time.RFC3339, strings.Replace(g.Expires, " ", "T", 1)); err == nil {
+		return at.UTC().Format(httpTime)
+	}
+	return g.Expires
 }
 
 // metadata has its keys in lower case, as they travel.
@@ -69,7 +81,8 @@ func (g Given) properties() backend.Properties {
 	return p
 }
 
-// check refuses what no store takes, and a lock where there is none, before anything is done.
+// check refuses what no store takes, and a class, an encryption or a lock where there is none, before anything is done: a store that
+// knows no classes stores as if none had been asked for.
 func (g Given) check(ctx context.Context, c *call, to Place) error {
 	for key := range g.Metadata {
 		if !backend.IsMetadataKey(key) {
@@ -79,10 +92,16 @@ func (g Given) check(ctx context.Context, c *call, to Place) error {
 	if err := checkTags(g.Tags, maxObjectTags); err != nil {
 		return err
 	}
+	if _, err := http.ParseTime(g.httpExpires()); g.Expires != "" && err != nil {
+		return &Error{Kind: KindInvalid, Message: fmt.Sprintf("expires is %.60q, which is no date; write it as %q or 2006-01-02T15:04:05Z", g.Expires, httpTime)}
+	}
 	switch e := g.encryption(); {
 	case e.KMSKeyID != "", e.Algorithm == "", e.Algorithm == "AES256", e.Algorithm == "aws:kms", e.Algorithm == "aws:kms:dsse":
 	default:
 		return &Error{Kind: KindInvalid, Message: fmt.Sprintf("the encryption %.60q is none of AES256, aws:kms, aws:kms:KEYID, aws:kms:dsse, aws:kms:dsse:KEYID", g.Encryption)}
+	}
+	if err := g.classes(ctx, c, to); err != nil {
+		return err
 	}
 	mode := backend.RetentionMode(g.Mode)
 	switch {
@@ -96,6 +115,24 @@ func (g Given) check(ctx context.Context, c *call, to Place) error {
 		return &Error{Kind: KindInvalid, Message: fmt.Sprintf("%s is not in the future", g.Until.UTC().Format(time.RFC3339))}
 	}
 	return c.lockable(ctx, to)
+}
+
+// classes refuses a storage class, other than the one that everything has, and an encryption where the store knows none of objects.
+func (g Given) classes(ctx context.Context, c *call, to Place) error {
+	what := ""
+	switch {
+	case g.StorageClass != "" && g.StorageClass != "STANDARD":
+		what = "storage classes"
+	case g.Encryption != "":
+		what = "encryption of single objects"
+	default:
+		return nil
+	}
+	caps, err := c.Capabilities(ctx, to.Bucket)
+	if err == nil && !caps.Classes {
+		err = &Error{Kind: KindUnsupported, Message: fmt.Sprintf("the store %s is not known to have %s; nothing was stored", c.Endpoint, what)}
+	}
+	return err
 }
 
 // checkTags refuses tags that no store takes.

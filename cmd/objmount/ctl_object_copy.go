@@ -18,9 +18,11 @@ type given struct {
 	metadata, tags []string
 	retention      deadline
 	mode           choice
+	set            *pflag.FlagSet
 }
 
 func (g *given) flags(f *pflag.FlagSet) {
+	g.set = f
 	f.StringVar(&g.ContentType, "content-type", "", "the `type` of the content, such as text/plain")
 	f.StringVar(&g.CacheControl, "cache-control", "", "the `text` of this header")
 	f.StringVar(&g.ContentDisposition, "content-disposition", "", "the `text` of this header")
@@ -28,7 +30,7 @@ func (g *given) flags(f *pflag.FlagSet) {
 	f.StringVar(&g.ContentLanguage, "content-language", "", "the `text` of this header")
 	f.StringArrayVar(&g.metadata, "metadata", nil, "metadata: `KEY=VALUE`; can be given several times")
 	f.StringArrayVar(&g.tags, "tag", nil, "a tag: `KEY=VALUE`; can be given several times")
-	f.StringVar(&g.Expires, "expires", "", "the `text` of this header, an HTTP date")
+	f.StringVar(&g.Expires, "expires", "", "the `time` of this header: an HTTP date, or RFC 3339")
 	f.StringVar(&g.WebsiteRedirect, "website-redirect", "", "where a website of the bucket sends visitors: a `URL` or /KEY")
 	f.StringVar(&g.StorageClass, "storage-class", "", "the `class`, such as STANDARD_IA")
 	f.StringVar(&g.Encryption, "encryption", "", "the `algorithm` AES256, aws:kms, aws:kms:KEYID, aws:kms:dsse or aws:kms:dsse:KEYID")
@@ -47,6 +49,8 @@ func (g *given) parsed(now time.Time) (ctl.Given, error) {
 	out := g.Given
 	if g.retention.text != "" {
 		out.Mode, out.Until = strings.ToUpper(g.mode.value), g.retention.from(now).UTC()
+	} else if g.set.Changed("retention-mode") {
+		return out, usage("--retention-mode says nothing without --retention; add --retention 30d, or leave it out")
 	}
 	for _, list := range []struct {
 		flag  string
