@@ -19,13 +19,14 @@ import (
 type counter struct {
 	out   io.Writer
 	isTTY bool
+	dry   bool // nothing is done: what would be is counted
 	bar   *progressbar.ProgressBar
 	total int64 // of bar; -1: not known
 	drawn time.Time
 }
 
-func newCounter() *counter {
-	return &counter{out: os.Stderr, isTTY: term.IsTerminal(int(os.Stderr.Fd()))}
+func newCounter(dry bool) *counter {
+	return &counter{out: os.Stderr, dry: dry, isTTY: term.IsTerminal(int(os.Stderr.Fd()))}
 }
 
 func (c *counter) update(s ctl.Step) {
@@ -40,9 +41,10 @@ func (c *counter) update(s ctl.Step) {
 			c.total = s.Total
 		}
 		c.bar = progressbar.NewOptions64(c.total, progressbar.OptionSetWriter(c.out), progressbar.OptionSetWidth(10),
+			progressbar.OptionSetSpinnerChangeInterval(0), // else a goroutine goes on drawing after Clear, over questions and answers
 			progressbar.OptionSetPredictTime(false), progressbar.OptionSetElapsedTime(false), progressbar.OptionClearOnFinish())
 	}
-	c.bar.Describe(stepText(s))
+	c.bar.Describe(stepText(s, c.dry))
 	if c.total > 0 {
 		_ = c.bar.Set64(min(s.Bytes, c.total)) // a bar that cannot be drawn stops nothing
 	} else {
@@ -64,13 +66,13 @@ func (c *counter) finish() {
 	}
 }
 
-func stepText(s ctl.Step) string {
+func stepText(s ctl.Step, dry bool) string {
 	var parts []string
 	if s.Looked > 0 {
 		parts = append(parts, humanize.Comma(s.Looked)+" versions seen")
 	}
 	if s.Done > 0 {
-		parts = append(parts, humanize.Comma(s.Done)+" done")
+		parts = append(parts, humanize.Comma(s.Done)+map[bool]string{false: " done", true: " found"}[dry])
 	}
 	switch {
 	case s.Total > 0:

@@ -115,7 +115,7 @@ func (s *ctlSession) confirm(ctx context.Context, t ctlTarget, r ctl.PurgeReques
 func (s *ctlSession) rehearse(t ctlTarget, dry func(quiet *ctlSession, sum *ctl.Summary) error) (ctl.Summary, error) {
 	var sum ctl.Summary
 	quiet := *s
-	quiet.json = false
+	quiet.json, quiet.bar = false, newCounter(true)
 	err := dry(&quiet, &sum)
 	quiet.bar.finish()
 	if err == nil && sum.Done+sum.Uploads == 0 {

@@ -108,7 +108,7 @@ func (s *ctlSession) runAs(ctx context.Context, t ctlTarget, do func(as runner, 
 		return err
 	}
 	if s.bar == nil {
-		s.bar = newCounter()
+		s.bar = newCounter(s.dry())
 	}
 	return do(r, func(l ctl.Line) error {
 		switch {
@@ -128,6 +128,12 @@ func (s *ctlSession) runAs(ctx context.Context, t ctlTarget, do func(as runner, 
 		s.bar.finish()
 		return each(l)
 	})
+}
+
+// dry: nothing is to be changed.
+func (s *ctlSession) dry() bool {
+	f := s.flags.Lookup("dry-run")
+	return f != nil && f.Value.String() == "true"
 }
 
 // line writes one line of JSON.
