@@ -41,7 +41,7 @@ keys of one level; what lies deeper is one line with the prefix it has in common
 			f.StringVar(&prefix, "prefix", "", "only keys that begin with this `text` below the directory")
 			f.BoolVar(&r.Recursive, "recursive", false, "all keys, not only those of one level")
 			f.StringVar(&after, "start-after", "", "only what comes after this whole `key`")
-			f.Int64Var(&r.MaxKeys, "max-keys", 0, "at most this `number` of lines (default: all)")
+			f.Var(amount{&r.MaxKeys}, "max-keys", "at most this `number` of lines (default: all)")
 			f.BoolVar(&r.Versions, "versions", false, "all versions and delete markers")
 			f.BoolVar(&r.Metadata, "metadata", false, "also content type and metadata, which costs a request for each object")
 		},

@@ -35,8 +35,8 @@ of it is there. A whole object is checked against the checksum that the store ke
 		flags: func(f *pflag.FlagSet) {
 			f.StringVar(&r.VersionID, "version-id", "", versionFlag)
 			f.StringVar(&r.IfMatch, "if-match", "", "only the content with this `etag`")
-			f.Int64Var(&r.Offset, "offset", 0, "begin at this `byte`")
-			f.Int64Var(&r.Length, "length", 0, "at most so many `bytes` (default: to the end)")
+			f.Var(amount{&r.Offset}, "offset", "begin at this `byte`")
+			f.Var(amount{&r.Length}, "length", "at most so many `bytes` (default: to the end)")
 			f.Var(&bytes, "range", "instead of both: from the first byte to the last, counted from 0")
 			f.StringVarP(&file, "output", "o", "", "write into this `file`, as with FILE")
 		},

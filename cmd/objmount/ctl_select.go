@@ -38,8 +38,8 @@ that does not run queries is exit code 13.`,
 			f.BoolVar(&r.Lines, "lines", false, "JSON: one document a line, instead of one document")
 			f.Var(&output, "output", "how rows are printed (default: as CSV from CSV, else as JSON)")
 			f.StringVar(&r.OutputDelimiter, "output-delimiter", "", "CSV: the `character` between printed fields")
-			f.Int64Var(&r.ScanStart, "scan-start", 0, "begin with the row that begins at or after this `byte`")
-			f.Int64Var(&r.ScanEnd, "scan-end", 0, "end with the row that begins before this `byte`")
+			f.Var(amount{&r.ScanStart}, "scan-start", "begin with the row that begins at or after this `byte`")
+			f.Var(amount{&r.ScanEnd}, "scan-end", "end with the row that begins before this `byte`")
 			f.BoolVar(&stats, "stats", false, "print on standard error how many bytes it took")
 			f.BoolVar(&r.DryRun, "dry-run", false, "only ask whether the store takes the query, and print no rows")
 		},

@@ -108,6 +108,27 @@ func (c *fromZero) String() string {
 
 func (*fromZero) Type() string { return "number" }
 
+// amount is a number from 0 of a request; 0: none was given.
+type amount struct{ of *int64 }
+
+func (a amount) Set(text string) error {
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || n < 0 {
+		return errors.New("want a number from 0, such as 1000")
+	}
+	*a.of = n
+	return nil
+}
+
+func (a amount) String() string {
+	if a.of == nil || *a.of == 0 { // pflag asks a zero value, too
+		return ""
+	}
+	return strconv.FormatInt(*a.of, 10)
+}
+
+func (amount) Type() string { return "number" }
+
 // byteRange is FIRST-LAST or FIRST-, bytes counted from 0, as in HTTP.
 type byteRange struct {
 	text          string
