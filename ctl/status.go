@@ -39,7 +39,7 @@ type Status struct {
 type Remote struct {
 	Name     string `json:"name"`
 	Endpoint string `json:"endpoint"`
-	Failing  string `json:"failing,omitempty"` // why its last request failed, while it cannot be reached; empty: it works, as far as is known
+	Failing  string `json:"failing,omitempty"` // why its last request failed, while it cannot be reached or its credentials cannot be used; empty: it works, as far as is known
 }
 
 // Pending is one file whose content is not in the store yet.

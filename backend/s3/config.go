@@ -130,6 +130,16 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, invalid("Open", err)
 	}
+	if cfg.Anonymous {
+		loaded.Credentials = aws.AnonymousCredentials{}
+	} else if loaded.Credentials != nil {
+		loaded.Credentials = aws.NewCredentialsCache(credentials{loaded.Credentials})
+	}
+	return open(cfg, loaded, endpoint, pinned)
+}
+
+// open makes a Store of what was loaded. pinned is nil where the vendor is to be found out.
+func open(cfg Config, loaded aws.Config, endpoint string, pinned *vendor) (*Store, error) {
 	transport, err := transportOf(loaded, cfg)
 	if err != nil {
 		return nil, invalid("Open", err)
@@ -137,12 +147,6 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	if loaded.Region == "" {
 		loaded.Region = "us-east-1"
 	}
-	if cfg.Anonymous {
-		loaded.Credentials = aws.AnonymousCredentials{}
-	} else if loaded.Credentials != nil {
-		loaded.Credentials = aws.NewCredentialsCache(credentials{loaded.Credentials})
-	}
-
 	s := &Store{log: cfg.Log, first: cfg.FirstByteTimeout, repeat: retryers(cfg.MaxAttempts), region: loaded.Region, signer: newSigner()}
 	if !cfg.Anonymous {
 		s.credentials = loaded.Credentials

@@ -110,6 +110,14 @@ func (o *storeOptions) impossible(name string) string {
 
 // checkStore checks the flags that say where the store is, and makes their paths absolute.
 func (o *storeOptions) checkStore() error {
+	if err := o.checkSettings(); err != nil {
+		return err
+	}
+	return o.checkBundle()
+}
+
+// checkSettings is checkStore without a look into files.
+func (o *storeOptions) checkSettings() error {
 	if err := o.checkCredentials(); err != nil {
 		return err
 	}
@@ -130,7 +138,7 @@ func (o *storeOptions) checkStore() error {
 			return err
 		}
 	}
-	return o.checkBundle()
+	return nil
 }
 
 func (o *storeOptions) checkCredentials() error {

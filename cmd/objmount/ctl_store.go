@@ -40,7 +40,10 @@ func openBare(ctx context.Context, o *options, flags *pflag.FlagSet, r *configfi
 	tellStore(&conf, r, func() *configfile.Remote { return r })
 	store, err := s3.Open(ctx, conf)
 	if err != nil {
-		return nil, explainOpen(err)
+		if err = explainOpen(err); r != nil {
+			err = ofRemote(r.Name, err)
+		}
+		return nil, err
 	}
 	b := &bareStore{Store: store, known: map[string]backend.Capabilities{}}
 	b.verbs = &ctl.Verbs{Store: store, Tree: bareTree{store}, Endpoint: store.Endpoint(), Now: time.Now, Capabilities: b.capabilities}

@@ -121,7 +121,7 @@ func runMount(inv *invocation, o *options, flags *pflag.FlagSet, args []string) 
 		return ready.refuse(cannotMount(c, err))
 	}
 	for i := range c.stores {
-		if err := c.stores[i].nameProfile(); err != nil {
+		if err := c.stores[i].nameProfile(); err != nil && !c.several() { // of several the others can be used
 			return ready.refuse(cannotMount(c, err))
 		}
 	}

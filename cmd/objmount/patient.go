@@ -28,7 +28,7 @@ type patient struct {
 	limit         *atomic.Int64 // nanoseconds
 	log           *slog.Logger
 	troubled      atomic.Bool            // the log has a line about it
-	failing       atomic.Pointer[string] // why the last call did not reach the store; nil: it did
+	failing       atomic.Pointer[string] // why the last call did not reach the store, or not with these credentials; nil: it did
 }
 
 var _ backend.Store = (*patient)(nil)
@@ -76,7 +76,7 @@ func (p *patient) note(err error) backend.Kind {
 	}
 	k := backend.KindOf(err)
 	switch k {
-	case backend.KindTransient, backend.KindUnreachable:
+	case backend.KindTransient, backend.KindUnreachable, backend.KindCredentials:
 		why := reason(err)
 		p.failing.Store(&why)
 	case backend.KindCanceled:

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"slices"
@@ -29,6 +30,7 @@ type mountedStore struct {
 	store        *s3.Store
 	patient      *patient // the same store, for everything but uploads
 	capabilities *capabilities
+	unusable     error // why a remote of several cannot be opened; nil: it can
 }
 
 // several tells whether the mount shows remotes side by side: buckets are named REMOTE/BUCKET then.
@@ -49,7 +51,7 @@ func (o *options) allStores(given *pflag.FlagSet) ([]storeConfig, error) {
 	for _, r := range o.file.Remotes {
 		so, err := o.storeFor(given, r)
 		if err == nil {
-			err = so.checkStore()
+			err = so.checkSettings()
 		}
 		if err != nil {
 			return nil, err
@@ -87,6 +89,7 @@ func (p *parts) openStores(ctx context.Context) error {
 	return nil
 }
 
+// openOne opens a store. One of several that cannot be used is opened such that it says why.
 func (p *parts) openOne(ctx context.Context, c storeConfig) (*mountedStore, error) {
 	m := &mountedStore{}
 	log := p.log
@@ -94,14 +97,27 @@ func (p *parts) openOne(ctx context.Context, c storeConfig) (*mountedStore, erro
 		m.name = c.remote.Name
 		log = log.With(slog.String("remote", m.name))
 	}
+	var why error
+	if p.cfg.several() {
+		why = cmp.Or(c.nameProfile(), c.checkBundle())
+	}
 	conf := c.s3Config(log)
 	p.configure(&conf, c.remote)
-	var err error
-	if m.store, err = s3.Open(ctx, conf); err != nil {
-		if m.name != "" {
-			return nil, ofRemote(m.name, explainOpen(err))
+	if why == nil {
+		var err error
+		if m.store, err = s3.Open(ctx, conf); err != nil {
+			why = explainOpen(err)
 		}
-		return nil, explainOpen(err)
+	}
+	if why != nil {
+		if !p.cfg.several() {
+			return nil, why
+		}
+		var err error
+		if m.store, err = s3.OpenUnusable(conf, why); err != nil {
+			return nil, ofRemote(m.name, why)
+		}
+		m.unusable = why
 	}
 	p.closeLater(func(context.Context) error { return m.store.Close() })
 	m.patient = &patient{Store: m.store, limit: &p.live.retryTimeout, log: log}
@@ -187,6 +203,9 @@ func (p *parts) reachAll(ctx context.Context) error {
 		return nil
 	}
 	first := p.stores[0]
+	if first.unusable != nil {
+		return ofRemote(first.name, first.unusable)
+	}
 	i := slices.IndexFunc(p.cfg.stores, func(c storeConfig) bool { return c.remote.Name == first.name })
 	return ofRemote(first.name, explainStore(source{remote: first.name}, first.store.Endpoint(), p.cfg.stores[i].noSignRequest, failed[first]))
 }
