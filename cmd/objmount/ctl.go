@@ -117,7 +117,7 @@ func (v ctlCommand) command() *cobra.Command {
 	for _, g := range groups {
 		cmd.Flags().AddFlagSet(g.flags)
 	}
-	setHelp(cmd, groups, "Exit codes:\n"+exitHelp())
+	setHelp(cmd, groups, "Exit codes:\n"+ctlExitHelp())
 	return cmd
 }
 
