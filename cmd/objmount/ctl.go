@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -48,11 +50,59 @@ func noVerb(cmd *cobra.Command, args []string) error {
 // nounCommand groups the verbs of one noun.
 func nounCommand(noun, short, long, example string, verbs ...*cobra.Command) *cobra.Command {
 	cmd := &cobra.Command{
-		Use: noun, Short: short, Long: long, Example: example,
+		Use: noun, Short: short, Long: wrapped(long), Example: example,
 		Args: noVerb, RunE: func(*cobra.Command, []string) error { return nil },
 	}
 	cmd.AddCommand(verbs...)
 	return cmd
+}
+
+// wrapped breaks the lines of a text where one is longer than the help is wide. Paragraphs are filled anew; one with an indented
+// line is a list, in which only what is too long is broken.
+func wrapped(text string) string {
+	const width = 110
+	tooLong := func(line string) bool { return utf8.RuneCountInString(line) > width }
+	paragraphs := strings.Split(text, "\n\n")
+	for i, p := range paragraphs {
+		lines := strings.Split(p, "\n")
+		if !slices.ContainsFunc(lines, tooLong) {
+			continue
+		}
+		if !slices.ContainsFunc(lines, func(line string) bool { return strings.HasPrefix(line, " ") }) {
+			lines = []string{strings.Join(lines, " ")}
+		}
+		for j, line := range lines {
+			if tooLong(line) {
+				lines[j] = filled(line, width)
+			}
+		}
+		paragraphs[i] = strings.Join(lines, "\n")
+	}
+	return strings.Join(paragraphs, "\n\n")
+}
+
+// filled breaks a line at blanks. What follows is indented as it is.
+func filled(line string, width int) string {
+	indent := line[:len(line)-len(strings.TrimLeft(line, " "))]
+	var b strings.Builder
+	n := 0 // characters of the line so far
+	for _, word := range strings.Fields(line) {
+		long := utf8.RuneCountInString(word)
+		switch {
+		case n == 0:
+			b.WriteString(indent)
+			n = len(indent)
+		case n+1+long > width:
+			b.WriteString("\n" + indent)
+			n = len(indent)
+		default:
+			b.WriteString(" ")
+			n++
+		}
+		b.WriteString(word)
+		n += long
+	}
+	return b.String()
 }
 
 // ctlCommand is what all verbs have: how they are called, shown and answered.
@@ -70,6 +120,8 @@ type ctlCommand struct {
 	keys bool
 	// everyMount: without a path, each mount is meant.
 	everyMount bool
+	// mounted: only of use in a mount, so there are no flags of a store.
+	mounted bool
 	// store: without a path, or with s3:// alone, the store as a whole is meant.
 	store bool
 }
@@ -85,12 +137,15 @@ func (v ctlCommand) command() *cobra.Command {
 	store := pflag.NewFlagSet("Store, for s3://BUCKET/KEY", pflag.ContinueOnError)
 	store.SortFlags = false
 	s.options.allStoreFlags(store)
-	groups := append(own, flagGroup{"Store, for s3://BUCKET/KEY", store})
+	groups := own
+	if !v.mounted {
+		groups = append(groups, flagGroup{"Store, for s3://BUCKET/KEY", store})
+	}
 	if v.args == nil && !v.everyMount {
 		v.args = somePaths
 	}
 	cmd := &cobra.Command{
-		Use: v.use, Short: v.short, Long: v.long, Example: v.example, Args: v.args,
+		Use: v.use, Short: v.short, Long: wrapped(v.long), Example: v.example, Args: v.args,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
 			defer stop()

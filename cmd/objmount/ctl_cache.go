@@ -22,7 +22,8 @@ func newCacheCommand() *cobra.Command {
 
 func cacheStats() *cobra.Command {
 	return ctlCommand{
-		use: "stats [flags] [PATH...]", short: "print how full the cache is, and what it saved",
+		mounted: true,
+		use:     "stats [flags] [PATH...]", short: "print how full the cache is, and what it saved",
 		long:       "Print how full the cache of a mount is, and what it did since the mount began. Without PATH: of every mount.",
 		example:    "  objmount ctl cache stats /mnt\n  objmount ctl cache stats --json /mnt | jq .corrupt",
 		everyMount: true,
@@ -56,7 +57,8 @@ func cacheStats() *cobra.Command {
 
 func cachePrefetch() *cobra.Command {
 	return ctlCommand{
-		use: "prefetch [flags] PATH...", short: "read files into the cache",
+		mounted: true,
+		use:     "prefetch [flags] PATH...", short: "read files into the cache",
 		long: `Read the files at PATH, or below it, into the cache on disk, as far as they are not there, so that programs find them without waiting for the store. What the
 cache has no room for pushes out what was used longest ago.`,
 		example: "  objmount ctl cache prefetch /mnt/photos/2026\n  objmount ctl cache prefetch --json /mnt/model.bin",
@@ -68,7 +70,8 @@ cache has no room for pushes out what was used longest ago.`,
 
 func cacheEvict() *cobra.Command {
 	return ctlCommand{
-		use: "evict [flags] PATH...", short: "drop cached bytes",
+		mounted: true,
+		use:     "evict [flags] PATH...", short: "drop cached bytes",
 		long: `Drop what is cached of the files at PATH, or below it: in memory, on disk and in the kernel. What is written and not in the store yet stays. Old versions are pushed out
 by time alone.`,
 		example: "  objmount ctl cache evict /mnt/photos",

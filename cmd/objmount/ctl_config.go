@@ -21,7 +21,8 @@ func newCtlConfigCommand() *cobra.Command {
 func configReload() *cobra.Command {
 	var dry bool
 	return ctlCommand{
-		use: "reload [flags] PATH...", short: "read the configuration file again",
+		mounted: true,
+		use:     "reload [flags] PATH...", short: "read the configuration file again",
 		long: `Read the configuration file of a mount again, as SIGHUP to its process does. A file with a mistake changes nothing (exit code 2).
 
 At once changes what is given to new objects below a prefix, namespaces and public URLs, and log-level, metadata-ttl,

@@ -25,7 +25,8 @@ kept as well. Decide here what becomes of it; nothing happens by itself.`,
 
 func conflictsList() *cobra.Command {
 	return ctlCommand{
-		use: "list [flags] [PATH...]", short: "list what is kept until you decide",
+		mounted: true,
+		use:     "list [flags] [PATH...]", short: "list what is kept until you decide",
 		long:       "List what lost against another client, or was interrupted, at PATH or below it. Without PATH: of every mount.",
 		example:    "  objmount ctl conflicts list\n  objmount ctl conflicts list --json /mnt/photos",
 		everyMount: true,
@@ -40,7 +41,8 @@ const whichFlag = "the one with this `id`, where several are kept of the file"
 func conflictsDiff() *cobra.Command {
 	var r ctl.WaitingRequest
 	return ctlCommand{
-		use: "diff [flags] PATH...", short: "compare what is kept with what the store has",
+		mounted: true,
+		use:     "diff [flags] PATH...", short: "compare what is kept with what the store has",
 		long:    "Show what differs between the store's object (-) and what is kept (+): the sizes, and of text up to 1 MiB the lines.",
 		example: "  objmount ctl conflicts diff /mnt/report.txt",
 		flags:   func(f *pflag.FlagSet) { f.StringVar(&r.ID, "id", "", whichFlag) },
@@ -75,7 +77,8 @@ func showConflict(w io.Writer, d ctl.ConflictDiff) error {
 func conflictsKeepMine() *cobra.Command {
 	var r ctl.WaitingRequest
 	return ctlCommand{
-		use: "keep-mine [flags] PATH...", short: "store what is kept over what the store has",
+		mounted: true,
+		use:     "keep-mine [flags] PATH...", short: "store what is kept over what the store has",
 		long: `Store what is kept, over the object that the store has now. In a bucket that keeps versions the other one stays as an old version; elsewhere it is
 gone: look at it first with diff. If another client is faster once more, it is kept as it was.`,
 		example: "  objmount ctl conflicts keep-mine /mnt/report.txt\n  objmount ctl conflicts keep-mine --id 0001a3f2b1c4d5e6 /mnt/report.txt",
@@ -95,7 +98,8 @@ func conflictsKeepTheirs() *cobra.Command {
 	var r ctl.WaitingRequest
 	var yes bool
 	return ctlCommand{
-		use: "keep-theirs [flags] PATH...", short: "forget what is kept, for good",
+		mounted: true,
+		use:     "keep-theirs [flags] PATH...", short: "forget what is kept, for good",
 		long:    "Forget what is kept; what the store has stays. Nothing brings it back, so on a terminal it asks first, and elsewhere it needs --yes.",
 		example: "  objmount ctl conflicts keep-theirs /mnt/report.txt",
 		flags: func(f *pflag.FlagSet) {
@@ -116,7 +120,8 @@ func conflictsKeepTheirs() *cobra.Command {
 func conflictsSaveAs() *cobra.Command {
 	var r ctl.SaveAsRequest
 	return ctlCommand{
-		use: "save-as [flags] PATH NEWPATH", short: "store what is kept under another name",
+		mounted: true,
+		use:     "save-as [flags] PATH NEWPATH", short: "store what is kept under another name",
 		long:    "Store what is kept as another file of the same mount, which must not exist yet. What the store has at PATH stays.",
 		example: "  objmount ctl conflicts save-as /mnt/report.txt /mnt/report-mine.txt",
 		args:    exactly("PATH", "NEWPATH"), onePath: true,
@@ -147,7 +152,8 @@ func newQuarantineCommand() *cobra.Command {
 
 func quarantineList() *cobra.Command {
 	return ctlCommand{
-		use: "list [flags] [PATH...]", short: "list the files in quarantine",
+		mounted: true,
+		use:     "list [flags] [PATH...]", short: "list the files in quarantine",
 		long: `List the files in quarantine, of the whole mount. They hold bytes that a program wrote and that could not be told any more where they belong; look at them, and delete
 them by rm when they are of no use. Without PATH: of every mount.`,
 		example:    "  objmount ctl quarantine list\n  objmount ctl quarantine list --json /mnt",

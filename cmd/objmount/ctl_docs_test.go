@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -64,6 +65,11 @@ func TestDocsHaveEveryVerb(t *testing.T) {
 				t.Errorf("the section of %q does not mention --%s", path, f.Name)
 			}
 		})
+		for line := range strings.Lines(cmd.Long + "\n" + cmd.Parent().Long) {
+			if utf8.RuneCountInString(line) > 111 { // with its end
+				t.Errorf("the help of %q has a long line: %s", path, line)
+			}
+		}
 		if !strings.Contains(cmd.Example, path+" ") {
 			t.Errorf("the help of %q has no example", path)
 		}
@@ -87,6 +93,21 @@ func TestDocsHaveEveryVerb(t *testing.T) {
 		row := fmt.Sprintf("\n| %d | %s |\n", m.code, m.ofCtl)
 		if m.ofCtl != "" && !strings.Contains(string(text), row) {
 			t.Errorf("docs/ctl.md has no row %q of the exit codes", row)
+		}
+	}
+}
+
+func TestWrapped(t *testing.T) {
+	t.Parallel()
+	words := strings.TrimSpace(strings.Repeat("éword ", 20))
+	half := strings.TrimSpace(strings.Repeat("éword ", 18))
+	for _, test := range []struct{ name, text, want string }{
+		{"short", "one\ntwo", "one\ntwo"},
+		{"filled", words + "\nend\n\nnext\nline", half + "\néword éword end\n\nnext\nline"},
+		{"list", "what:\n  a  " + words + "\n  b  c", "what:\n  a " + strings.TrimSuffix(half, " éword") + "\n  éword éword éword\n  b  c"},
+	} {
+		if got := wrapped(test.text); got != test.want {
+			t.Errorf("%s:\n%s\nwanted:\n%s", test.name, got, test.want)
 		}
 	}
 }

@@ -24,7 +24,8 @@ const idFlag = "only the one with this `id`, as pending shows it"
 func pendingCommand() *cobra.Command {
 	var r ctl.WaitingRequest
 	return ctlCommand{
-		use: "pending [flags] [PATH...]", short: "list what is not in the store yet, or kept until you decide",
+		mounted: true,
+		use:     "pending [flags] [PATH...]", short: "list what is not in the store yet, or kept until you decide",
 		long: `List what is written and not in the store yet: how far it is, and what the last attempt failed with; and what is kept until
 somebody decides: conflicts with other clients, and what no program finished. Without PATH: of every mount.`,
 		example:    "  objmount ctl pending\n  objmount ctl pending /mnt/photos\n  objmount ctl pending --json /mnt | jq -r 'select(.kept).key'",
@@ -75,7 +76,8 @@ func writeWaiting(w io.Writer, v ctl.Waiting) error {
 
 func flushCommand() *cobra.Command {
 	return ctlCommand{
-		use: "flush [flags] [PATH...]", short: "store what programs have finished, and wait for it",
+		mounted: true,
+		use:     "flush [flags] [PATH...]", short: "store what programs have finished, and wait for it",
 		long: `Store what programs have finished writing at PATH, or below it, and wait until it is in the store; on a terminal a bar shows how far it is.
 What a program still has open for writing is left, and said. Without PATH: of every mount. Ctrl-C ends only the waiting.`,
 		example:    "  objmount ctl flush /mnt/photos\n  objmount ctl flush",
@@ -95,7 +97,8 @@ What a program still has open for writing is left, and said. Without PATH: of ev
 func retryCommand() *cobra.Command {
 	var r ctl.WaitingRequest
 	return ctlCommand{
-		use: "retry [flags] [PATH...]", short: "try failed uploads again now",
+		mounted: true,
+		use:     "retry [flags] [PATH...]", short: "try failed uploads again now",
 		long: `Try uploads that wait for their next attempt again now. It does not wait for them: objmount ctl flush does. Without PATH: of every
 mount.`,
 		example:    "  objmount ctl retry /mnt/photos\n  objmount ctl retry",
@@ -113,7 +116,8 @@ func dropCommand() *cobra.Command {
 	var r ctl.DropRequest
 	var yes bool
 	return ctlCommand{
-		use: "drop [flags] PATH...", short: "forget data that is not in the store, for good",
+		mounted: true,
+		use:     "drop [flags] PATH...", short: "forget data that is not in the store, for good",
 		long: `Forget what was written and is not in the store: what waits, what failed, and what is kept. Nothing brings it back, so on a terminal it asks first,
 and elsewhere it needs --yes. The name shows what the store has.`,
 		example: "  objmount ctl drop /mnt/photos/a.jpg\n  objmount ctl drop --recursive --dry-run /mnt/photos\n  objmount ctl drop --id 0001a3f2b1c4d5e6 --yes /mnt",
