@@ -168,8 +168,9 @@ func diffDocument(ctx context.Context, d *document, r SetDocumentRequest) error 
 		return err
 	}
 	out := DocumentDiff{Bucket: d.bucket, Document: d.kind.String()}
-	if now != text {
-		out.Text = unifiedDiff("s3://"+d.bucket+" "+d.kind.String(), "given", []byte(now), []byte(text))
+	old, given := documents.Comparable(d.kind, []byte(now)), documents.Comparable(d.kind, []byte(text))
+	if !bytes.Equal(old, given) {
+		out.Text = unifiedDiff("s3://"+d.bucket+" "+d.kind.String(), "given", old, given)
 	}
 	return d.item(out)
 }

@@ -52,6 +52,18 @@ func TestDocuments(t *testing.T) {
 	if diff := itemOf[DocumentDiff](t, w.run("document/diff", set(strings.ReplaceAll(corsXML, "GET", "PUT")))); !strings.Contains(diff.Text, "\n-                \"GET\"\n+                \"PUT\"\n") {
 		t.Errorf("diff:\n%s", diff.Text)
 	}
+	policy := func(principal string) SetDocumentRequest {
+		return SetDocumentRequest{Document: "policy", Text: `{"Statement": [{"Effect": "Allow", "Principal": ` + principal + `, "Action": "s3:GetObject", "Resource": "arn:aws:s3:::b/*"}]}`}
+	}
+	if a := w.run("document/set", policy(`"*"`)); a.err != nil {
+		t.Fatal(a.err)
+	}
+	if diff := itemOf[DocumentDiff](t, w.run("document/diff", policy(`{"AWS": ["*"]}`))); diff.Text != "" {
+		t.Errorf("the same policy differs:\n%s", diff.Text)
+	}
+	if diff := itemOf[DocumentDiff](t, w.run("document/diff", policy(`{"AWS": "111122223333"}`))); !strings.Contains(diff.Text, "\n-            \"Principal\": \"*\",\n+            \"Principal\": {\n") {
+		t.Errorf("diff:\n%s", diff.Text)
+	}
 	other := set(corsXML)
 	other.Instead = new(string)
 	w.run("document/set", other).wants(t, KindConflict, "changed by somebody else")
