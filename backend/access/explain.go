@@ -75,6 +75,7 @@ func Explain(in Input) (Explanation, error) {
 	out := Explanation{Bucket: in.Bucket, Statements: []Statement{}, Everybody: []Access{}}
 	restricted := in.Block.RestrictPublicBuckets && slices.ContainsFunc(p.statements, statement.public)
 	var named []string
+	elsewhere := len(p.statements) > 0
 	for i, s := range p.statements {
 		told := s.explain(in.Bucket, p.variables)
 		if element := s.ignored(in.Ignores); element != "" {
@@ -85,7 +86,9 @@ func Explain(in Input) (Explanation, error) {
 		} else if restricted && s.allow {
 			told.Notes = append(told.Notes, "as long as the policy is public, the public access block (RestrictPublicBuckets) keeps out who is not of the owner's account")
 		}
-		if s.allow && !s.who.not && told.Void == "" {
+		here := !s.elsewhere(in.Bucket, p.variables)
+		elsewhere = elsewhere && !here
+		if s.allow && !s.who.not && told.Void == "" && here {
 			named = append(named, s.who.names...)
 		}
 		out.Statements = append(out.Statements, told)
@@ -95,7 +98,16 @@ func Explain(in Input) (Explanation, error) {
 	out.ways = everybody(p, in, restricted)
 	out.Everybody = grouped(out.ways)
 	out.summarise(in, unique(named), restricted)
+	if elsewhere {
+		out.Summary = append(out.Summary, "The policy names other buckets only, and so does nothing here.")
+	}
 	return out, nil
+}
+
+// elsewhere reports whether a statement is surely about other buckets only.
+func (s statement) elsewhere(bucket string, variables bool) bool {
+	where, depend := s.inBucket(bucket, variables)
+	return !where.bucket && !where.objects() && len(depend) == 0
 }
 
 // ignored returns the element for which a store ignores a statement.
@@ -196,17 +208,24 @@ func (s statement) explain(bucket string, variables bool) Statement {
 		out.May = append(out.May, unknown...)
 		what = append(what, "do "+join(unknown, last))
 	}
-	if len(what) == 0 {
-		what = append(what, "do nothing in this bucket")
-		out.May = []string{}
-	}
 	out.If = conditionWords(s.conditions)
+	out.Notes = s.doubts(where, len(depend) > 0)
+	switch {
+	case s.elsewhere(bucket, variables):
+		out.May, out.Text = []string{}, "This names other buckets only, and does nothing in this one."
+		return out
+	case len(what) == 0 && s.allow:
+		out.May, out.Text = []string{}, "This allows nothing in this bucket."
+		return out
+	case len(what) == 0:
+		out.May, out.Text = []string{}, "This denies nothing in this bucket."
+		return out
+	}
 	out.Text = s.who.subject(s.allow) + " " + strings.Join(what, ", "+last+" ")
 	if out.If != "" {
 		out.Text += ", if " + out.If
 	}
 	out.Text += "."
-	out.Notes = s.doubts(where, len(depend) > 0)
 	return out
 }
 
@@ -228,9 +247,6 @@ func (s statement) doubts(where somewhere, depends bool) []string {
 		case a.scope != ofObjects && !where.bucket && where.objects():
 			notes = append(notes, fmt.Sprintf("s3:%s has no effect: it is about the bucket, and the resource names objects only", a.name))
 		}
-	}
-	if !where.bucket && !where.objects() && !depends {
-		notes = append(notes, "it is about another bucket")
 	}
 	return notes
 }
