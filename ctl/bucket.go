@@ -97,11 +97,17 @@ type BucketLock struct {
 type BucketRequest struct{ Target }
 
 // listBuckets shows all buckets of the store, wherever the path is; of several stores those of the one that the path is in, at the
-// root those of all.
+// root those of all: one that has not answered for Verbs.Patience has failed.
 func listBuckets(ctx context.Context, c *call, path string) error {
 	prefix := ""
-	if remote, _, _ := strings.Cut(strings.Trim(path, "/"), "/"); c.Remotes && remote != "" {
+	remote, _, _ := strings.Cut(strings.Trim(path, "/"), "/")
+	switch {
+	case c.Remotes && remote != "":
 		prefix = remote + "/"
+	case c.Remotes && c.Patience > 0: // those that answer are not to wait for the others for ever
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, max(c.Patience, leastLimit))
+		defer cancel()
 	}
 	all, err := c.Store.ListBuckets(ctx, prefix)
 	for _, b := range all {
@@ -215,7 +221,10 @@ func deleteBucket(ctx context.Context, c *call, bucket string, r BucketRequest) 
 		if err == nil && len(page.Objects) > 0 {
 			err = notEmpty
 		}
-		return err
+		if err != nil {
+			return err
+		}
+		return c.item(Bucket{Name: bucket})
 	}
 	err := c.Store.DeleteBucket(ctx, bucket)
 	if backend.IsKind(err, backend.KindNotEmpty) {
@@ -226,7 +235,7 @@ func deleteBucket(ctx context.Context, c *call, bucket string, r BucketRequest) 
 	}
 	c.Tree.Changed(bucket, "")
 	c.Tree.Shown(ctx)
-	return nil
+	return c.item(Bucket{Name: bucket})
 }
 
 // VersioningRequest switches versions of a bucket on or off.

@@ -122,6 +122,9 @@ func (c *call) copyFile(ctx context.Context, p, to Place, r CopyRequest) error {
 	if err := r.check(p); err != nil {
 		return err
 	}
+	if from, _, _ := strings.Cut(p.Bucket, "/"); c.Remotes && !strings.HasPrefix(to.Bucket, from+"/") {
+		return &Error{Kind: KindInvalid, Message: fmt.Sprintf("%s and %s are in two stores, which cannot copy between each other; get the object and put it", p, to)}
+	}
 	if err := r.Given.check(ctx, c, to); err != nil {
 		return err
 	}

@@ -88,7 +88,7 @@ func TestCopyBetweenRemotes(t *testing.T) {
 	t.Parallel()
 	w, _ := newWorldOfRemotes(t)
 	w.put(1, "f", "x")
-	w.run("object/copy", CopyRequest{Target: target("one/b/f"), To: "two/b/f"}).wants(t, KindUnsupported, "in another store")
+	w.run("object/copy", CopyRequest{Target: target("one/b/f"), To: "two/b/f"}).wants(t, KindInvalid, "s3://one/b/f and s3://two/b/f are in two stores, which cannot copy between each other; get the object and put it")
 }
 
 // TestVerbsForAPath: what is said of the store is said of the one that the path is in.

@@ -178,6 +178,7 @@ func (two *twoStores) byCtl(t *testing.T, m *mount) {
 		t.Errorf("bucket list says nothing of the remote that refuses: %d %s", list.code, list.problems)
 	}
 	m.failsCtl(2, "list of buckets", "bucket", "create", "gate")
+	m.failsCtl(2, "are in two stores, which cannot copy between each other", "object", "copy", "gate/"+two.bucket+"/repository/.git/HEAD", "minio/"+two.bucket+"/HEAD")
 }
 
 // TestRemotesAfterACrash: what was written to two stores while neither answered goes to each of them from the next mount, although

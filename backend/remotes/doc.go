@@ -8,6 +8,7 @@
 // A copy from one remote to another is KindElsewhere, without a request: no store can read from another.
 //
 // ListBuckets asks all remotes at once that may have what is asked for. One that fails does not hide the
-// others: their buckets are returned together with the error, which names the remotes that failed. Who wants
+// others: their buckets are returned together with the error, which names the remotes that failed. One that has not
+// answered when the deadline of the context comes is KindUnreachable. Who wants
 // the buckets of one remote gives the prefix "REMOTE/", and only that one is asked.
 package remotes

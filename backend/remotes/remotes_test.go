@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/objmount/objmount/backend"
 	"github.com/objmount/objmount/backend/backendtest"
@@ -274,6 +276,28 @@ func TestBucketsOfSeveral(t *testing.T) {
 	if names, _, err = ask("a/"); err != nil || len(names) != 2 {
 		t.Errorf("others fail: %v %v", names, err)
 	}
+}
+
+// TestBucketsBeforeADeadline: a remote that is silent is named, and the others are listed.
+func TestBucketsBeforeADeadline(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := join(t, map[string]backend.Store{"a": mem.New("one"), "b": silent{}})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		list, err := s.ListBuckets(ctx, "")
+		if len(list) != 1 || list[0].Name != "a/one" || !backend.IsKind(err, backend.KindUnreachable) || !strings.Contains(err.Error(), `bucket "b"`) || !strings.Contains(err.Error(), "no answer in time") {
+			t.Errorf("%v, %v", list, err)
+		}
+	})
+}
+
+// silent does not answer.
+type silent struct{ backend.Store }
+
+func (silent) ListBuckets(ctx context.Context, _ string) ([]backend.Bucket, error) {
+	<-ctx.Done()
+	return nil, &backend.Error{Kind: backend.KindCanceled, Op: "ListBuckets", Err: ctx.Err()}
 }
 
 func TestNames(t *testing.T) {

@@ -156,12 +156,19 @@ func (m *member) buckets(ctx context.Context, prefix string) ([]backend.Bucket, 
 	for i := range list {
 		list[i].Name = Name(m.name, list[i].Name)
 	}
-	if e, ok := errors.AsType[*backend.Error](err); ok {
-		full := *e
-		full.Bucket, full.Err = m.name, err
-		return list, &full
+	e, ok := errors.AsType[*backend.Error](err)
+	if !ok {
+		return list, err
 	}
-	return list, err
+	full := *e
+	full.Bucket = m.name
+	if any(e) != any(err) { // it is in the words of somebody else
+		full.Message, full.Err = err.Error(), err
+	}
+	if e.Kind == backend.KindCanceled && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		full.Kind, full.Message = backend.KindUnreachable, "no answer in time"
+	}
+	return list, &full
 }
 
 // joined makes one error of those of several remotes, of the kind of the first.

@@ -46,10 +46,13 @@ func (c *control) Verbs() *ctl.Verbs {
 	return v
 }
 
-// alive is a question that costs the store nothing.
+// alive is a question that costs the store nothing. Of several it is enough that one answers.
 func (p *parts) alive(ctx context.Context) error {
-	if p.cfg.src.bucket != "" {
+	switch {
+	case p.cfg.src.bucket != "":
 		return p.store.HeadBucket(ctx, p.cfg.src.bucket)
+	case p.cfg.several():
+		return p.oneAlive(ctx)
 	}
 	_, err := p.store.ListBuckets(ctx, "")
 	return err

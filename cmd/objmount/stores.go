@@ -210,6 +210,29 @@ func (p *parts) reachAll(ctx context.Context) error {
 	return ofRemote(first.name, explainStore(source{remote: first.name}, first.store.Endpoint(), p.cfg.stores[i].noSignRequest, failed[first]))
 }
 
+// oneAlive asks all remotes at once and returns with the first that answers; the error is that of the last one.
+func (p *parts) oneAlive(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	answers := make(chan error, len(p.stores))
+	var asking sync.WaitGroup
+	for _, m := range p.stores {
+		asking.Go(func() {
+			_, err := m.store.ListBuckets(ctx, "")
+			answers <- err
+		})
+	}
+	defer asking.Wait()
+	defer cancel()
+	var err error
+	for range p.stores {
+		err = <-answers
+		if k := backend.KindOf(err); err == nil || k != backend.KindUnreachable && k != backend.KindTransient {
+			return nil
+		}
+	}
+	return err
+}
+
 // usable tells whether a store has answered such that something may work: who may not list the buckets may know their names.
 func usable(err error) bool { return err == nil || backend.IsKind(err, backend.KindPermission) }
 
