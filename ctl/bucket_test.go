@@ -64,8 +64,10 @@ func TestBucketsAreMadeShownAndDeleted(t *testing.T) {
 	w.tree.unsent = 1
 	w.run("bucket/delete", BucketRequest{target("new")}).wants(t, KindBusy, "1 file is still to be stored")
 	w.tree.unsent = 0
-	if a := w.run("bucket/delete", BucketRequest{target("new")}); a.err != nil {
-		t.Error(a.err)
+	for _, dry := range []bool{true, false} {
+		if b := itemOf[Bucket](t, w.run("bucket/delete", BucketRequest{Target{Path: "new", DryRun: dry}})); b.Name != "new" {
+			t.Errorf("deleted %+v", b)
+		}
 	}
 	w.run("bucket/delete", BucketRequest{target("new")}).wants(t, KindNoBucket, "no such bucket")
 	w.verbs.Tree = w.tree

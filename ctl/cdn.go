@@ -131,11 +131,11 @@ func cdnVerb(open bool) verb {
 		if err := c.canPublish(ctx, p.Bucket); err != nil {
 			return err
 		}
-		if err := c.publish(ctx, p, open, r.Unblock, r.DryRun); err != nil || !open {
+		if err := c.publish(ctx, p, open, r.Unblock, r.DryRun); err != nil {
 			return err
 		}
 		out, err := c.publicURL(ctx, p)
-		if err != nil {
+		if err != nil && open { // closed it is, whatever its URL was
 			return err
 		}
 		return c.item(out)

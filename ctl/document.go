@@ -146,16 +146,20 @@ func (d *document) store(ctx context.Context, text string) error {
 	return d.show(text)
 }
 
+// deleteDocument answers with the empty document; a dry run with nothing where there is none.
 func deleteDocument(ctx context.Context, d *document, r DocumentRequest) error {
 	if r.DryRun {
-		_, err := d.now(ctx)
-		return err
+		now, err := d.now(ctx)
+		if err != nil || now == "" {
+			return err
+		}
+		return d.show("")
 	}
 	if err := d.Store.DeleteBucketDoc(ctx, d.bucket, d.kind); err != nil {
 		return d.lacking(err)
 	}
 	d.Tree.Changed(d.bucket, "")
-	return nil
+	return d.show("")
 }
 
 func diffDocument(ctx context.Context, d *document, r SetDocumentRequest) error {

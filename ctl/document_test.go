@@ -75,10 +75,18 @@ func TestDocuments(t *testing.T) {
 	w.run("document/set", set(corsXML)).wants(t, KindPermission, "read-only")
 	w.run("document/delete", get).wants(t, KindPermission, "read-only")
 	w.verbs.ReadOnly = false
+	dryDelete := get
+	dryDelete.DryRun = true
+	if a := w.run("document/delete", dryDelete); a.err != nil || len(a.items) != 1 {
+		t.Errorf("a dry run says %s, %v", a.items, a.err)
+	}
 	for range 2 {
-		if a := w.run("document/delete", get); a.err != nil {
-			t.Error(a.err)
+		if d := itemOf[Document](t, w.run("document/delete", get)); d != (Document{"b", "cors", ""}) {
+			t.Errorf("deleted %+v", d)
 		}
+	}
+	if a := w.run("document/delete", dryDelete); a.err != nil || len(a.items) != 0 {
+		t.Errorf("a dry run where there is none says %s, %v", a.items, a.err)
 	}
 	w.run("document/get", get).wants(t, KindNotFound, "no cors")
 	if w.tree.settled > 0 {

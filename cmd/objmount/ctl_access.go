@@ -193,7 +193,11 @@ func cdnDisable() *cobra.Command {
 		example: "  objmount ctl cdn disable /mnt/photos",
 		flags:   func(f *pflag.FlagSet) { f.BoolVar(&dry, "dry-run", false, "change nothing") },
 		do: func(ctx context.Context, s *ctlSession, t ctlTarget, _ []string) error {
-			return s.run(ctx, t, "cdn/disable", ctl.PublishRequest{Target: t.target(dry)}, func(ctl.Line) error { return nil })
+			return s.run(ctx, t, "cdn/disable", ctl.PublishRequest{Target: t.target(dry)}, func(l ctl.Line) error {
+				return decoded(l, func(u ctl.PublicURL) error {
+					return s.wouldDelete(dry, "the statement that lets everybody read "+keyText(u.Bucket, string(u.Key))+", if cdn enable made one")
+				})
+			})
 		},
 	}.command()
 }

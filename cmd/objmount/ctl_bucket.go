@@ -112,9 +112,20 @@ func bucketDelete() *cobra.Command {
 		example: "  objmount ctl bucket delete s3://my-bucket",
 		flags:   func(f *pflag.FlagSet) { f.BoolVar(&dry, "dry-run", false, "only look whether it has objects") },
 		do: func(ctx context.Context, s *ctlSession, t ctlTarget, _ []string) error {
-			return s.run(ctx, t, "bucket/delete", ctl.BucketRequest{Target: t.target(dry)}, func(ctl.Line) error { return nil })
+			return s.run(ctx, t, "bucket/delete", ctl.BucketRequest{Target: t.target(dry)}, func(l ctl.Line) error {
+				return decoded(l, func(b ctl.Bucket) error { return s.wouldDelete(dry, "the bucket "+b.Name) })
+			})
 		},
 	}.command()
+}
+
+// wouldDelete is what a dry run says; without it nothing is said of what was deleted.
+func (s *ctlSession) wouldDelete(dry bool, what string) error {
+	if !dry {
+		return nil
+	}
+	_, err := fmt.Fprintf(s.out, "would be deleted: %s\n", what)
+	return err
 }
 
 func bucketEmpty() *cobra.Command {

@@ -125,10 +125,12 @@ func (n documentNoun) delete(removed string) *cobra.Command {
 		use: "delete [flags] PATH...", short: "remove it",
 		long:    "Remove what the bucket has. Where there is none, nothing happens." + removed,
 		example: n.example("  objmount ctl %s delete s3://my-bucket"),
-		flags:   func(f *pflag.FlagSet) { f.BoolVar(&dry, "dry-run", false, "only check that it could be asked for") },
+		flags:   func(f *pflag.FlagSet) { f.BoolVar(&dry, "dry-run", false, "only say whether there is one to delete") },
 		do: func(ctx context.Context, s *ctlSession, t ctlTarget, _ []string) error {
 			r := ctl.DocumentRequest{Target: t.target(dry), Document: n.name}
-			return s.document(ctx, t, "document/delete", r, func(ctl.Document) error { return nil })
+			return s.document(ctx, t, "document/delete", r, func(d ctl.Document) error {
+				return s.wouldDelete(dry, "the "+d.Document+" document of "+t.path)
+			})
 		},
 	}.command()
 }
