@@ -81,7 +81,7 @@ func stageVerb[R request](decides bool, do func(ctx context.Context, c *call, p 
 		if decides && c.ReadOnly {
 			return &Error{Kind: KindPermission, Message: "it is mounted read-only"}
 		}
-		p, err := c.Tree.Locate(ctx, string(r.target().Path))
+		p, err := c.locateLocal(ctx, string(r.target().Path))
 		if err != nil {
 			return err
 		}
@@ -94,6 +94,21 @@ func stageVerb[R request](decides bool, do func(ctx context.Context, c *call, p 
 		}
 		return err
 	})
+}
+
+// locateLocal locates what a mount has. Which bucket and key that is the path tells: a store that is away, or slow, is not waited for,
+// and its place is Unknown then.
+func (c *call) locateLocal(ctx context.Context, path string) (Place, error) {
+	const patience = time.Second
+	c.idle.Store(true)
+	defer c.idle.Store(false)
+	asking, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	p, err := c.Tree.Locate(asking, path)
+	if err != nil && ctx.Err() == nil && p.Bucket != "" && (asking.Err() != nil || KindOf(wireError(err)) == KindUnreachable) {
+		return Place{p.Bucket, p.Key, Unknown}, nil
+	}
+	return p, err
 }
 
 func (p Place) asDirectory() Place {
