@@ -25,6 +25,11 @@ type DeleteTagsRequest struct {
 	Each
 }
 
+func (r SetTagsRequest) ofBucket(p Place) bool    { return p.isBucket() && len(r.objects()) == 0 }
+func (r DeleteTagsRequest) ofBucket(p Place) bool { return p.isBucket() && len(r.objects()) == 0 }
+
+func (p Place) isBucket() bool { return p.Kind == Directory && p.Key == "" }
+
 // Tags are all tags of a version of a file, or of a bucket.
 type Tags struct {
 	Bucket    string            `json:"bucket"`
@@ -52,7 +57,7 @@ type tagged struct {
 }
 
 func (c *call) tagged(ctx context.Context, p Place, version string) (tagged, error) {
-	t := tagged{call: c, place: p, version: version, bucket: p.Kind == Directory && p.Key == ""}
+	t := tagged{call: c, place: p, version: version, bucket: p.isBucket()}
 	if t.bucket {
 		if version != "" {
 			return t, &Error{Kind: KindInvalid, Message: "a bucket has no versions"}

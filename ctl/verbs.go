@@ -181,6 +181,9 @@ const (
 // newcomer is a request about what need not be there: its place may be Unknown.
 type newcomer interface{ anew() }
 
+// aboutBucket is a request that may be about the bucket itself: what files wait below it is beside the point then.
+type aboutBucket interface{ ofBucket(p Place) bool }
+
 // verbOf makes a row: do gets the place, which is no Unknown one, unless R is a newcomer.
 func verbOf[R request](how care, do func(ctx context.Context, c *call, p Place, r R) error) verb {
 	return verb{func() any { return *new(R) }, func(ctx context.Context, c *call, body []byte) error {
@@ -197,12 +200,14 @@ func verbOf[R request](how care, do func(ctx context.Context, c *call, p Place, 
 		if err != nil {
 			return err
 		}
-		if how != asks && !t.DryRun {
+		b, ok := any(r).(aboutBucket)
+		ofBucket := ok && b.ofBucket(p)
+		if how != asks && !t.DryRun && !ofBucket {
 			if err := c.Tree.Settle(ctx, p); err != nil {
 				return err
 			}
 		}
-		if n := c.Tree.Unsent(p); n > 0 {
+		if n := c.Tree.Unsent(p); n > 0 && !ofBucket {
 			if err := c.note(fmt.Sprintf("%s not in the store yet; what the store has is meant", things(int64(n), "file is", "files are"))); err != nil {
 				return err
 			}
