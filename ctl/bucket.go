@@ -67,7 +67,7 @@ func ownName(bucket string) string { return bucket[strings.LastIndexByte(bucket,
 type Bucket struct {
 	Name    string    `json:"name"`
 	Created time.Time `json:"created,omitzero"`
-	Remote  string    `json:"remote,omitempty"` // of the configuration file; in lists
+	Remote  string    `json:"remote,omitempty"` // of the configuration file; in lists, and of a new one
 }
 
 // BucketDetails is what a store tells about a bucket. What it does not tell is missing.

@@ -83,7 +83,7 @@ func createBucket(ctx context.Context, c *call, bucket string, r CreateBucketReq
 		return err
 	}
 	if r.DryRun {
-		return c.item(Bucket{Name: bucket})
+		return c.item(Bucket{Name: bucket, Remote: c.Remote})
 	}
 	err = c.Store.MakeBucket(ctx, backend.MakeBucketInput{Name: bucket, Region: r.Region, ObjectLock: r.ObjectLock})
 	if backend.IsKind(err, backend.KindExist) {
@@ -97,7 +97,7 @@ func createBucket(ctx context.Context, c *call, bucket string, r CreateBucketReq
 	if err := takeSteps(ctx, bucket, "it was made", append(c.stepsOfNew(bucket, r, limits), c.stepsOfNamespaces(bucket, namespaces)...)); err != nil {
 		return err
 	}
-	return c.item(Bucket{Name: bucket})
+	return c.item(Bucket{Name: bucket, Remote: c.Remote})
 }
 
 // stepsOfNew are what is done to a bucket after it was made.

@@ -46,7 +46,7 @@ of the bucket, and mounts keep to them. If a request after the first one fails, 
 			return s.run(ctx, t, "bucket/create", r, func(l ctl.Line) error {
 				return decoded(l, func(b ctl.Bucket) error {
 					begin := scheme
-					if t.remote != nil && vendor != "" {
+					if _, _, named := cutRemote(t.path); t.bare && t.remote != nil && (named || vendor != "") {
 						begin = t.remote.Name + ":"
 					}
 					_, err := fmt.Fprintf(s.out, "%s: %s%s\n", verb, begin, b.Name)

@@ -50,6 +50,9 @@ func explainStore(src source, endpoint string, unsigned bool, err error) error {
 		if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 			return fail(exitUnreachable, "cannot trust %s (%s); if it is the right one, give its certificate authority with --ca-bundle", endpoint, why)
 		}
+		if _, ok := errors.AsType[tls.RecordHeaderError](err); ok { // without a scheme an endpoint is https
+			return fail(exitUnreachable, "%s answers, but speaks no TLS (%s); write http:// before the host in --endpoint-url if that is meant", endpoint, why)
+		}
 		return fail(exitUnreachable, "cannot reach %s (%s); check --endpoint-url, the network, --proxy and --ca-bundle", endpoint, why)
 	case backend.KindTransient, backend.KindUnknown:
 		return fail(exitUnreachable, "%s fails (%s); try again later", endpoint, why)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"strings"
@@ -26,6 +27,10 @@ func TestEveryKindIsExplained(t *testing.T) {
 		if codeOf(err) != code || strings.Contains(err.Error(), "\n") || !strings.Contains(err.Error(), "host:1") {
 			t.Errorf("%v: %d %v", k, codeOf(err), err)
 		}
+	}
+	plain := &backend.Error{Kind: backend.KindUnreachable, Op: "ListBuckets", Err: tls.RecordHeaderError{Msg: "no TLS"}}
+	if err := explainStore(source{}, "host:1", false, plain); codeOf(err) != exitUnreachable || !strings.Contains(err.Error(), "write http:// before the host") {
+		t.Error(err)
 	}
 	if got := reason(fmt.Errorf("wrapped: %w", errors.New("plain"))); got != "wrapped: plain" {
 		t.Errorf("%q", got)

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -146,7 +147,7 @@ func cannotMount(c *config, err error) error {
 	if !ok || f.code == exitUsage || f.code == exitPending {
 		return err
 	}
-	return fail(f.code, "cannot mount %s: %s", c.src, f.text)
+	return fail(f.code, "cannot mount %s: %s", strings.TrimSuffix(c.src.String(), ":"), f.text) // of all: one colon is enough
 }
 
 // nameProfile names the profile of a credentials file that was given: the SDK asks the environment's keys before any file,
