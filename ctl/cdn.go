@@ -85,7 +85,7 @@ func cdnURL(ctx context.Context, c *call, r PublicURLRequest) error {
 	if err := c.item(out); err != nil {
 		return err
 	}
-	e := &Error{Message: fmt.Sprintf("%s answers %d %s to a request without credentials", out.URL, out.Status, http.StatusText(out.Status))}
+	e := &Error{Message: fmt.Sprintf("its URL answers %d %s to a request without credentials", out.Status, http.StatusText(out.Status))}
 	switch {
 	case out.Status < http.StatusMultipleChoices:
 		return nil

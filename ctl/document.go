@@ -86,7 +86,7 @@ func (d *document) now(ctx context.Context) (string, error) {
 // lacking says what a store does not have.
 func (d *document) lacking(err error) error {
 	if backend.IsKind(err, backend.KindUnsupported) {
-		return &Error{Kind: KindUnsupported, Message: fmt.Sprintf("the store %s is not known to have a %s document of buckets", d.Endpoint, d.kind)}
+		return &Error{Kind: KindUnsupported, Message: fmt.Sprintf("the store %s is not known to have the %s document of buckets", d.Endpoint, d.kind)}
 	}
 	return err
 }

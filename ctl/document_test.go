@@ -98,7 +98,7 @@ func TestDocumentsThatAStoreLacks(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.verbs.Store = withoutDocuments{w.store}
-	w.run("document/get", DocumentRequest{Document: "lifecycle"}).wants(t, KindUnsupported, "the store mem is not known to have a lifecycle document")
+	w.run("document/get", DocumentRequest{Document: "lifecycle"}).wants(t, KindUnsupported, "the store mem is not known to have the lifecycle document")
 	w.run("document/delete", DocumentRequest{Document: "lifecycle"}).wants(t, KindUnsupported, "lifecycle")
 	w.run("policy/anonymous", AnonymousRequest{Access: "read"}).wants(t, KindUnsupported, "policy")
 	if b := itemOf[BucketDetails](t, w.run("bucket/show", BucketRequest{})); b.Name != "b" || b.Documents != nil {

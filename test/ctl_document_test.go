@@ -113,8 +113,8 @@ func TestCtlLifecycle(t *testing.T) {
 		m := newMount(t, mountOptions{store: s, source: "s3://" + bucket})
 		file := documentFile(t, `{"Rules": [{"ID": "tmp", "Status": "Enabled", "Filter": {"Prefix": "tmp/"}, "Expiration": {"Days": 3}}]}`)
 		if s.name == "versitygw" {
-			m.failsCtl(13, "is not known to have a lifecycle document", "lifecycle", "set", ".", file)
-			m.failsCtl(13, "is not known to have a lifecycle document", m.bare("lifecycle", "get", "s3://"+bucket)...)
+			m.failsCtl(13, "is not known to have the lifecycle document", "lifecycle", "set", ".", file)
+			m.failsCtl(13, "is not known to have the lifecycle document", m.bare("lifecycle", "get", "s3://"+bucket)...)
 			return
 		}
 		covers(t, s, "ctl.lifecycle")

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -229,8 +230,11 @@ func readDocument(args []string) (string, error) {
 		return string(text), err
 	}
 	text, err := os.ReadFile(args[0])
+	if wrong, ok := errors.AsType[*os.PathError](err); ok {
+		return "", usage("%s: %v", args[0], wrong.Err)
+	}
 	if err != nil {
-		return "", usage("FILE: %v", err)
+		return "", usage("%s: %v", args[0], err)
 	}
 	return string(text), nil
 }

@@ -90,6 +90,9 @@ func (s *ctlSession) getFile(ctx context.Context, t ctlTarget, r ctl.GetObjectRe
 	}
 	partial := fmt.Sprintf("%s.%d.partial", path, os.Getpid())
 	f, err := os.OpenFile(partial, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	if wrong, ok := errors.AsType[*os.PathError](err); ok {
+		return fail(exitFailed, "%s cannot be written: %v", path, wrong.Err)
+	}
 	if err != nil {
 		return err
 	}
