@@ -142,9 +142,16 @@ func (o *storeOptions) checkSettings() error {
 }
 
 func (o *storeOptions) checkCredentials() error {
-	if o.noSignRequest && (o.credentialsFile != "" || o.profile != "") {
-		return usage("%s sends no credentials; leave out %s and %s, or it",
-			o.from.told("no-sign-request"), o.from.told("profile"), o.from.told("credentials-file"))
+	var out []string // those that are there alone: each is named as it was written
+	if o.profile != "" {
+		out = append(out, o.from.told("profile"))
+	}
+	if o.credentialsFile != "" {
+		out = append(out, o.from.told("credentials-file"))
+	}
+	if o.noSignRequest && len(out) > 0 {
+		return usage("%s sends no credentials; leave out %s, or it",
+			o.from.told("no-sign-request"), strings.Join(out, " and "))
 	}
 	return nil
 }

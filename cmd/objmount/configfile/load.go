@@ -82,6 +82,13 @@ func openPlain(path string) (*os.File, fs.FileInfo, error) {
 	return f, info, nil
 }
 
+// missing is a file that is not there, in fewer words than the system's.
+type missing struct{ error }
+
+func (missing) Error() string { return "there is no such file" }
+
+func (m missing) Unwrap() error { return m.error }
+
 func cannotOpen(err error) error {
 	why := err
 	if e, ok := errors.AsType[*fs.PathError](err); ok {
@@ -89,7 +96,7 @@ func cannotOpen(err error) error {
 	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("there is no such file (%w)", why)
+		return missing{why}
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("cannot be read by this user (%w); become its owner, or take another file", why)
 	}

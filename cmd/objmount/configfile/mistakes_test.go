@@ -24,14 +24,18 @@ func aTag(key, value string) string {
 // mistakes are files and what is said about them, after the file's name. Several lines are several errors.
 var mistakes = map[string]string{
 	// TOML
-	"x = \n":                                "1:5: unexpected character U+000A at start of value; text is written in quotes",
-	"[mount]\nmetadata-ttl = 5s\n":          "2:17: strings must be quoted; text is written in quotes",
-	aRemote + "region = \"a\"\n" + aRemote:  "3:2: table a already exists; leave one of them out",
-	aRemote + "vendor='aws'\nvendor='aws'":  "3:1: key vendor is already defined; leave one of them out",
-	"[mount\n":                              "1:7: expected ']' to close table name; a line is [table]",
-	"commit\n":                              "1:7: expected '=' after key; a line is [table]",
-	"\ufeff\r\n# \u00e4\r\ndefault-remot=1": `3:1: there is no key "default-remot" at the top; did you mean default-remote?`,
-	"default-remote = \"\xff\"":             "1:19: invalid UTF-8 character in basic string; write it in TOML",
+	"x = \n":                                 "1:5: unexpected character U+000A at start of value; text is written in quotes",
+	"[mount]\nmetadata-ttl = 5s\n":           "2:17: strings must be quoted; text is written in quotes",
+	aRemote + "region = \"a\"\n" + aRemote:   "3:2: table a already exists; leave one of them out",
+	aRemote + "vendor='aws'\nvendor='aws'":   "3:1: key vendor is already defined; leave one of them out",
+	"[mount\n":                               "1:7: expected ']' to close table name; a line is [table]",
+	"commit\n":                               "1:7: expected '=' after key; a line is [table]",
+	"\ufeff\r\n# \u00e4\r\ndefault-remot=1":  `3:1: there is no key "default-remot" at the top; did you mean default-remote?`,
+	"default-remote = \"\xff\"":              "1:19: invalid UTF-8 character in basic string; write it in TOML",
+	"default-remote = \"x\ny\"":              "1:20: basic strings cannot have new lines; the closing quote is missing in this line",
+	"default-remote = 0o999":                 "1:18: radix prefix must be followed by at least one digit; the digits do not fit to 0x, 0o or 0b",
+	aRemote + "access-key = 'x'":             "2:1: access-key: keys have no place here; use profile or credentials-file",
+	aRemote + "aws_access_key_id = 'secret'": "2:1: aws_access_key_id: keys have no place here; use profile or credentials-file",
 	// keys and types
 	"mount = 1":                       "1:9: mount is the number 1; want a table [mount]",
 	"remote = true":                   "1:10: remote is true; want a table [remote.NAME]",
@@ -49,7 +53,7 @@ var mistakes = map[string]string{
 	aRemote + "max-attempts = 1_000":  `2:16: max-attempts is "1_000": want a number from 1 to 100`,
 	aRemote + "max-attempts = [3]":    "2:1: max-attempts is a list; want one value",
 	aRemote + "connect-timeout = 'x'": `2:19: connect-timeout is "x": want a time such as 10s`,
-	aRemote + "äö = 1":                "2:1: invalid character at start of key",
+	aRemote + "äö = 1":                "2:1: a key with 'ä' is written in quotes",
 	aRemote + "\"äö\" = 1":            `2:1: there is no key "äö" in [remote.a]`,
 	aRemote + "region = 'ä'; x":       "2:13: expected newline but got U+003B ';'; write it in TOML",
 	// what contradicts

@@ -4,6 +4,11 @@ import "strings"
 
 // unknown reports a key that nobody knows, and which one may have been meant.
 func (d *decoder) unknown(n *node, name, where string, known []string) {
+	switch strings.ReplaceAll(strings.ToLower(name), "_", "-") {
+	case "access-key", "secret-key", "access-key-id", "secret-access-key", "aws-access-key-id", "aws-secret-access-key", "session-token", "aws-session-token":
+		d.bad(n.key, "%s: keys have no place here; use profile or credentials-file", name)
+		return
+	}
 	if near := nearestName(name, known); near != "" {
 		d.bad(n.key, "there is no key %q %s; did you mean %s?", name, where, near)
 		return

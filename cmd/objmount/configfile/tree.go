@@ -60,12 +60,22 @@ func (d *decoder) syntax(err error) {
 	}
 	line, column := e.Position() // in bytes
 	text := strings.TrimPrefix(e.Error(), "toml: ")
-	d.bad(d.starts[min(line, len(d.starts))-1]+column-1, "%s; %s", text, advice(text))
+	at := d.starts[min(line, len(d.starts))-1] + column - 1
+	if strings.Contains(text, "at start of key") && at < len(d.data) && d.data[at] >= utf8.RuneSelf { // the library takes a byte for a character
+		letter, _ := utf8.DecodeRune(d.data[at:])
+		d.bad(at, "a key with %q is written in quotes", letter)
+		return
+	}
+	d.bad(at, "%s; %s", text, advice(text))
 }
 
 // advice is what to do about an error of the library.
 func advice(text string) string {
 	switch {
+	case strings.Contains(text, "cannot have new lines"):
+		return "the closing quote is missing in this line"
+	case strings.Contains(text, "radix prefix"), strings.Contains(text, "after prefix"):
+		return `the digits do not fit to 0x, 0o or 0b; modes are octal, such as "0755" in quotes`
 	case strings.Contains(text, "already"):
 		return "leave one of them out"
 	case strings.Contains(text, "strings must be quoted"), strings.Contains(text, "at start of value"), strings.Contains(text, "incomplete"):
