@@ -20,7 +20,7 @@ import (
 // TestLikeAPlainDirectory applies random system calls to a mount and to a plain directory: every
 // result must be the same, and in the end so must the trees and the objects.
 func TestLikeAPlainDirectory(t *testing.T) {
-	checks := "15"
+	checks := "8"
 	if os.Getenv("OBJMOUNT_SOAK") != "" {
 		checks = "100" // the soak command repeats it
 		setFlag(t, "rapid.shrinktime", "3m")
