@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/objmount/objmount/backend"
 )
 
@@ -179,16 +177,8 @@ func (e *emptying) uploads(ctx context.Context, p Place) error {
 	}
 	failed := make([]error, len(all))
 	if !e.sum.DryRun {
-		g, ctx := errgroup.WithContext(ctx)
-		g.SetLimit(copiesAtOnce)
-		for i, up := range all {
-			g.Go(func() error {
-				failed[i] = e.Store.AbortUpload(ctx, up)
-				return ctx.Err()
-			})
-		}
-		if err := g.Wait(); err != nil {
-			return err
+		if failed = e.abortAll(ctx, all); ctx.Err() != nil {
+			return ctx.Err()
 		}
 	}
 	for i, up := range all {

@@ -2,7 +2,6 @@ package ctl
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"time"
 
@@ -118,23 +117,37 @@ func abortUploads(ctx context.Context, c *call, p Place, r AbortUploadsRequest) 
 	return &Error{Kind: KindPartial, Message: things(sum.Failed, "upload was", "uploads were") + " not aborted"}
 }
 
-// errOurs is why an upload of this mount stays.
-var errOurs = errors.New("this mount goes on with it; objmount ctl pending shows what it belongs to")
-
+// endUploads aborts what is not of this mount, and returns for each why it stays.
 func (c *call) endUploads(ctx context.Context, list []UnfinishedUpload, dry bool) []error {
+	failed := make([]error, len(list))
+	var of []int
+	var others []backend.Upload
+	for i, up := range list {
+		if up.Ours {
+			failed[i] = &Error{Kind: KindBusy, Message: "this mount goes on with it; objmount ctl pending shows what it belongs to"}
+			continue
+		}
+		of = append(of, i)
+		others = append(others, backend.Upload{Bucket: up.Bucket, Key: string(up.Key), UploadID: up.UploadID})
+	}
+	if !dry {
+		for i, err := range c.abortAll(ctx, others) {
+			failed[of[i]] = err
+		}
+	}
+	return failed
+}
+
+// abortAll aborts uploads, some at a time, and returns what each failed with. The end of ctx ends it.
+func (c *call) abortAll(ctx context.Context, list []backend.Upload) []error {
 	failed := make([]error, len(list))
 	var group errgroup.Group
 	group.SetLimit(copiesAtOnce)
 	for i, up := range list {
-		if up.Ours {
-			failed[i] = &Error{Kind: KindBusy, Message: errOurs.Error()}
-			continue
-		}
-		if dry {
-			continue
-		}
 		group.Go(func() error {
-			failed[i] = c.Store.AbortUpload(ctx, backend.Upload{Bucket: up.Bucket, Key: string(up.Key), UploadID: up.UploadID})
+			if failed[i] = ctx.Err(); failed[i] == nil {
+				failed[i] = c.Store.AbortUpload(ctx, up)
+			}
 			return nil
 		})
 	}
