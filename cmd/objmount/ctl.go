@@ -196,12 +196,16 @@ func (s *ctlSession) mountpoints() []string {
 
 type ctlDo func(ctx context.Context, s *ctlSession, t ctlTarget, args []string) error
 
-// onAll works on one path after the other. What fails does not stop the rest; the last failure is returned, the
-// others are shown before.
+// onAll works on one path after the other.
 func (s *ctlSession) onAll(ctx context.Context, paths []string, do ctlDo) error {
+	return inTurn(ctx, s, paths, func(path string) error { return s.on(ctx, path, nil, do) })
+}
+
+// inTurn works on one thing after the other. What fails does not stop the rest; the last failure is returned, the others are shown before.
+func inTurn[T any](ctx context.Context, s *ctlSession, things []T, do func(T) error) error {
 	var last error
-	for _, path := range paths {
-		err := s.on(ctx, path, nil, do)
+	for _, thing := range things {
+		err := do(thing)
 		if err == nil {
 			continue
 		}

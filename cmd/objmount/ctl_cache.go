@@ -3,7 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
-	"text/tabwriter"
+	"io"
 
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
@@ -28,31 +28,20 @@ func cacheStats() *cobra.Command {
 		example:    "  objmount ctl cache stats /mnt\n  objmount ctl cache stats --json /mnt | jq .corrupt",
 		everyMount: true,
 		do: func(ctx context.Context, s *ctlSession, t ctlTarget, _ []string) error {
-			w := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
-			err := s.run(ctx, t, "cache/stats", ctl.CacheRequest{Target: t.target(false)}, func(l ctl.Line) error {
-				return decoded(l, func(c ctl.Cache) error {
-					row := func(name, format string, args ...any) {
-						fmt.Fprintf(w, "%s\t%s\n", name, fmt.Sprintf(format, args...))
-					}
-					row("memory", "%s of %s", bytesText(c.MemoryUsed), bytesText(c.MemoryLimit))
-					if c.Dir == "" {
-						row("disk", "none")
-					} else {
-						row("disk", "%s of %s, in %s", bytesText(c.DiskUsed), bytesText(c.DiskLimit), c.Dir)
-					}
-					row("reads", "%s from the cache, %s waited for the store", humanize.Comma(c.Hits), humanize.Comma(c.Misses))
-					row("received", "%s by %s", bytesText(c.StoreBytes), plural(int(c.Requests), "request"))
-					row("wrong checksums", "%d", c.Corrupt)
-					row("not written to disk", "%s", bytesText(c.Unsaved))
-					return nil
-				})
-			})
-			if ferr := w.Flush(); err == nil {
-				err = ferr
-			}
-			return err
+			return showColumns(ctx, s, t, "cache/stats", ctl.CacheRequest{Target: t.target(false)}, "", writeCache)
 		},
 	}.command()
+}
+
+func writeCache(w io.Writer, c ctl.Cache) error {
+	disk := "none"
+	if c.Dir != "" {
+		disk = fmt.Sprintf("%s of %s, in %s", bytesText(c.DiskUsed), bytesText(c.DiskLimit), c.Dir)
+	}
+	_, err := fmt.Fprintf(w, "memory\t%s of %s\ndisk\t%s\nreads\t%s from the cache, %s waited for the store\nreceived\t%s by %s\nwrong checksums\t%d\nnot written to disk\t%s\n",
+		bytesText(c.MemoryUsed), bytesText(c.MemoryLimit), disk, humanize.Comma(c.Hits), humanize.Comma(c.Misses),
+		bytesText(c.StoreBytes), plural(int(c.Requests), "request"), c.Corrupt, bytesText(c.Unsaved))
+	return err
 }
 
 func cachePrefetch() *cobra.Command {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -62,16 +61,7 @@ func showConflict(w io.Writer, d ctl.ConflictDiff) error {
 		theirs = fmt.Sprintf("%s, stored %s", bytesText(d.Object.Size), timeText(d.Object.LastModified))
 	}
 	fmt.Fprintf(w, "store %s\nkept  %s, %s\n", theirs, bytesText(d.Kept.Size), d.Kept.Reason)
-	var err error
-	switch {
-	case d.SameContent:
-		_, err = fmt.Fprintln(w, "the contents are the same")
-	case d.WhyNoText != "":
-		_, err = fmt.Fprintf(w, "the contents differ; %s\n", d.WhyNoText)
-	default:
-		_, err = fmt.Fprint(w, d.Text)
-	}
-	return err
+	return showContents(w, d.SameContent, d.WhyNoText, d.Text)
 }
 
 func conflictsKeepMine() *cobra.Command {
@@ -108,11 +98,9 @@ func conflictsKeepTheirs() *cobra.Command {
 			f.BoolVarP(&yes, "yes", "y", false, "do not ask")
 		},
 		do: func(ctx context.Context, s *ctlSession, t ctlTarget, _ []string) error {
-			r := r
-			r.Target = t.target(r.DryRun)
-			rehearsal := r
-			rehearsal.Target.DryRun = true
-			return s.dropped(ctx, t, "conflicts/keep-theirs", r, rehearsal, yes || r.DryRun)
+			return s.dropped(ctx, t, "conflicts/keep-theirs", r.DryRun, yes, func(target ctl.Target) any {
+				return ctl.WaitingRequest{Target: target, ID: r.ID}
+			})
 		},
 	}.command()
 }
@@ -159,17 +147,10 @@ them by rm when they are of no use. Without PATH: of every mount.`,
 		example:    "  objmount ctl quarantine list\n  objmount ctl quarantine list --json /mnt",
 		everyMount: true,
 		do: func(ctx context.Context, s *ctlSession, t ctlTarget, _ []string) error {
-			w := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
-			err := s.run(ctx, t, "quarantine/list", ctl.WaitingRequest{Target: t.target(false)}, func(l ctl.Line) error {
-				return decoded(l, func(q ctl.Quarantined) error {
-					_, err := fmt.Fprintf(w, "%s\t%s\n", bytesText(q.Size), q.File)
-					return err
-				})
+			return showColumns(ctx, s, t, "quarantine/list", ctl.WaitingRequest{Target: t.target(false)}, "", func(w io.Writer, q ctl.Quarantined) error {
+				_, err := fmt.Fprintf(w, "%s\t%s\n", bytesText(q.Size), q.File)
+				return err
 			})
-			if ferr := w.Flush(); err == nil {
-				err = ferr
-			}
-			return err
 		},
 	}.command()
 }

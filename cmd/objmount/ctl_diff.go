@@ -52,14 +52,19 @@ func showFileDiff(w io.Writer, d ctl.FileDiff) error {
 	for _, p := range d.Properties {
 		fmt.Fprintf(w, "%s: %s -> %s\n", p.Name, valueText(p.From), valueText(p.To))
 	}
+	return showContents(w, d.SameContent, d.WhyNoText, d.Text)
+}
+
+// showContents says what differs between two contents: lines, or only that they differ and why no lines are shown.
+func showContents(w io.Writer, same bool, whyNoText, text string) error {
 	var err error
 	switch {
-	case d.SameContent:
+	case same:
 		_, err = fmt.Fprintln(w, "the contents are the same")
-	case d.WhyNoText != "":
-		_, err = fmt.Fprintf(w, "the contents differ; %s\n", d.WhyNoText)
+	case whyNoText != "":
+		_, err = fmt.Fprintf(w, "the contents differ; %s\n", whyNoText)
 	default:
-		_, err = fmt.Fprint(w, d.Text)
+		_, err = fmt.Fprint(w, text)
 	}
 	return err
 }

@@ -3,10 +3,10 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -50,17 +50,10 @@ func namespaceVerb(verb, short, long, example, dry string) *cobra.Command {
 		do: func(ctx context.Context, s *ctlSession, t ctlTarget, names []string) error {
 			r := r
 			r.Target, r.Names = t.target(r.DryRun), names
-			w := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
-			err := s.run(ctx, t, "namespace/"+verb, r, func(l ctl.Line) error {
-				return decoded(l, func(n ctl.NamespaceState) error {
-					_, err := fmt.Fprintln(w, namespaceLine(n, r.DryRun))
-					return err
-				})
+			return showColumns(ctx, s, t, "namespace/"+verb, r, "", func(w io.Writer, n ctl.NamespaceState) error {
+				_, err := fmt.Fprintln(w, namespaceLine(n, r.DryRun))
+				return err
 			})
-			if flushErr := w.Flush(); err == nil {
-				err = flushErr
-			}
-			return err
 		},
 	}.command()
 }

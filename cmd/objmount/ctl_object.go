@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"strconv"
@@ -48,23 +49,10 @@ keys of one level; what lies deeper is one line with the prefix it has in common
 		do: func(ctx context.Context, s *ctlSession, t ctlTarget, _ []string) error {
 			r := r
 			r.Target, r.Prefix, r.StartAfter = t.target(false), ctl.Text(prefix), ctl.Text(after)
-			w := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
-			rows := 0
-			err := s.run(ctx, t, "object/list", r, func(l ctl.Line) error {
-				return decoded(l, func(o ctl.Object) error {
-					const page = 1000 // columns are aligned within it
-					rows++
-					fmt.Fprintln(w, objectRow(o, r))
-					if rows%page == 0 {
-						return w.Flush()
-					}
-					return nil
-				})
+			return showColumns(ctx, s, t, "object/list", r, "", func(w io.Writer, o ctl.Object) error {
+				_, err := fmt.Fprintln(w, objectRow(o, r))
+				return err
 			})
-			if ferr := w.Flush(); err == nil {
-				err = ferr
-			}
-			return err
 		},
 	}.command()
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -41,21 +40,7 @@ somebody decides: conflicts with other clients, and what no program finished. Wi
 
 // showWaiting runs a verb that lists what waits.
 func (s *ctlSession) showWaiting(ctx context.Context, t ctlTarget, verb string, request any) error {
-	w := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
-	rows := 0
-	err := s.run(ctx, t, verb, request, func(l ctl.Line) error {
-		return decoded(l, func(v ctl.Waiting) error {
-			if rows == 0 {
-				fmt.Fprintln(w, "ID\tSTATE\tSENT\tSIZE\tKEY")
-			}
-			rows++
-			return writeWaiting(w, v)
-		})
-	})
-	if ferr := w.Flush(); err == nil {
-		err = ferr
-	}
-	return err
+	return showColumns(ctx, s, t, verb, request, "ID\tSTATE\tSENT\tSIZE\tKEY", writeWaiting)
 }
 
 func writeWaiting(w io.Writer, v ctl.Waiting) error {
@@ -128,23 +113,23 @@ and elsewhere it needs --yes. The name shows what the store has.`,
 			f.BoolVarP(&yes, "yes", "y", false, "do not ask")
 		},
 		do: func(ctx context.Context, s *ctlSession, t ctlTarget, _ []string) error {
-			r := r
-			r.Target = t.target(r.DryRun)
-			rehearsal := r
-			rehearsal.Target.DryRun = true
-			return s.dropped(ctx, t, "pending/drop", r, rehearsal, yes || r.DryRun)
+			return s.dropped(ctx, t, "pending/drop", r.DryRun, yes, func(target ctl.Target) any {
+				r := r
+				r.Target = target
+				return r
+			})
 		},
 	}.command()
 }
 
-// dropped asks before data that is nowhere else is removed. sure: it was asked, or nothing is removed.
-func (s *ctlSession) dropped(ctx context.Context, t ctlTarget, verb string, request, rehearsal any, sure bool) error {
-	if !sure {
+// dropped asks before data that is nowhere else is removed, unless it is sure, or dry. request makes the verb's request for a target.
+func (s *ctlSession) dropped(ctx context.Context, t ctlTarget, verb string, dry, sure bool, request func(ctl.Target) any) error {
+	if !dry && !sure {
 		if !term.IsTerminal(int(os.Stdin.Fd())) {
 			return usage("%s: what is dropped is gone for good, so --yes is needed where nobody can be asked; --dry-run shows what would go", t.path)
 		}
 		sum, err := s.rehearse(t, func(quiet *ctlSession, sum *ctl.Summary) error {
-			return quiet.run(ctx, t, verb, rehearsal, onlySummary(sum))
+			return quiet.run(ctx, t, verb, request(t.target(true)), onlySummary(sum))
 		})
 		if err != nil || sum.Done == 0 {
 			return err
@@ -154,5 +139,5 @@ func (s *ctlSession) dropped(ctx context.Context, t ctlTarget, verb string, requ
 			return err
 		}
 	}
-	return s.showDone(ctx, t, verb, request)
+	return s.showDone(ctx, t, verb, request(t.target(dry)))
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -45,20 +44,7 @@ func (s *ctlSession) onStores(ctx context.Context, stores []ctlTarget, err error
 	if err != nil {
 		return err
 	}
-	var last error
-	for _, t := range stores {
-		err := s.onTarget(ctx, t, nil, do)
-		if err == nil {
-			continue
-		}
-		if last != nil {
-			fmt.Fprintf(s.err, "objmount: %v\n", last)
-		}
-		if last = err; ctx.Err() != nil {
-			break
-		}
-	}
-	return last
+	return inTurn(ctx, s, stores, func(t ctlTarget) error { return s.onTarget(ctx, t, nil, do) })
 }
 
 // storeGiven returns where one of the flags of a store was given, by a flag, an option or a variable: the settings of no remote. "": none

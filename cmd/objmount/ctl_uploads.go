@@ -3,8 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -29,26 +29,14 @@ func uploadsList() *cobra.Command {
 goes on with them.`,
 		example: "  objmount ctl uploads list /mnt\n  objmount ctl uploads list --json s3://my-bucket",
 		do: func(ctx context.Context, s *ctlSession, t ctlTarget, _ []string) error {
-			w := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
-			rows := 0
-			err := s.run(ctx, t, "uploads/list", ctl.UploadsRequest{Target: t.target(false)}, func(l ctl.Line) error {
-				return decoded(l, func(up ctl.UnfinishedUpload) error {
-					if rows == 0 {
-						fmt.Fprintln(w, "BEGUN\tWHOSE\tUPLOAD\tKEY")
-					}
-					rows++
-					whose := "-"
-					if up.Ours {
-						whose = "here"
-					}
-					_, err := fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", timeText(up.Initiated), whose, up.UploadID, printable(up.Key))
-					return err
-				})
+			return showColumns(ctx, s, t, "uploads/list", ctl.UploadsRequest{Target: t.target(false)}, "BEGUN\tWHOSE\tUPLOAD\tKEY", func(w io.Writer, up ctl.UnfinishedUpload) error {
+				whose := "-"
+				if up.Ours {
+					whose = "here"
+				}
+				_, err := fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", timeText(up.Initiated), whose, up.UploadID, printable(up.Key))
+				return err
 			})
-			if ferr := w.Flush(); err == nil {
-				err = ferr
-			}
-			return err
 		},
 	}.command()
 }

@@ -3,8 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -35,28 +35,11 @@ included. A delete marker is what a deletion puts on top of the versions.`,
 			f.BoolVar(&all, "all", false, "of a directory: also the objects that only keep directories")
 		},
 		do: func(ctx context.Context, s *ctlSession, t ctlTarget, _ []string) error {
-			w := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
-			rows := 0
-			err := s.run(ctx, t, "versions/list", ctl.ListVersionsRequest{Target: t.target(false), All: all}, func(l ctl.Line) error {
-				return decoded(l, func(v ctl.Version) error {
-					const page = 1000 // columns are aligned within it
-					if rows%page == 0 {
-						if err := w.Flush(); err != nil {
-							return err
-						}
-					}
-					if rows == 0 {
-						fmt.Fprintln(w, "TIME\tVERSION\tSIZE\tSTATE\tETAG\tKEY")
-					}
-					rows++
-					_, err := fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", timeText(v.LastModified), orDash(v.VersionID), sizeOf(v), stateOf(v), orDash(v.ETag), printable(v.Key))
-					return err
-				})
+			r := ctl.ListVersionsRequest{Target: t.target(false), All: all}
+			return showColumns(ctx, s, t, "versions/list", r, "TIME\tVERSION\tSIZE\tSTATE\tETAG\tKEY", func(w io.Writer, v ctl.Version) error {
+				_, err := fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", timeText(v.LastModified), orDash(v.VersionID), sizeOf(v), stateOf(v), orDash(v.ETag), printable(v.Key))
+				return err
 			})
-			if ferr := w.Flush(); err == nil {
-				err = ferr
-			}
-			return err
 		},
 	}.command()
 }
