@@ -42,8 +42,8 @@ type Quarantined struct {
 type Stage interface {
 	// Waiting lists what is at a place or below it; with an empty bucket everything.
 	Waiting(p Place) []Waiting
-	// Retry begins the uploads at a place or below it that wait for their next attempt.
-	Retry(p Place)
+	// Retry begins the uploads at a place or below it that wait for their next attempt; with an id only that one.
+	Retry(p Place, id string)
 	// Flush stores what programs have finished at a place or below it, and waits for it.
 	Flush(ctx context.Context, p Place) error
 	// Drop forgets one for good. stored: it came into the store before that.
@@ -139,7 +139,7 @@ func retryWaiting(_ context.Context, c *call, p Place, r WaitingRequest) error {
 		}
 	}
 	if !r.DryRun {
-		c.Stage.Retry(p)
+		c.Stage.Retry(p, r.ID)
 	}
 	return t.end(false)
 }

@@ -37,7 +37,7 @@ func (f *fakeStage) Waiting(p Place) []Waiting {
 	return list
 }
 
-func (f *fakeStage) Retry(p Place) { f.did("retry " + p.String()) }
+func (f *fakeStage) Retry(p Place, id string) { f.did(strings.TrimSpace("retry " + p.String() + " " + id)) }
 
 func (f *fakeStage) did(what string) {
 	f.mu.Lock()
@@ -168,6 +168,10 @@ func TestRetryAndDrop(t *testing.T) {
 	r = runFor[Done](w, "pending/retry", WaitingRequest{Target: Target{Path: "d/"}})
 	if r.err != nil || r.sum.Done != 1 || r.items[0].Key != "d/a" || strings.Join(f.done, ", ") != "retry s3://b/d/" {
 		t.Errorf("%+v, did %v", r, f.done)
+	}
+	f.done = nil
+	if r := runFor[Done](w, "pending/retry", WaitingRequest{Target: Target{Path: "d/"}, ID: "1"}); r.err != nil || strings.Join(f.done, ", ") != "retry s3://b/d/ 1" {
+		t.Errorf("by its id: %+v, did %v", r, f.done)
 	}
 	f.done = nil
 	if d := runFor[Done](w, "pending/drop", DropRequest{Target: Target{Path: "d/"}}); KindOf(d.err) != KindInvalid {

@@ -33,13 +33,13 @@ func keptError(file *staging.File, kind backend.Kind, text string) error {
 	return &backend.Error{Kind: kind, Op: "Kept", Bucket: target.Bucket, Key: target.Key, Message: text}
 }
 
-// Retry tries the uploads that wait for their next attempt at a place, or below it, now, and returns how many files
-// it is about. Tags that wait are not counted.
-func (f *FS) Retry(l Located) int {
+// Retry tries the uploads that wait for their next attempt at a place, or below it, now, with an id only that one, and returns how many
+// files it is about. Tags that wait are not counted.
+func (f *FS) Retry(l Located, id string) int {
 	count := 0
 	for _, file := range f.cfg.Staging.Files() {
 		target := file.Spec().Target
-		if file.State() == staging.StateSealed && l.holds(place{target.Bucket, target.Key}) {
+		if file.State() == staging.StateSealed && (id == "" || file.ID() == id) && l.holds(place{target.Bucket, target.Key}) {
 			f.queue.Retry(file)
 			count++
 		}

@@ -212,10 +212,13 @@ func TestRetryKept(t *testing.T) {
 	check(t, os.WriteFile(m.path("d/f"), []byte("data"), 0o666))
 	m.waitFailed("d/f")
 	rule.Remove()
-	if n := m.fs.Retry(Located{Bucket: testBucket, Key: "e/", Dir: true}); n != 0 {
+	if n := m.fs.Retry(Located{Bucket: testBucket, Key: "e/", Dir: true}, ""); n != 0 {
 		t.Errorf("%d uploads elsewhere", n)
 	}
-	if n := m.fs.Retry(Located{Bucket: testBucket, Key: "d/", Dir: true}); n != 1 {
+	if n := m.fs.Retry(Located{Bucket: testBucket, Dir: true}, "another"); n != 0 {
+		t.Errorf("%d uploads with another id", n)
+	}
+	if n := m.fs.Retry(Located{Bucket: testBucket, Key: "d/", Dir: true}, ""); n != 1 {
 		t.Errorf("%d uploads tried again", n)
 	}
 	eventually(t, func() bool {

@@ -37,7 +37,7 @@ func (m mountStage) Waiting(p ctl.Place) []ctl.Waiting {
 	return list
 }
 
-func (m mountStage) Retry(p ctl.Place) { m.fs.Retry(located(p)) }
+func (m mountStage) Retry(p ctl.Place, id string) { m.fs.Retry(located(p), id) }
 
 func (m mountStage) Flush(ctx context.Context, p ctl.Place) error {
 	return m.fs.Settle(ctx, located(p))
