@@ -37,7 +37,9 @@ func (f *fakeStage) Waiting(p Place) []Waiting {
 	return list
 }
 
-func (f *fakeStage) Retry(p Place, id string) { f.did(strings.TrimSpace("retry " + p.String() + " " + id)) }
+func (f *fakeStage) Retry(p Place, id string) {
+	f.did(strings.TrimSpace("retry " + p.String() + " " + id))
+}
 
 func (f *fakeStage) did(what string) {
 	f.mu.Lock()
