@@ -82,7 +82,10 @@ func newState(t testing.TB) string {
 
 func (m *mount) start() {
 	m.t.Helper()
-	binary, err := shared.binary()
+	binary, err := m.options.binary, error(nil)
+	if binary == "" {
+		binary, err = shared.binary()
+	}
 	if err != nil {
 		m.t.Fatal(err)
 	}
