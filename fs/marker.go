@@ -167,7 +167,7 @@ func named(o backend.Object, id backend.ObjectID) backend.Object {
 
 // marked takes over that a directory's marker was stored.
 func (f *FS) marked(dir *node, obj backend.Object, props backend.Properties, s keepState) {
-	obj.TagCount = len(props.Tags)
+	tell(&obj, props)
 	dir.mu.Lock()
 	dir.props = &props
 	dir.mu.Unlock()
@@ -176,6 +176,19 @@ func (f *FS) marked(dir *node, obj backend.Object, props backend.Properties, s k
 	}
 	s.exists, s.asked, s.marker = true, true, &obj
 	f.setKeeping(dir, s)
+}
+
+// tell makes obj what a HEAD of an object with these properties answers. Markers need that: without bytes all of them have one ETag, by
+// which what was known of the one before would be taken for this one's.
+func tell(obj *backend.Object, props backend.Properties) {
+	obj.Metadata, obj.HasMetadata, obj.TagCount = props.Metadata, true, len(props.Tags)
+	obj.Headers = props.Headers
+	if props.StorageClass != "" {
+		obj.StorageClass = props.StorageClass
+	}
+	if props.Encryption != (backend.Encryption{}) {
+		obj.Encryption = props.Encryption
+	}
 }
 
 // clearContent removes the bytes of a directory's marker: the marker stays, without them. Programs that

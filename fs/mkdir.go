@@ -86,11 +86,10 @@ func (f *FS) makeDir(ctx context.Context, parent *node, name, component string, 
 	if err != nil {
 		return nil, err
 	}
-	obj.TagCount = 0
+	tell(&obj, props)
 	n.props = &props
 	n.keeps = keepState{known: true, kept: own, since: since, exists: true, checked: time.Now(), asked: true, marker: &obj}
 	f.tree.add(parent, name, n, false)
-	obj.Metadata, obj.HasMetadata = props.Metadata, true
 	f.cfg.Metadata.PrefixCreated(at.bucket, key, &obj)
 	f.touchDir(parent)
 	return n, nil
