@@ -126,16 +126,39 @@ func (a *actor) do(c call) string {
 	case "copy":
 		n, err := copyWhole(name, other)
 		return outcome(err, n)
+	case "noreplace", "exchange":
+		return renameAndBack(name, other, c)
 	case "open":
 		return a.open(name, c)
 	}
 	return a.attribute(name, c)
 }
 
-// attribute makes the calls on times and extended attributes.
+// renameAndBack renames with a flag, and back if that went: not every mount can do it at every moment, and what follows must not depend
+// on it.
+func renameAndBack(name, other string, c call) string {
+	there, back := uint(unix.RENAME_NOREPLACE), uint(0)
+	if c.what == "exchange" {
+		there, back = unix.RENAME_EXCHANGE, unix.RENAME_EXCHANGE
+	}
+	err := done(func() error { return unix.Renameat2(unix.AT_FDCWD, name, unix.AT_FDCWD, other, there) })
+	if err == nil {
+		err = done(func() error { return unix.Renameat2(unix.AT_FDCWD, other, unix.AT_FDCWD, name, back) })
+		return outcome(err, "and back")
+	}
+	return outcome(err)
+}
+
+// attribute makes the calls on owners, times and extended attributes.
 func (a *actor) attribute(name string, c call) string {
 	key := xattrName(c)
 	switch c.what {
+	case "chown":
+		flags := 0
+		if c.other%2 == 0 {
+			flags = unix.AT_SYMLINK_NOFOLLOW
+		}
+		return outcome(done(func() error { return unix.Fchownat(unix.AT_FDCWD, name, ownerOf(c), groupOf(c), flags) }))
 	case "utimens":
 		times, flags := timesOf(c), 0
 		if c.seed%2 == 0 {
@@ -181,6 +204,10 @@ func (a *actor) open(name string, c call) string {
 
 func modeOf(c call) uint32 { return []uint32{0o644, 0o600, 0o755, 0o444}[c.seed%4] }
 
+// ownerOf and groupOf are ids, or -1 for what is left as it is.
+func ownerOf(c call) int { return []int{-1, 0, 1000, 65534}[c.seed%4] }
+func groupOf(c call) int { return []int{-1, 0, 100}[c.n%3] }
+
 // timesOf is an access and a modification time of long ago: describe shows those, and not the ones that calls leave. Sometimes
 // one of them is left as it is.
 func timesOf(c call) [2]unix.Timespec {
@@ -211,15 +238,15 @@ func shownTimes(set [2]unix.Timespec, s *unix.Stat_t) string {
 func describe(s *unix.Stat_t) string {
 	switch s.Mode & unix.S_IFMT {
 	case unix.S_IFDIR:
-		return fmt.Sprintf("%o", s.Mode)
+		return fmt.Sprintf("%o %d:%d", s.Mode, s.Uid, s.Gid)
 	case unix.S_IFLNK:
-		return "symlink"
+		return fmt.Sprintf("symlink %d:%d", s.Uid, s.Gid)
 	}
 	mtime := "new"
 	if s.Mtim.Sec < longAgo {
 		mtime = fmt.Sprintf("%d.%09d", s.Mtim.Sec, s.Mtim.Nsec)
 	}
-	return fmt.Sprintf("%o %d bytes, %d names, %s", s.Mode, s.Size, s.Nlink, mtime)
+	return fmt.Sprintf("%o %d:%d %d bytes, %d names, %s", s.Mode, s.Uid, s.Gid, s.Size, s.Nlink, mtime)
 }
 
 func xattrName(c call) string {

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"os"
+	"slices"
 
 	"pgregory.net/rapid"
 )
@@ -32,11 +33,12 @@ const handles = 4
 // program and must change nothing.
 var weights = map[string]int{
 	"put": 20, "append": 10, "twoappend": 10, "truncate": 10, "read": 20, "stat": 20, "rename": 25, "unlink": 10, "mkdir": 20,
-	"rmdir": 10, "readdir": 10, "symlink": 10, "readlink": 10, "chmod": 10, "copy": 10, "link": 3,
+	"rmdir": 10, "readdir": 10, "symlink": 10, "readlink": 10, "chmod": 10, "chown": 10, "copy": 10, "link": 3,
+	"noreplace": 5, "exchange": 2,
 	"utimens": 10, "setxattr": 10, "getxattr": 10, "listxattr": 10, "removexattr": 5,
 	"open": 40, "hwrite": 40, "hread": 20, "htruncate": 10, "hfsync": 10, "hstat": 20, "hclose": 30, "hdup": 10,
 	"hmapread": 10, "hmapwrite": 10, "hcopy": 20, "hfallocate": 10, "hpunch": 10, "hzero": 5, "hkeepsize": 3, "hseek": 5,
-	"hchmod": 5, "hutimens": 5, "hsetxattr": 5, "hlistxattr": 5, "hforget": 5,
+	"hchmod": 5, "hchown": 5, "hutimens": 5, "hsetxattr": 5, "hlistxattr": 5, "hforget": 5,
 }
 
 var modelNames = []string{"a", "b", "ab", "a.b", "d", "d/a", "d/b", "d/e", "d/e/a", "d-", "x"}
@@ -44,7 +46,8 @@ var modelNames = []string{"a", "b", "ab", "a.b", "d", "d/a", "d/b", "d/e", "d/e/
 // callGenerator makes calls on few names, so that they meet; some of them in directories that are there from the start (firstCalls).
 func callGenerator(weights map[string]int) *rapid.Generator[call] {
 	folders := []string{"d", "d/e", "d-", "x"}
-	sizes := []int{0, 1, 10, 100, 4095, 4096, 5000, 12_345, 70_000, 70_001, 131_072, 1 << 20, 5<<20 + 1}
+	sizes := slices.Repeat([]int{0, 1, 10, 100, 4095, 4096, 5000, 12_345, 70_000, 70_001, 131_072}, 3)
+	sizes = append(sizes, 1<<20, 5<<20+1) // they take most of the time
 	flags := []int{0, 0, os.O_TRUNC, os.O_APPEND, os.O_EXCL, os.O_TRUNC | os.O_EXCL, os.O_TRUNC | os.O_APPEND}
 	var whats []string
 	for what, weight := range sortedMap(weights) {

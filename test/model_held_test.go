@@ -76,6 +76,8 @@ func onAttribute(fd int, c call) string {
 		return outcome(err, at)
 	case "hchmod":
 		return outcome(done(func() error { return unix.Fchmod(fd, modeOf(c)) }))
+	case "hchown":
+		return outcome(done(func() error { return unix.Fchown(fd, ownerOf(c), groupOf(c)) }))
 	case "hutimens":
 		times := timesOf(c)
 		var s unix.Stat_t

@@ -56,12 +56,12 @@ def copy_range(src, off, dst, to, n):
 
 def describe(s):
     if stat.S_ISDIR(s.st_mode):
-        return f"{s.st_mode:o}"
+        return f"{s.st_mode:o} {s.st_uid}:{s.st_gid}"
     if stat.S_ISLNK(s.st_mode):
-        return "symlink"
+        return f"symlink {s.st_uid}:{s.st_gid}"
     at = divmod(s.st_mtime_ns, 10**9)
     mtime = "new" if at[0] >= LONG_AGO else f"{at[0]}.{at[1]:09d}"
-    return f"{s.st_mode:o} {s.st_size} bytes, {s.st_nlink} names, {mtime}"
+    return f"{s.st_mode:o} {s.st_uid}:{s.st_gid} {s.st_size} bytes, {s.st_nlink} names, {mtime}"
 
 
 class Timespec(ctypes.Structure):
@@ -162,6 +162,20 @@ def do_rename(a, b, **_):
     os.rename(path(a), path(b))
 
 
+def rename_and_back(a, b, there, back):
+    checked(libc.renameat2(-100, path(a).encode(), -100, path(b).encode(), there))
+    checked(libc.renameat2(-100, path(b).encode(), -100, path(a).encode(), back))
+    return "and back"
+
+
+def do_noreplace(a, b, **_):
+    return rename_and_back(a, b, 1, 0)
+
+
+def do_exchange(a, b, **_):
+    return rename_and_back(a, b, 2, 2)
+
+
 def do_link(a, b, **_):
     os.link(path(a), path(b), follow_symlinks=False)
     os.unlink(path(b))
@@ -196,6 +210,14 @@ def do_readlink(a, **_):
 
 def do_chmod(a, seed, **_):
     os.chmod(path(a), [0o644, 0o600, 0o755, 0o444][seed % 4])
+
+
+def owners(n, seed):
+    return [-1, 0, 1000, 65534][seed % 4], [-1, 0, 100][n % 3]
+
+
+def do_chown(a, other, n, seed, **_):
+    os.chown(path(a), *owners(n, seed), follow_symlinks=other % 2 == 1)
 
 
 def do_copy(a, b, **_):
@@ -328,6 +350,10 @@ def do_hchmod(fd, seed, **_):
     os.fchmod(fd, [0o644, 0o600, 0o755, 0o444][seed % 4])
 
 
+def do_hchown(fd, n, seed, **_):
+    os.chown(fd, *owners(n, seed))
+
+
 def do_hutimens(fd, handle, other, n, seed, **_):
     return set_times(fd, b"", 0x1000, lambda: os.fstat(fd), handle, other, n, seed)
 
@@ -353,7 +379,7 @@ def do_flush(**_):
     control("flush")
 
 
-do_look = do_flush
+do_look = do_drop = do_flush
 
 
 def do_evict(**_):
