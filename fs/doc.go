@@ -28,7 +28,7 @@
 //	  staging.File           (inside package staging)
 //	  tagging.mu             changes of tags; a held object is waited for without it
 //	  tree.mu                names, parents, lookup counts
-//	  promises.mu, stagedNodes.mu, markerAnswers.mu, facts.mu (which calls package metadata), lockRules.mu, limitTable.mu, table.mu, moving.mu,
+//	  promises.mu, stagedNodes.mu, markerAnswers.mu, facts.mu (which calls package metadata), lockRules.mu, limitTable.mu, table.mu, moving.mu, overtaken.mu,
 //	  versionLists.mu, keyVersions.mu   leaves
 //
 // None of these is held across a request to the store, a wait for write-back, or a

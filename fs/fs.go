@@ -36,8 +36,9 @@ type FS struct {
 	believed, missed atomic.Int64 // Config.TTL and Config.NegativeTTL as they are now, in nanoseconds
 	passthrough      atomic.Bool
 
-	moving   moving   // the directory that is being renamed
-	deciding sync.Map // ids of staged files that somebody is deciding about; the values say nothing
+	moving    moving    // the directory that is being renamed
+	overtaken overtaken // unlinks that the kernel repeats
+	deciding  sync.Map  // ids of staged files that somebody is deciding about; the values say nothing
 
 	facts       *facts   // of objects, for extended attributes
 	tags        tagging  // changes that are not sent yet

@@ -62,6 +62,8 @@ func (f *FS) Unlink(cancel <-chan struct{}, h *fuse.InHeader, name string) fuse.
 		return fuse.EROFS
 	case parent.view != noView: // objmount ctl versions purge removes versions
 		return fuse.EPERM
+	case f.overtaken.repeated(h.Pid, parent.id, name):
+		return fuse.Status(syscall.ESTALE)
 	}
 	r := f.request(cancel, h.Pid)
 	defer r.finish()
@@ -91,6 +93,7 @@ func (f *FS) Unlink(cancel <-chan struct{}, h *fuse.InHeader, name string) fuse.
 		if backend.IsKind(err, backend.KindChanged) {
 			f.cfg.Metadata.Invalidate(f.tree.locate(parent).bucket, f.tree.locate(parent).key)
 			f.tree.detach(n)
+			f.overtaken.refuse(h.Pid, parent.id, name)
 		}
 		return f.status("unlink", err)
 	}

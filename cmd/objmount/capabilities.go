@@ -150,8 +150,8 @@ func unguarded(c backend.Capabilities) []string {
 		{c.PutIfMatch, "changing a file: a version that another client stores at the same moment may be overwritten"},
 		{c.CompleteIfMatch && c.CompleteIfNoneMatch, "storing a large file: an object that another client stores at the same moment may be overwritten"},
 		{c.CopySourceIfMatch, "copying inside the store: checked before and after, not during"},
-		{c.CopyDestination, "chmod, rename over a file: a version that another client stores at the same moment may be overwritten"},
-		{c.DeleteIfMatch, "unlink: a version that another client stores at the same moment may be deleted"},
+		{c.CopyDestination, "rename, cp, chmod, which copy inside the store: an object that another client stores under that name at the same moment may be overwritten"},
+		{c.DeleteIfMatch, "unlink, rename: a version that another client stores under the old name at the same moment may be deleted"},
 		{c.GetIfMatch, "reading: pinned by checking each answer, not by the store"},
 		{c.ChecksumCRC64, "uploads: checksums are compared by objmount where possible, not verified by the store"},
 	} {
