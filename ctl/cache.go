@@ -12,8 +12,8 @@ type Cacher interface {
 	// CacheStats answers from memory.
 	CacheStats() Cache
 	// Prefetch reads the objects at a place or below it into the cache, as far as they are not there.
-	// progress is called from one goroutine at a time.
-	Prefetch(ctx context.Context, p Place, progress func(objects, bytes int64)) (objects, bytes int64, err error)
+	// They are counted first. progress is called from one goroutine at a time.
+	Prefetch(ctx context.Context, p Place, progress func(Step)) (objects, bytes int64, err error)
 	// Evict drops the cached bytes of the objects at a place or below it.
 	Evict(ctx context.Context, p Place) (objects, bytes int64, err error)
 }
@@ -43,9 +43,9 @@ func prefetch(ctx context.Context, c *call, p Place, r CacheRequest) error {
 		return &Error{Kind: KindUnsupported, Message: "this mount has no cache on disk (--cache-size=0, or its directory could not be used), so nothing would stay; mount it with one"}
 	}
 	sum := Summary{}
-	sum.Done, sum.Bytes, err = cache.Prefetch(ctx, p, func(objects, bytes int64) {
+	sum.Done, sum.Bytes, err = cache.Prefetch(ctx, p, func(at Step) {
 		// An answer that nobody takes any more ends ctx.
-		_ = c.progress(func(s *Step) { s.Done, s.Bytes = objects, bytes })
+		_ = c.progress(func(s *Step) { *s = at })
 	})
 	if err != nil {
 		return err

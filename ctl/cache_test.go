@@ -16,9 +16,9 @@ type fakeCache struct {
 
 func (f *fakeCache) CacheStats() Cache { return f.stats }
 
-func (f *fakeCache) Prefetch(_ context.Context, p Place, progress func(objects, bytes int64)) (objects, bytes int64, err error) {
+func (f *fakeCache) Prefetch(_ context.Context, p Place, progress func(Step)) (objects, bytes int64, err error) {
 	f.asked = append(f.asked, "prefetch "+p.String())
-	progress(1, 10)
+	progress(Step{Doing: "fetching", Done: 1, Bytes: 10, All: 2, Total: 30, Now: "d/a"})
 	return 2, 30, f.fail
 }
 

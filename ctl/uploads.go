@@ -74,6 +74,9 @@ func listUploads(ctx context.Context, c *call, p Place, _ UploadsRequest) error 
 func (r UploadsRequest) anew()      {}
 func (r AbortUploadsRequest) anew() {}
 
+func (r UploadsRequest) ofBucket(Place) bool      { return true }
+func (r AbortUploadsRequest) ofBucket(Place) bool { return true }
+
 // abortUploads ends uploads. Those of this mount stay, whatever their age: it goes on with them.
 func abortUploads(ctx context.Context, c *call, p Place, r AbortUploadsRequest) error {
 	if (r.UploadID == "") == (r.Before == nil) {

@@ -49,6 +49,9 @@ func TestUploadVerbs(t *testing.T) {
 	if left := w.left(); len(left) != 3 || left[old] {
 		t.Errorf("left: %v", left)
 	}
+	if w.tree.settled != 0 { // an upload that hangs would be waited for
+		t.Error("files that wait are stored first")
+	}
 	for id, kind := range map[string]Kind{ours: KindBusy, old: KindNotFound, other: KindNotFound} {
 		if a := runFor[UnfinishedUpload](w, "uploads/abort", AbortUploadsRequest{Target: r.Target, UploadID: id}); KindOf(a.err) != kind {
 			t.Errorf("%s: %v, want %s", id, a.err, kind)

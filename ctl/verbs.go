@@ -148,7 +148,11 @@ type Step struct {
 	Looked int64 `json:"looked,omitempty"` // versions looked at
 	Done   int64 `json:"done,omitempty"`   // things done
 	Bytes  int64 `json:"bytes,omitempty"`  // how many bytes that was; of a query: that were read
-	Total  int64 `json:"total,omitempty"`  // of get and put: how many bytes it will be, where that is known
+	Total  int64 `json:"total,omitempty"`  // of get, put, flush and prefetch: how many bytes it will be, where that is known
+	// Of flush and prefetch: "uploading", "counting" or "fetching". What is said of it is for programs and logs too, not only for terminals.
+	Doing string `json:"doing,omitempty"`
+	All   int64  `json:"all,omitempty"` // how many things there are to do
+	Now   Text   `json:"now,omitempty"` // the key of one that is under way
 }
 
 // Summary is the result of verbs that do many things.
@@ -181,7 +185,7 @@ const (
 // newcomer is a request about what need not be there: its place may be Unknown.
 type newcomer interface{ anew() }
 
-// aboutBucket is a request that may be about the bucket itself: what files wait below it is beside the point then.
+// aboutBucket is a request that may be about the bucket itself, or the uploads in it: what files wait below it is beside the point then.
 type aboutBucket interface{ ofBucket(p Place) bool }
 
 // verbOf makes a row: do gets the place, which is no Unknown one, unless R is a newcomer.

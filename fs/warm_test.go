@@ -19,11 +19,17 @@ func TestPrefetchAndEvict(t *testing.T) {
 	m.put("d/empty", nil)
 	m.put("other", small)
 	dir := Located{Bucket: testBucket, Key: "d/", Dir: true}
-	told := Amount{}
-	got, err := m.fs.Prefetch(context.Background(), dir, func(a Amount) { told = a })
+	var told []Fetching
+	got, err := m.fs.Prefetch(context.Background(), dir, func(a Fetching) { told = append(told, a) })
 	check(t, err)
-	if want := (Amount{2, int64(len(large) + len(small))}); got != want || told != want {
-		t.Errorf("fetched %+v, told %+v, want %+v", got, told, want)
+	want := Amount{2, int64(len(large) + len(small))}
+	if last := told[len(told)-1]; got != want || last.Done != want || last.All != want || last.Looked != 0 {
+		t.Errorf("fetched %+v, told %+v, want %+v", got, last, want)
+	}
+	for i, at := range told {
+		if i < 3 && (at.Looked != int64(i+1) || at.Done.Bytes > 0) || i >= 3 && (at.Looked != 0 || at.All != want || at.Key == "" || at.Done.Bytes < told[i-1].Done.Bytes) {
+			t.Errorf("told %+v at %d; three objects are counted before the first is fetched", at, i)
+		}
 	}
 	read := func(name string, want []byte) int {
 		t.Helper()
@@ -38,8 +44,13 @@ func TestPrefetchAndEvict(t *testing.T) {
 	if n := read("d/large", large); n != 0 {
 		t.Errorf("%d GETs for a large file that was fetched ahead", n)
 	}
-	if again, err := m.fs.Prefetch(context.Background(), dir, func(Amount) {}); err != nil || again != (Amount{}) {
+	if again, err := m.fs.Prefetch(context.Background(), dir, func(Fetching) {}); err != nil || again != (Amount{}) {
 		t.Errorf("fetched again: %+v, %v", again, err)
+	}
+	_, err = m.fs.Evict(context.Background(), dir)
+	check(t, err)
+	if got, err := m.fs.prefetch(context.Background(), dir, 1, func(Fetching) {}); err != nil || got != want {
+		t.Errorf("when more are counted than are remembered: %+v, %v", got, err)
 	}
 	evicted, err := m.fs.Evict(context.Background(), Located{Bucket: testBucket, Key: "d/large"})
 	check(t, err)
@@ -47,7 +58,7 @@ func TestPrefetchAndEvict(t *testing.T) {
 		t.Errorf("evicted %+v", evicted)
 	}
 	eventually(t, func() bool { return read("d/large", large) > 0 }) // when the kernel has heard of it
-	if _, err := m.fs.Prefetch(context.Background(), Located{Bucket: testBucket, Key: "nothing"}, func(Amount) {}); !backend.IsKind(err, backend.KindNotExist) {
+	if _, err := m.fs.Prefetch(context.Background(), Located{Bucket: testBucket, Key: "nothing"}, func(Fetching) {}); !backend.IsKind(err, backend.KindNotExist) {
 		t.Errorf("of a file that is not there: %v", err)
 	}
 }
@@ -65,13 +76,13 @@ func TestPrefetchWhileObjectsGo(t *testing.T) {
 	}
 	rule := faults.Add(mem.Rule{Op: "GetObject", Key: func(key string) bool { return key == "b" }, Do: []mem.Action{mem.Fail(backend.KindChanged)}})
 	all := Located{Bucket: testBucket, Dir: true}
-	got, err := m.fs.Prefetch(context.Background(), all, func(Amount) {})
+	got, err := m.fs.Prefetch(context.Background(), all, func(Fetching) {})
 	if err != nil || got.Objects != 2 {
 		t.Errorf("%+v, %v", got, err)
 	}
 	rule.Remove()
 	faults.Add(mem.Rule{Op: "GetObject", Do: []mem.Action{mem.Fail(backend.KindPermission)}})
-	if _, err := m.fs.Prefetch(context.Background(), all, func(Amount) {}); !backend.IsKind(err, backend.KindPermission) {
+	if _, err := m.fs.Prefetch(context.Background(), all, func(Fetching) {}); !backend.IsKind(err, backend.KindPermission) {
 		t.Errorf("without the right to read: %v", err)
 	}
 }

@@ -87,8 +87,14 @@ func (p *parts) cacheStats() ctl.Cache {
 	}
 }
 
-func (m mountCache) Prefetch(ctx context.Context, p ctl.Place, progress func(objects, bytes int64)) (objects, bytes int64, err error) {
-	a, err := m.p.fs.Prefetch(ctx, located(p), func(a fs.Amount) { progress(a.Objects, a.Bytes) })
+func (m mountCache) Prefetch(ctx context.Context, p ctl.Place, progress func(ctl.Step)) (objects, bytes int64, err error) {
+	a, err := m.p.fs.Prefetch(ctx, located(p), func(at fs.Fetching) {
+		if at.Looked > 0 {
+			progress(ctl.Step{Doing: "counting", Looked: at.Looked, All: at.All.Objects, Total: at.All.Bytes})
+			return
+		}
+		progress(ctl.Step{Doing: "fetching", Done: at.Done.Objects, Bytes: at.Done.Bytes, All: at.All.Objects, Total: at.All.Bytes, Now: ctl.Text(at.Key)})
+	})
 	return a.Objects, a.Bytes, err
 }
 

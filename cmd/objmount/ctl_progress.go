@@ -14,30 +14,46 @@ import (
 	"github.com/objmount/objmount/ctl"
 )
 
-// counter shows on a terminal how far a verb is; elsewhere nothing but notes. It is drawn only between lines of
-// output, because both may go to one terminal.
+// counter shows on a terminal how far a verb is; elsewhere nothing but notes, and now and then a line of what takes long by its
+// nature. It is drawn only between lines of output, because both may go to one terminal.
 type counter struct {
 	out   io.Writer
 	isTTY bool
 	dry   bool // nothing is done: what would be is counted
 	bar   *progressbar.ProgressBar
-	total int64 // of bar; -1: not known
+	whole *transfer // of what says how much there is to do
+	total int64     // of bar; -1: not known
 	drawn time.Time
+	next  time.Time // for a line where there is no terminal
 }
 
 func newCounter(dry bool) *counter {
-	return &counter{out: os.Stderr, dry: dry, isTTY: term.IsTerminal(int(os.Stderr.Fd()))}
+	return &counter{
+		out: os.Stderr, dry: dry, isTTY: term.IsTerminal(int(os.Stderr.Fd())), whole: newTransfer(os.Stderr), next: time.Now().Add(time.Second),
+	}
 }
 
 func (c *counter) update(s ctl.Step) {
 	const every = 100 * time.Millisecond
-	if !c.isTTY || time.Since(c.drawn) < every {
+	switch {
+	case !c.isTTY && s.Doing != "":
+		if now := time.Now(); now.After(c.next) {
+			c.next = now.Add(progressEvery)
+			fmt.Fprintln(c.out, lineText(s))
+		}
+		return
+	case !c.isTTY || time.Since(c.drawn) < every:
 		return
 	}
 	c.drawn = time.Now()
+	if s.Doing != "" && s.Doing != "counting" {
+		c.finishCount()
+		c.whole.show(s.Bytes, s.Total, s.Doing+" "+plural(int(max(s.All-s.Done, 0)), "file"), printable(s.Now))
+		return
+	}
 	if c.bar == nil {
 		c.total = -1 // not known: a spinner
-		if s.Total > 0 {
+		if s.Total > 0 && s.Doing == "" {
 			c.total = s.Total
 		}
 		c.bar = progressbar.NewOptions64(c.total, progressbar.OptionSetWriter(c.out), progressbar.OptionSetWidth(10),
@@ -60,13 +76,41 @@ func (c *counter) note(text string) {
 
 // finish removes what was drawn.
 func (c *counter) finish() {
-	if c != nil && c.bar != nil {
+	if c != nil {
+		c.finishCount()
+		if c.whole != nil {
+			c.whole.clear()
+		}
+	}
+}
+
+func (c *counter) finishCount() {
+	if c.bar != nil {
 		_ = c.bar.Clear()
 		c.bar = nil
 	}
 }
 
+// lineText is one line of a log.
+func lineText(s ctl.Step) string {
+	if s.Doing == "counting" {
+		return countText(s)
+	}
+	text := fmt.Sprintf("%s: %s of %s, %s left", s.Doing, bytesText(s.Bytes), bytesText(s.Total), plural(int(max(s.All-s.Done, 0)), "file"))
+	if s.Now != "" {
+		text += ": " + printable(s.Now)
+	}
+	return text
+}
+
+func countText(s ctl.Step) string {
+	return fmt.Sprintf("counting: %s to fetch, %s", plural(int(s.All), "file"), bytesText(s.Total))
+}
+
 func stepText(s ctl.Step, dry bool) string {
+	if s.Doing == "counting" {
+		return countText(s)
+	}
 	var parts []string
 	if s.Looked > 0 {
 		parts = append(parts, humanize.Comma(s.Looked)+" versions seen")

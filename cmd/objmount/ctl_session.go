@@ -115,6 +115,8 @@ func (s *ctlSession) runAs(ctx context.Context, t ctlTarget, do func(as runner, 
 		case l.Note != "":
 			s.bar.note(fmt.Sprintf("objmount: %s: %s", t.path, l.Note))
 			return nil
+		case l.Progress != nil && s.json && l.Progress.Doing != "":
+			return s.line(map[string]*ctl.Step{"progress": l.Progress})
 		case l.Progress != nil:
 			s.bar.update(*l.Progress)
 			return nil
