@@ -39,6 +39,7 @@
 // Requests run on go-fuse's goroutines. FS itself starts:
 //
 //   - one that sends notifications to the kernel (FS.notifier)
+//   - one that asks it to forget inodes when there are too many (FS.prune)
 //   - one per promised delete at a last close
 //   - one per file that mknod made, until it is opened or a second has passed
 //   - those that fetch attributes, markers and extended attributes ahead of a scan

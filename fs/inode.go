@@ -45,8 +45,9 @@ type node struct {
 	suffix   string // what it adds to its parent's key prefix; of a directory with the slash
 	bucket   string // set on a bucket's own directory (and the root of a mount of one bucket)
 	lookups  uint64
-	children int // nodes whose parent is this
-	pins     int // reasons to stay without lookups: staged content, a promised delete
+	children int    // nodes whose parent is this
+	pins     int    // reasons to stay without lookups: staged content, a promised delete
+	used     uint64 // tree.uses when the kernel asked for it last
 	detached bool
 
 	mu sync.RWMutex
@@ -116,6 +117,11 @@ type tree struct {
 	byID   map[uint64]*node
 	byName map[childKey]*node
 	last   uint64
+
+	uses    uint64        // counts useLocked
+	most    int           // more nodes are too many; 0: no bound
+	askAt   int           // with so many the kernel is asked to forget some
+	tooMany chan struct{} // has an element when it should be
 }
 
 const rootID = 1
@@ -191,6 +197,7 @@ func (t *tree) add(parent *node, name string, n *node, lookup bool) {
 	t.byID[n.id] = n
 	t.byName[childKey{parent.id, name}] = n
 	parent.children++
+	t.useLocked(n)
 }
 
 // detachLocked takes a node's name away. Programs that have it open keep it.
@@ -238,6 +245,7 @@ func (t *tree) remember(n *node) {
 	if t.byID[n.id] == nil { // it had just been forgotten
 		t.reviveLocked(n)
 	}
+	t.useLocked(n)
 }
 
 func (t *tree) reviveLocked(n *node) {

@@ -61,6 +61,10 @@ func (f *FS) Mount(dir string, o MountOptions) (*Mount, error) {
 	}
 	m := &Mount{dir: dir, server: server}
 	f.server.Store(server)
+	if f.cfg.MaxInodes > 0 {
+		f.tree.bound(f.cfg.MaxInodes)
+		f.notices.Go(f.prune)
+	}
 	m.served.Add(1)
 	go func() {
 		defer m.served.Done()

@@ -17,6 +17,10 @@ func (f *FS) keepState(dir *node) keepState {
 // knownNode returns the node of an entry if its attributes need no request. Entries that need one are
 // noted: a lookup among them fetches those that follow too, many at once.
 func (f *FS) knownNode(d *dirHandle, e *dirEntry) *node {
+	if e.local == nil && f.tree.crowded() && f.tree.child(d.node, e.name) == nil { // who wants to know more, asks
+		f.noteEntry(d, e)
+		return nil
+	}
 	if d.node.view != noView {
 		return f.knownView(d, e)
 	}

@@ -41,7 +41,7 @@ func TestMemoryIsDivided(t *testing.T) {
 	t.Parallel()
 	for _, limit := range []int64{leastMemory, 256 << 20, 1 << 30, 16 << 30} {
 		s := divideMemory(limit)
-		if s.blocks+s.merge+int64(s.entries)*entryBytes > limit || s.blocks < limit/3 || s.entries < 10_000 || s.merge < 16<<20 && limit > leastMemory {
+		if s.blocks+s.merge+int64(s.entries)*entryBytes+int64(s.inodes)*inodeBytes > limit || s.inodes < 5_000 || s.blocks < limit/3 || s.entries < 10_000 || s.merge < 16<<20 && limit > leastMemory {
 			t.Errorf("%d: %+v", limit, s)
 		}
 	}

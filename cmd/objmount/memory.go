@@ -10,21 +10,25 @@ type shares struct {
 	merge   int64 // parts that are put together for an upload
 	goHeap  int64 // what the garbage collector keeps below
 	entries int   // names in the metadata cache
+	inodes  int   // that the kernel may know
 }
 
 const (
 	leastMemory = 64 * backend.MiB
 	mostMerge   = 64 * backend.MiB
 	entryBytes  = 200 // of a name in the metadata cache
+	inodeBytes  = 1200
 )
 
-// divideMemory gives half to blocks, up to a quarter to merging, and half of the rest to names.
+// divideMemory gives half to blocks, up to a quarter to merging, and the rest to names and inodes.
 func divideMemory(limit int64) shares {
 	s := shares{blocks: limit / 2, merge: min(limit/4, mostMerge)}
 	s.goHeap = limit - s.blocks
 	if blocksOnHeap {
 		s.goHeap = limit * 4 // the race detector's build: shadow memory and all; only to catch leaks
 	}
-	s.entries = int((limit - s.blocks - s.merge) / 2 / entryBytes)
+	rest := limit - s.blocks - s.merge
+	s.entries = int(rest / 2 / entryBytes)
+	s.inodes = int(rest / 2 / inodeBytes)
 	return s
 }

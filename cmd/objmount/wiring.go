@@ -279,7 +279,7 @@ func (p *parts) openFS(context.Context) error {
 		UID: c.uid.id, GID: c.gid.id, FileMode: c.shownFileMode, DirMode: c.shownDirMode,
 		Posix: posixModes[c.posix.value], Commit: commitModes[c.commit.value], LocalFsync: c.fsync.value == "local",
 		ExclusiveOpen: c.exclusiveCreate.value == "open", Consistency: consistences[c.consistency.value],
-		TTL: time.Duration(c.metadataTTL), NegativeTTL: time.Duration(c.negativeTTL), Log: p.log,
+		TTL: time.Duration(c.metadataTTL), NegativeTTL: time.Duration(c.negativeTTL), MaxInodes: divideMemory(int64(c.memoryLimit)).inodes, Log: p.log,
 		Defaults: p.defaults, Present: p.present, PublicURL: p.publicURL,
 	})
 	if err != nil {
