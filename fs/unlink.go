@@ -37,19 +37,23 @@ func (f *FS) deleteObject(ctx context.Context, id backend.ObjectID, etag string,
 		return &backend.Error{Kind: backend.KindChanged, Op: "DeleteObject", Bucket: id.Bucket, Key: id.Key}
 	}
 	err := f.cfg.Store.Delete(ctx, in)
-	if backend.IsKind(err, backend.KindUnknown) { // a lost reply: look
+	for again := 0; again < lostDeletes && backend.IsKind(err, backend.KindUnknown); again++ { // a lost reply: look
 		obj, headErr := f.cfg.Store.Head(ctx, id, backend.GetOptions{})
 		switch {
 		case backend.IsKind(headErr, backend.KindNotExist):
 			return nil
-		case headErr == nil && obj.ETag == etag:
-			return f.cfg.Store.Delete(ctx, in)
-		case headErr == nil:
+		case headErr == nil && etag != "" && obj.ETag != etag:
 			return &backend.Error{Kind: backend.KindChanged, Op: "DeleteObject", Bucket: id.Bucket, Key: id.Key}
+		case headErr != nil:
+			return err
 		}
+		err = f.cfg.Store.Delete(ctx, in)
 	}
 	return err
 }
+
+// lostDeletes is how often a delete is repeated whose outcome is not known, though the store answers other requests.
+const lostDeletes = 5
 
 // Unlink removes a file. One that is open here loses its name; its object goes at the last close.
 func (f *FS) Unlink(cancel <-chan struct{}, h *fuse.InHeader, name string) fuse.Status {

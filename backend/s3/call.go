@@ -38,8 +38,9 @@ type call struct {
 // send makes a request through one of the SDK client's methods.
 func send[In, Out any](ctx context.Context, s *Store, c call,
 	method func(context.Context, *In, ...func(*awss3.Options)) (*Out, error), in *In) (*Out, error) {
+	last := s.lastRepeat()
 	options := append(c.options, func(o *awss3.Options) {
-		o.Retryer = s.repeat[c.repeat]
+		o.Retryer = limited{s.repeat[c.repeat], last}
 		if region, ok := s.regions.Load(c.bucket); ok {
 			o.Region, _ = region.(string)
 		}

@@ -55,6 +55,9 @@ type Config struct {
 	FirstByteTimeout time.Duration // from the last byte sent to the first one back; 0: 60 s
 	StallTimeout     time.Duration // without any byte sent or received (while sending it may take twice that to be noticed); 0: 30 s
 	MaxConns         int           // connections to one host; more requests wait; 0: 256
+	// RepeatFor bounds the repeats: none is sent later than that after the first attempt began, or than a few seconds
+	// (refusals that come at once are repeated in any case). It is asked for each request; nil: only MaxAttempts counts.
+	RepeatFor func() time.Duration
 
 	Log *slog.Logger // nil: none
 }
@@ -90,6 +93,7 @@ type Store struct {
 	log    *slog.Logger
 	first  time.Duration // Config.FirstByteTimeout
 	repeat [repeatEnd]aws.Retryer
+	lasts  func() time.Duration // Config.RepeatFor
 
 	fixed  bool                   // the configuration or the endpoint's name told the vendor: answers do not change it
 	vendor atomic.Pointer[vendor] // never nil
@@ -147,7 +151,7 @@ func open(cfg Config, loaded aws.Config, endpoint string, pinned *vendor) (*Stor
 	if loaded.Region == "" {
 		loaded.Region = "us-east-1"
 	}
-	s := &Store{log: cfg.Log, first: cfg.FirstByteTimeout, repeat: retryers(cfg.MaxAttempts), region: loaded.Region, signer: newSigner()}
+	s := &Store{log: cfg.Log, first: cfg.FirstByteTimeout, repeat: retryers(cfg.MaxAttempts), lasts: cfg.RepeatFor, region: loaded.Region, signer: newSigner()}
 	if !cfg.Anonymous {
 		s.credentials = loaded.Credentials
 	}

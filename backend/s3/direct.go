@@ -114,7 +114,7 @@ func (s *Store) directly(ctx context.Context, c call, method, query string, head
 		if err != nil {
 			return nil, err
 		}
-		retryer := s.repeat[c.repeat]
+		retryer := limited{s.repeat[c.repeat], s.lastRepeat()}
 		for attempt, corrected := 1, false; ; attempt++ {
 			resp, err := s.attempt(ctx, c, at, method, query, header.Clone())
 			if err == nil {

@@ -53,6 +53,29 @@ func newRetryer(attempts int, repeatable ...outcome) aws.Retryer {
 	})
 }
 
+// repeatAtOnce is how long refusals that come at once are repeated, whatever Config.RepeatFor is. A request that is not answered
+// at all takes longer than half of Config.FirstByteTimeout.
+const repeatAtOnce = 5 * time.Second
+
+// lastRepeat is when a request that begins now is sent for the last time; zero: no matter when.
+func (s *Store) lastRepeat() time.Time {
+	if s.lasts == nil {
+		return time.Time{}
+	}
+	return time.Now().Add(max(s.lasts(), min(repeatAtOnce, s.first/2)))
+}
+
+// limited is a retryer of one request, which is not repeated after a time.
+type limited struct {
+	aws.Retryer
+	last time.Time // zero: never too late
+}
+
+// IsErrorRetryable implements aws.Retryer.
+func (l limited) IsErrorRetryable(err error) bool {
+	return (l.last.IsZero() || time.Now().Before(l.last)) && l.Retryer.IsErrorRetryable(err)
+}
+
 // backoff returns a pause that grows from about 0.1 s to about 5 s.
 func backoff(attempt int, _ error) (time.Duration, error) {
 	d := min(100*time.Millisecond<<min(max(attempt-1, 0), 6), 5*time.Second)

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/objmount/objmount/backend"
 )
@@ -72,6 +73,23 @@ func TestRepeats(t *testing.T) {
 					t.Errorf("got %v, want %v", err, got)
 				}
 			})
+		}
+	}
+}
+
+// TestRepeatsEndInTime: what MaxAttempts would allow is not sent any more when Config.RepeatFor is over.
+func TestRepeatsEndInTime(t *testing.T) {
+	t.Parallel()
+	for _, op := range []string{"Head", "UploadPart", "ListBuckets", "ListParts"} { // two are sent by the SDK
+		for limit, most := range map[time.Duration]int{0: 2, time.Second: 12} {
+			cfg := Config{MaxAttempts: 100, FirstByteTimeout: 100 * time.Millisecond, RepeatFor: func() time.Duration { return limit }}
+			store, f := newFake(t, cfg, func(_ int, w http.ResponseWriter, _ *http.Request) { fail(w, 503, "SlowDown", "") })
+			if err := operations[op](t.Context(), store); !backend.IsKind(err, backend.KindTransient) {
+				t.Errorf("%s: %v", op, err)
+			}
+			if n := len(f.requests()); n > most || limit > 0 && n < 3 {
+				t.Errorf("%s within %v: sent %d times", op, limit, n)
+			}
 		}
 	}
 }

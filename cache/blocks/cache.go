@@ -28,6 +28,9 @@ type Config struct {
 	Requests int
 	// Checksum makes a hash for CRC64NVME. nil: objects are verified only by MD5.
 	Checksum func() hash.Hash64
+	// Patience is how long a download goes on without a byte while the store fails, and a read waits through failures of
+	// downloads that others began. It is asked each time; nil: not at all, but for a few attempts at once.
+	Patience func() time.Duration
 	// Log gets warnings; nil: slog.Default().
 	Log *slog.Logger
 }
@@ -44,6 +47,7 @@ const (
 type Cache struct {
 	reader   backend.Reader
 	checksum func() hash.Hash64
+	patience func() time.Duration
 	log      *slog.Logger
 
 	buffers   *buffers
@@ -84,8 +88,11 @@ func Open(cfg Config) (*Cache, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
 	}
+	if cfg.Patience == nil {
+		cfg.Patience = func() time.Duration { return 0 }
+	}
 	c := &Cache{
-		reader: cfg.Reader, checksum: cfg.Checksum, log: cfg.Log,
+		reader: cfg.Reader, checksum: cfg.Checksum, patience: cfg.Patience, log: cfg.Log,
 		slots:    make(chan struct{}, cfg.Requests),
 		contents: table{},
 		readers:  map[*Reader]struct{}{},

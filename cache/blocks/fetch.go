@@ -149,7 +149,7 @@ func (f *fetch) runRange(open *backend.Body) error {
 
 // stream calls read with a body that begins at the first missing byte until all is there.
 func (f *fetch) stream(body *backend.Body, read func(*backend.Body) error) error {
-	stalls, resumes := 0, 0
+	stalls, resumes, moved := 0, 0, time.Now()
 	for {
 		before := f.got.Load()
 		var err error
@@ -166,13 +166,18 @@ func (f *fetch) stream(body *backend.Body, read func(*backend.Body) error) error
 			}
 		}
 		if f.got.Load() > before {
-			stalls = 0
+			stalls, moved = 0, time.Now()
 		}
 		stalls++
 		resumes++
 		// The store repeats what fails at the opening by itself; only a body that broke
 		// (now or before) is taken up again.
 		broken := opened || resumes > 1
+		if limit := f.content.cache.patience(); limit > 0 && time.Since(moved) > limit {
+			broken = false
+		} else if limit > 0 {
+			stalls = min(stalls, maxStalls)
+		}
 		if !broken || !resumable(err) || stalls > maxStalls || resumes > maxResumes || f.ctx.Err() != nil {
 			return err
 		}

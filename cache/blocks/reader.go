@@ -77,7 +77,8 @@ func (r *Reader) ReadAt(ctx context.Context, off int64, n int) (*View, error) {
 	if off >= end {
 		return v, nil
 	}
-	joined := false // retried after somebody else's download failed
+	began := time.Now()
+	var joined error // with which somebody else's download failed, before a try of our own
 	for try := 0; ; try++ {
 		s, err := r.gather(ctx, v, off, end, try == 0)
 		if err != nil {
@@ -90,8 +91,16 @@ func (r *Reader) ReadAt(ctx context.Context, off int64, n int) (*View, error) {
 			return v, nil
 		}
 		again := try < 16 && errors.Is(err, errRetry)
-		if !again && !joined && v.started == 0 && backend.Temporary(err) {
-			joined, again = true, true
+		if limit := r.cache.patience(); !again && joined == nil && v.started == 0 && backend.Temporary(err) && (limit == 0 || time.Since(began) < limit) {
+			joined, again = err, true
+			if limit > 0 {
+				var stop context.CancelFunc
+				ctx, stop = context.WithTimeoutCause(ctx, limit-time.Since(began), err)
+				defer stop()
+			}
+		}
+		if joined != nil && !again && errors.Is(context.Cause(ctx), joined) {
+			err = joined
 		}
 		v.drop()
 		if !again {

@@ -231,7 +231,7 @@ func (a *attempt) put(plan Plan) (backend.Object, error) {
 		return backend.Object{}, err
 	}
 	in := backend.PutInput{
-		Bucket: a.j.target.Bucket, Key: a.j.target.Key, Body: body, Size: plan.Size, CRC64NVME: sum, Properties: a.props,
+		Bucket: a.j.target.Bucket, Key: a.j.target.Key, Body: a.q.reachOf(a.j, 0).follow(body), Size: plan.Size, CRC64NVME: sum, Properties: a.props,
 	}
 	guarded := a.enforced(a.caps.PutIfNoneMatch, a.caps.PutIfMatch)
 	obj, err := a.publish(guarded, func(ctx context.Context, cond backend.Condition) (backend.Object, error) {

@@ -33,6 +33,7 @@ func (q *Queue) startLocked(j *job) bool {
 		return false
 	}
 	j.state, j.publishing, j.abandon = jobRunning, false, nil
+	j.began = time.Now()
 	j.share.running++
 	q.work.Add(1)
 	return true
@@ -154,6 +155,7 @@ func (q *Queue) finish(j *job, obj backend.Object) {
 	e := q.files[j.file]
 	e.lastErr = nil
 	q.stored += j.snap.Size
+	j.share.tookLocked()
 	for _, later := range heirs {
 		// What another mount left under this key did not follow on this: it is a conflict.
 		if later.seq > j.seq && later.file != j.file && later.state != jobEnded && later.file.SameArea(j.file) {
@@ -180,9 +182,13 @@ func (q *Queue) postpone(j *job, err error) {
 		return
 	}
 	defer q.mu.Unlock()
-	if j.failing.IsZero() || j.progress.Swap(false) {
-		j.failing, j.attempts = time.Now(), 0
+	if progress := j.progress.Swap(false); progress || j.failing.IsZero() {
+		j.failing = j.quietSince()
+		if progress {
+			j.attempts = 0
+		}
 	}
+	j.share.failedLocked(j.quietSince(), err)
 	j.attempts++
 	q.cfg.Log.Debug("upload failed, will be repeated", "bucket", j.target.Bucket, "key", j.target.Key, "attempts", j.attempts, "error", err.Error())
 	j.doubtLocked(err)

@@ -3,6 +3,7 @@ package writeback
 import (
 	"bytes"
 	"context"
+	"sync"
 	"testing"
 	"time"
 
@@ -203,6 +204,32 @@ func TestOtherRetryTimeout(t *testing.T) {
 	r.write(f, []byte("data"), 0)
 	_, err := r.commit(f)
 	wantKind(t, err, backend.KindTransient)
+}
+
+// TestRetryTimeoutOfWhatHangs: who waits gets the error in time, though the attempt goes on by looking whether a lost request was done,
+// or has not begun because others hold all places.
+func TestRetryTimeoutOfWhatHangs(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(_ *rig, c *Config, _ *mem.Settings) { c.RetryTimeout, c.Files = 300*time.Millisecond, 1 })
+	lost := r.faults.Add(mem.Rule{Op: "PutObject", Do: []mem.Action{mem.Fail(backend.KindUnknown)}})
+	goOn := make(chan struct{})
+	r.faults.Add(mem.Rule{Op: "HeadObject", Do: []mem.Action{mem.Before(func(context.Context, mem.Call) { <-goOn })}})
+	var waiting sync.WaitGroup
+	for _, name := range []string{"a", "b"} {
+		f := r.create(name)
+		r.write(f, []byte(name), 0)
+		waiting.Go(func() {
+			if _, err := r.q.Commit(t.Context(), r.seal(f)); !backend.IsKind(err, backend.KindUnknown) {
+				t.Errorf("%s: %v", name, err)
+			}
+		})
+	}
+	late := time.AfterFunc(30*time.Second, func() { t.Error("nobody was told"); close(goOn) })
+	waiting.Wait()
+	lost.Remove()
+	if late.Stop() {
+		close(goOn)
+	}
 }
 
 func TestPermanentFailureIsParked(t *testing.T) {

@@ -39,7 +39,10 @@ type job struct {
 	due      time.Time
 	timer    *time.Timer
 	attempts int
-	failing  time.Time // since when; zero: not failing
+	began    time.Time        // the last attempt
+	moved    atomic.Int64     // when a byte was last sent that had not been before, or a part stored; Unix nanoseconds
+	reached  map[int32]*reach // by number of the part
+	failing  time.Time        // since when; zero: not failing
 	lastErr  error
 	told     backend.Kind // kind of the last failure that OnFail saw
 
@@ -113,6 +116,7 @@ func (j *job) load(s *staging.Snapshot) {
 	j.snap, j.target, j.reads = s, spec.Target, referred(exts, spec.Target)
 	j.stage, j.localOnly, j.noCopy, j.told = nil, false, false, backend.KindOther
 	j.sent.Store(0)
+	j.reached = nil
 }
 
 // referred returns the objects other than target that the content needs.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 
 	"github.com/objmount/objmount/backend"
 	"github.com/objmount/objmount/cache/staging"
@@ -168,7 +169,7 @@ func (a *attempt) launch(ctx context.Context, up *openUpload, part *Part, sendin
 	go func() {
 		defer sending.Done()
 		defer a.j.share.parts.Release(1)
-		etag, err := a.q.sendPart(ctx, a.j.file, a.caps, up, *part)
+		etag, err := a.q.sendPart(ctx, a.j.file, a.caps, up, *part, a.q.reachOf(a.j, part.Number))
 		if err != nil {
 			fail(err)
 			return
@@ -176,11 +177,15 @@ func (a *attempt) launch(ctx context.Context, up *openUpload, part *Part, sendin
 		part.ETag = etag
 		a.j.sent.Add(part.Len)
 		a.j.progress.Store(true)
+		a.j.moved.Store(time.Now().UnixNano())
+		a.q.mu.Lock()
+		a.j.share.tookLocked()
+		a.q.mu.Unlock()
 	}()
 }
 
-// sendPart makes the store have one part, and the journal know it.
-func (q *Queue) sendPart(ctx context.Context, f *staging.File, caps backend.Capabilities, up *openUpload, part Part) (string, error) {
+// sendPart makes the store have one part, and the journal know it. far may be nil.
+func (q *Queue) sendPart(ctx context.Context, f *staging.File, caps backend.Capabilities, up *openUpload, part Part, far *reach) (string, error) {
 	var stored backend.Part
 	var err error
 	if part.Action == CopyPart {
@@ -190,7 +195,7 @@ func (q *Queue) sendPart(ctx context.Context, f *staging.File, caps backend.Capa
 		}
 	}
 	if part.Action != CopyPart {
-		stored, err = q.uploadPart(ctx, f, caps, up, part)
+		stored, err = q.uploadPart(ctx, f, caps, up, part, far)
 	}
 	if err != nil {
 		return "", err
@@ -223,7 +228,7 @@ func (q *Queue) copyPart(ctx context.Context, caps backend.Capabilities, up *ope
 	return stored, err
 }
 
-func (q *Queue) uploadPart(ctx context.Context, f *staging.File, caps backend.Capabilities, up *openUpload, part Part) (backend.Part, error) {
+func (q *Queue) uploadPart(ctx context.Context, f *staging.File, caps backend.Capabilities, up *openUpload, part Part, far *reach) (backend.Part, error) {
 	body, release, err := q.body(ctx, f, part.Extents)
 	if err != nil {
 		return backend.Part{}, err
@@ -234,7 +239,7 @@ func (q *Queue) uploadPart(ctx context.Context, f *staging.File, caps backend.Ca
 		return backend.Part{}, err
 	}
 	stored, err := q.cfg.Store.UploadPart(ctx, backend.PartInput{
-		Bucket: up.target.Bucket, Key: up.target.Key, UploadID: up.id, Number: part.Number, Body: body, Size: part.Len, CRC64NVME: sum,
+		Bucket: up.target.Bucket, Key: up.target.Key, UploadID: up.id, Number: part.Number, Body: far.follow(body), Size: part.Len, CRC64NVME: sum,
 	})
 	if cause := why(body, err); cause != err { //nolint:errorlint // another value, not another meaning
 		return stored, cause

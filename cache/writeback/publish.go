@@ -52,7 +52,10 @@ func (a *attempt) publish(guarded bool, send func(context.Context, backend.Condi
 		return obj, nil
 	case err == nil:
 		return a.verify(ctx)
-	case backend.IsKind(err, backend.KindUnknown), Conflict(err):
+	case backend.IsKind(err, backend.KindUnknown):
+		a.q.troubled(a.j, err)
+		return a.resolve(ctx, err)
+	case Conflict(err):
 		return a.resolve(ctx, err)
 	default:
 		return obj, err

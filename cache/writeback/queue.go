@@ -298,7 +298,7 @@ func (q *Queue) stuckLocked(j *job, depth int) (error, time.Duration) {
 		j = j.successor
 	}
 	if !j.failing.IsZero() {
-		if rest := q.retryTimeout() - time.Since(j.failing); rest > 0 {
+		if rest := q.retryTimeout() - time.Since(latest(j.failing, j.movedAt())); rest > 0 {
 			return nil, rest
 		}
 		return j.lastErr, 0
@@ -316,5 +316,9 @@ func (q *Queue) stuckLocked(j *job, depth int) (error, time.Duration) {
 			}
 		}
 	}
-	return nil, max(q.retryTimeout()/10, time.Millisecond)
+	// It may not have come so far as to fail itself: others hold all places, or a request is not answered.
+	if s := j.share; !s.failing.IsZero() && time.Since(latest(s.failing, latest(j.since, j.movedAt()))) > q.retryTimeout() {
+		return s.lastErr, 0
+	}
+	return nil, min(max(q.retryTimeout()/10, time.Millisecond), time.Second)
 }

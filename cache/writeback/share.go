@@ -1,6 +1,10 @@
 package writeback
 
-import "golang.org/x/sync/semaphore"
+import (
+	"time"
+
+	"golang.org/x/sync/semaphore"
+)
 
 // share is what the uploads to one store may use at once. Each store has its own, so that one that does not answer
 // keeps nothing from going to another.
@@ -10,6 +14,9 @@ type share struct {
 	// Guarded by Queue.mu.
 	ready   [2][]*job // wait for a place among Config.Files; urgent ones in 1
 	running int
+	took    time.Time // when the store has last taken something
+	failing time.Time // since when it has taken nothing, and something has failed; zero: it works
+	lastErr error
 }
 
 // shareOf returns the share of a bucket's store.

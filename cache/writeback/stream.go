@@ -284,7 +284,8 @@ func (s *stream) launch(part Part) {
 	s.q.work.Add(1)
 	go func() {
 		defer s.q.work.Done()
-		f.etag, f.err = s.q.sendPart(s.ctx, s.file, s.caps, s.upload, part)
+		began := time.Now()
+		f.etag, f.err = s.q.sendPart(s.ctx, s.file, s.caps, s.upload, part, nil)
 		s.share.parts.Release(1)
 		if f.err != nil {
 			s.fail(f.err)
@@ -294,11 +295,13 @@ func (s *stream) launch(part Part) {
 		switch {
 		case f.err != nil:
 			s.failed++
+			s.share.failedLocked(began, f.err)
 		case !s.halted:
 			s.tries = 0
 			delete(s.flights, part.Number)
 		}
 		if f.err == nil {
+			s.share.tookLocked()
 			s.stored, s.bytes = append(s.stored, part.Number), s.bytes+part.Len
 			s.giveBackLocked()
 		}

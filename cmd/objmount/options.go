@@ -196,7 +196,7 @@ func (o *options) promiseFlags(f *pflag.FlagSet) {
 	f.Var(&o.consistency, "consistency", "ask the store at each open, only after --metadata-ttl, or never again for a known object")
 	f.Var(&o.metadataTTL, "metadata-ttl", "how long names and attributes are taken as known")
 	f.Var(&o.negativeTTL, "negative-ttl", "how long a missing name is taken as missing")
-	f.Var(&o.retryTimeout, "retry-timeout", "how long a call waits while the store cannot be reached or fails, before it is an error; uploads are tried on after it")
+	f.Var(&o.retryTimeout, "retry-timeout", "how long a call waits while the store cannot be reached or fails, before it is an error; the attempt under way then may take up to --first-byte-timeout more; uploads are tried on after it")
 	f.Var(&o.drainTimeout, "drain-timeout", "how long SIGTERM waits for uploads; the rest is left for the next mount")
 	f.Var(&o.partSize, "part-size", "smallest part of a multipart upload")
 	f.Var(&o.parallelParts, "parallel-parts", "parts uploaded at once")

@@ -19,8 +19,9 @@ const (
 
 // patient is a store whose calls wait while it cannot be reached or is overloaded, as a network
 // filesystem does: a store that is restarted must not break the programs that use the mount. What
-// is repeated has certainly changed nothing (KindTransient, KindUnreachable); a call whose outcome
-// is not known is the caller's to judge. Uploads do not pass here: write-back has its own queue.
+// is repeated has certainly changed nothing (KindTransient, KindUnreachable), or would change the same once more; a
+// write on a condition whose outcome is not known (KindUnknown) is the caller's to judge. Uploads do not pass here:
+// write-back has its own queue.
 //
 // It is safe for concurrent use.
 type patient struct {
@@ -33,21 +34,22 @@ type patient struct {
 
 var _ backend.Store = (*patient)(nil)
 
-// wait calls do until it succeeds, fails for good, limit is over or ctx ends.
-func (p *patient) wait(ctx context.Context, do func() error) error {
-	var began time.Time
-	pause := firstPause
+// wait calls do until it succeeds, fails for good, limit is over since the first attempt that failed began, or ctx ends.
+func (p *patient) wait(ctx context.Context, do func() error) error { return p.waitWith(ctx, false, do) }
+
+// again is wait for a write that may be made twice and means the same: also an unknown outcome is tried again.
+func (p *patient) again(ctx context.Context, do func() error) error { return p.waitWith(ctx, true, do) }
+
+func (p *patient) waitWith(ctx context.Context, harmless bool, do func() error) error {
+	pause, began := firstPause, time.Now()
 	for {
 		err := do()
 		k := p.note(err)
-		if err == nil || k != backend.KindTransient && k != backend.KindUnreachable {
+		if err == nil || k != backend.KindTransient && k != backend.KindUnreachable && !(harmless && k == backend.KindUnknown) {
 			if err == nil && p.troubled.Load() && p.troubled.CompareAndSwap(true, false) {
 				p.log.Info("the store answers again")
 			}
 			return err
-		}
-		if began.IsZero() {
-			began = time.Now()
 		}
 		waited := time.Since(began)
 		rest := p.longest() - waited
@@ -76,7 +78,7 @@ func (p *patient) note(err error) backend.Kind {
 	}
 	k := backend.KindOf(err)
 	switch k {
-	case backend.KindTransient, backend.KindUnreachable, backend.KindCredentials:
+	case backend.KindTransient, backend.KindUnreachable, backend.KindUnknown, backend.KindCredentials:
 		why := reason(err)
 		p.failing.Store(&why)
 	case backend.KindCanceled:
@@ -89,8 +91,12 @@ func (p *patient) note(err error) backend.Kind {
 func (p *patient) longest() time.Duration { return time.Duration(p.limit.Load()) }
 
 func waitFor[T any](ctx context.Context, p *patient, do func() (T, error)) (T, error) {
+	return waitForWith(ctx, p, false, do)
+}
+
+func waitForWith[T any](ctx context.Context, p *patient, harmless bool, do func() (T, error)) (T, error) {
 	var value T
-	err := p.wait(ctx, func() (err error) {
+	err := p.waitWith(ctx, harmless, func() (err error) {
 		value, err = do()
 		return err
 	})
@@ -119,12 +125,12 @@ func (p *patient) Tags(ctx context.Context, id backend.ObjectID, version string)
 
 // PutTags implements backend.Tagger.
 func (p *patient) PutTags(ctx context.Context, id backend.ObjectID, version string, tags map[string]string) error {
-	return p.wait(ctx, func() error { return p.Store.PutTags(ctx, id, version, tags) })
+	return p.again(ctx, func() error { return p.Store.PutTags(ctx, id, version, tags) })
 }
 
 // Put implements backend.Writer.
 func (p *patient) Put(ctx context.Context, in backend.PutInput) (backend.Object, error) {
-	return waitFor(ctx, p, func() (backend.Object, error) {
+	return waitForWith(ctx, p, in.Condition.IsZero(), func() (backend.Object, error) {
 		if _, err := in.Body.Seek(0, io.SeekStart); err != nil {
 			return backend.Object{}, err
 		}
@@ -132,19 +138,20 @@ func (p *patient) Put(ctx context.Context, in backend.PutInput) (backend.Object,
 	})
 }
 
-// Copy implements backend.Writer.
+// Copy implements backend.Writer. The repeat of a copy onto itself would miss the source that the first one replaced.
 func (p *patient) Copy(ctx context.Context, in backend.CopyInput) (backend.Object, error) {
-	return waitFor(ctx, p, func() (backend.Object, error) { return p.Store.Copy(ctx, in) })
+	itself := in.Source.Bucket == in.Bucket && in.Source.Key == in.Key
+	return waitForWith(ctx, p, in.Condition.IsZero() && !itself, func() (backend.Object, error) { return p.Store.Copy(ctx, in) })
 }
 
 // Delete implements backend.Writer.
 func (p *patient) Delete(ctx context.Context, in backend.DeleteInput) error {
-	return p.wait(ctx, func() error { return p.Store.Delete(ctx, in) })
+	return p.waitWith(ctx, in.IfMatch == "", func() error { return p.Store.Delete(ctx, in) })
 }
 
 // DeleteMany implements backend.Writer.
 func (p *patient) DeleteMany(ctx context.Context, bucket string, keys []string) ([]backend.DeleteResult, error) {
-	return waitFor(ctx, p, func() ([]backend.DeleteResult, error) { return p.Store.DeleteMany(ctx, bucket, keys) })
+	return waitForWith(ctx, p, true, func() ([]backend.DeleteResult, error) { return p.Store.DeleteMany(ctx, bucket, keys) })
 }
 
 // ListBuckets implements backend.Buckets.

@@ -17,11 +17,13 @@ type moody struct {
 	backend.Store
 	fail  []error
 	calls int
-	body  string // of the last Put
+	body  string        // of the last Put
+	takes time.Duration // each call
 }
 
 func (m *moody) next() error {
 	m.calls++
+	time.Sleep(m.takes)
 	if len(m.fail) == 0 {
 		return nil
 	}
@@ -98,6 +100,37 @@ func TestPatientRepeatsOnlyWhatChangedNothing(t *testing.T) {
 	if _, err := p.Head(t.Context(), backend.ObjectID{}, backend.GetOptions{}); err == nil || m.calls != 1 {
 		t.Errorf("%v after %d calls", err, m.calls)
 	}
+}
+
+// TestPatientCountsTheAttempts: what an attempt that fails has taken counts, the first one too.
+func TestPatientCountsTheAttempts(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := &moody{fail: []error{kind(backend.KindTransient)}, takes: 50 * time.Second}
+		p := &patient{Store: m, limit: lasting(time.Minute), log: quiet()}
+		began := time.Now()
+		if _, err := p.Head(t.Context(), backend.ObjectID{}, backend.GetOptions{}); err == nil || m.calls != 2 || time.Since(began) > time.Minute+m.takes {
+			t.Errorf("%v after %v and %d calls", err, time.Since(began), m.calls)
+		}
+	})
+}
+
+// TestPatientRepeatsWhatMeansTheSame: a write without a condition may be made twice.
+func TestPatientRepeatsWhatMeansTheSame(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		for _, c := range []struct {
+			cond  backend.Condition
+			calls int
+		}{{backend.Condition{}, 3}, {backend.Condition{IfMatch: "etag"}, 1}, {backend.Condition{IfNoneMatch: true}, 1}} {
+			m := &moody{fail: []error{kind(backend.KindUnknown), kind(backend.KindUnknown), nil}}
+			p := &patient{Store: m, limit: lasting(time.Minute), log: quiet()}
+			_, err := p.Put(t.Context(), backend.PutInput{Body: strings.NewReader("all of it"), Condition: c.cond})
+			if m.calls != c.calls || (err == nil) != c.cond.IsZero() {
+				t.Errorf("%+v: %v after %d calls", c.cond, err, m.calls)
+			}
+		}
+	})
 }
 
 func (m *moody) PutTags(context.Context, backend.ObjectID, string, map[string]string) error {

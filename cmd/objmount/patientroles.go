@@ -16,12 +16,12 @@ func (p *patient) Lock(ctx context.Context, id backend.ObjectID, version string)
 
 // SetRetention implements backend.Locker.
 func (p *patient) SetRetention(ctx context.Context, id backend.ObjectID, version string, r backend.Retention, bypass bool) error {
-	return p.wait(ctx, func() error { return p.Store.SetRetention(ctx, id, version, r, bypass) })
+	return p.again(ctx, func() error { return p.Store.SetRetention(ctx, id, version, r, bypass) })
 }
 
 // SetLegalHold implements backend.Locker.
 func (p *patient) SetLegalHold(ctx context.Context, id backend.ObjectID, version string, on bool) error {
-	return p.wait(ctx, func() error { return p.Store.SetLegalHold(ctx, id, version, on) })
+	return p.again(ctx, func() error { return p.Store.SetLegalHold(ctx, id, version, on) })
 }
 
 // ListVersions implements backend.Versioner.
@@ -46,12 +46,12 @@ func (p *patient) Owner(ctx context.Context, id backend.ObjectID, version string
 
 // Restore implements backend.Restorer: one that was begun already is no error.
 func (p *patient) Restore(ctx context.Context, id backend.ObjectID, version string, days int, tier string) error {
-	return p.wait(ctx, func() error { return p.Store.Restore(ctx, id, version, days, tier) })
+	return p.again(ctx, func() error { return p.Store.Restore(ctx, id, version, days, tier) })
 }
 
 // UpdateEncryption implements backend.Encrypter.
 func (p *patient) UpdateEncryption(ctx context.Context, id backend.ObjectID, version string, e backend.Encryption) error {
-	return p.wait(ctx, func() error { return p.Store.UpdateEncryption(ctx, id, version, e) })
+	return p.again(ctx, func() error { return p.Store.UpdateEncryption(ctx, id, version, e) })
 }
 
 // Annotations implements backend.Annotator.
@@ -66,7 +66,7 @@ func (p *patient) Annotation(ctx context.Context, id backend.ObjectID, version, 
 
 // PutAnnotation implements backend.Annotator.
 func (p *patient) PutAnnotation(ctx context.Context, id backend.ObjectID, version, name string, value []byte) error {
-	return p.wait(ctx, func() error { return p.Store.PutAnnotation(ctx, id, version, name, value) })
+	return p.again(ctx, func() error { return p.Store.PutAnnotation(ctx, id, version, name, value) })
 }
 
 // DeleteAnnotation implements backend.Annotator. What a repeat finds gone, the first call may have deleted: nothing
@@ -82,7 +82,7 @@ func (p *patient) BucketVersioning(ctx context.Context, bucket string) (string, 
 
 // SetBucketVersioning implements backend.BucketProperties.
 func (p *patient) SetBucketVersioning(ctx context.Context, bucket, status string) error {
-	return p.wait(ctx, func() error { return p.Store.SetBucketVersioning(ctx, bucket, status) })
+	return p.again(ctx, func() error { return p.Store.SetBucketVersioning(ctx, bucket, status) })
 }
 
 // BucketRegion implements backend.BucketProperties.
@@ -112,7 +112,7 @@ func (p *patient) BucketTags(ctx context.Context, bucket string) (map[string]str
 
 // PutBucketTags implements backend.BucketProperties.
 func (p *patient) PutBucketTags(ctx context.Context, bucket string, tags map[string]string) error {
-	return p.wait(ctx, func() error { return p.Store.PutBucketTags(ctx, bucket, tags) })
+	return p.again(ctx, func() error { return p.Store.PutBucketTags(ctx, bucket, tags) })
 }
 
 // BucketUsage implements backend.BucketProperties.
@@ -131,10 +131,10 @@ func (p *patient) ACL(ctx context.Context, id backend.ObjectID, version string) 
 
 // SetACL implements backend.AccessControl.
 func (p *patient) SetACL(ctx context.Context, id backend.ObjectID, version, canned string) error {
-	return p.wait(ctx, func() error { return p.Store.SetACL(ctx, id, version, canned) })
+	return p.again(ctx, func() error { return p.Store.SetACL(ctx, id, version, canned) })
 }
 
 // AllowACLs implements backend.AccessControl.
 func (p *patient) AllowACLs(ctx context.Context, bucket string) error {
-	return p.wait(ctx, func() error { return p.Store.AllowACLs(ctx, bucket) })
+	return p.again(ctx, func() error { return p.Store.AllowACLs(ctx, bucket) })
 }

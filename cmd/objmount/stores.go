@@ -103,6 +103,7 @@ func (p *parts) openOne(ctx context.Context, c storeConfig) (*mountedStore, erro
 	}
 	conf := c.s3Config(log)
 	p.configure(&conf, c.remote)
+	conf.RepeatFor = func() time.Duration { return time.Duration(p.live.retryTimeout.Load()) }
 	if why == nil {
 		var err error
 		if m.store, err = s3.Open(ctx, conf); err != nil {

@@ -121,6 +121,7 @@ func (p *parts) openBlocks(context.Context) error {
 	m := divideMemory(int64(p.cfg.memoryLimit))
 	debug.SetMemoryLimit(m.goHeap)
 	conf := blocks.Config{Reader: p.view, Memory: m.blocks, Checksum: s3.NewCRC64NVME, Log: p.log, Requests: min(64, p.cfg.maxConnections.n)}
+	conf.Patience = func() time.Duration { return time.Duration(p.live.retryTimeout.Load()) }
 	if p.cfg.cacheSize > 0 {
 		// Objects of one name in two stores may have one ETag and different bytes.
 		dir := filepath.Join(p.cfg.places.cache, "blocks", scope{Endpoint: p.endpoint}.id())
