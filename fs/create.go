@@ -2,6 +2,7 @@ package fs
 
 import (
 	"context"
+	"errors"
 	"syscall"
 	"time"
 
@@ -167,12 +168,30 @@ func (f *FS) storeNew(ctx context.Context, parent *node, name string, a attr) (*
 			return nil, err
 		}
 	}
-	if err := f.commit(ctx, n, commitOptions{wait: f.cfg.Commit == CommitClose}); err != nil {
-		if !backend.IsKind(err, backend.KindCanceled) { // else only the wait was ended
-			f.unmake(n)
-		}
+	if err := f.storeFirst(ctx, n, f.cfg.Commit == CommitClose || f.cfg.ExclusiveOpen); err != nil {
 		return nil, err
 	}
 	f.touchDir(parent)
 	return n, nil
+}
+
+// storeFirst stores a new file before the call that makes it has returned, and takes it back if that fails: EEXIST when another
+// client was the first to have the name. Then nothing is kept, because a call that failed has made nothing.
+func (f *FS) storeFirst(ctx context.Context, n *node, wait bool) error {
+	n.mu.RLock()
+	file := n.staged
+	n.mu.RUnlock()
+	err := f.commit(ctx, n, commitOptions{wait: wait})
+	if err == nil || backend.IsKind(err, backend.KindCanceled) { // only the wait was ended
+		return err
+	}
+	f.unmake(n)
+	if file != nil && file.State() == staging.StateConflict {
+		f.queue.Abandon(file)
+		f.removeStaged(file)
+	}
+	if errors.Is(err, syscall.ESTALE) || backend.IsKind(err, backend.KindChanged) {
+		return syscall.EEXIST
+	}
+	return err
 }

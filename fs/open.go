@@ -2,7 +2,6 @@ package fs
 
 import (
 	"context"
-	"errors"
 	"os"
 	"syscall"
 	"time"
@@ -168,7 +167,9 @@ func (f *FS) Create(cancel <-chan struct{}, in *fuse.CreateIn, name string, out 
 	a := f.newAttr(in.Uid, in.Gid, syscall.S_IFREG|in.Mode&0o7777)
 	n, err = f.newFile(r, parent, name, a)
 	if err == nil && f.cfg.ExclusiveOpen && in.Flags&syscall.O_EXCL != 0 && !f.locksNew(r, f.tree.locate(n).id(), a.mode) {
-		err = f.claim(r, n)
+		if err = f.storeFirst(r, n, true); backend.IsKind(err, backend.KindCanceled) {
+			f.unmake(n)
+		}
 	}
 	if err != nil {
 		return f.status("create", err)
@@ -260,19 +261,6 @@ func (f *FS) newFile(ctx context.Context, parent *node, name string, a attr) (*n
 	f.attachLocked(n, file)
 	n.mu.Unlock()
 	return n, nil
-}
-
-// claim stores an empty object at once, so that O_EXCL is decided across mounts at open.
-func (f *FS) claim(ctx context.Context, n *node) error {
-	err := f.commit(ctx, n, commitOptions{wait: true})
-	if err == nil {
-		return nil
-	}
-	f.unmake(n)
-	if errors.Is(err, syscall.ESTALE) || backend.IsKind(err, backend.KindChanged) {
-		return syscall.EEXIST
-	}
-	return err
 }
 
 // openPassthroughLocked lets the kernel read a file of the disk tier by itself, where that is

@@ -302,7 +302,7 @@ func (c *contest) keptBy(r *rival, key string) map[uint64]bool {
 	}
 	found := map[uint64]bool{}
 	for _, w := range jsonLines[waiting](c, r.m.mustCtl("conflicts", "list", "--json", ".")) {
-		if w.Key != key {
+		if w.Key != key || w.LocalFile == "" { // attributes alone have no bytes here
 			continue
 		}
 		data, err := os.ReadFile(w.LocalFile)

@@ -162,6 +162,33 @@ func TestForeignWriterWins(t *testing.T) {
 	m.unmount()
 }
 
+// TestEditLosesToASmaller: an edit of a large file refers to ranges of the object that it changes. If another client has replaced that by a
+// smaller one, which does not have these ranges, it is a conflict as any other.
+func TestEditLosesToASmaller(t *testing.T) {
+	t.Parallel()
+	onEachStore(t, func(t *testing.T, s *store) {
+		p := &pair{T: t, store: s, bucket: s.newBucket(t)}
+		s.put(t, p.bucket, "d/file", bytesOf(1, 17*mib))
+		m := newMount(t, mountOptions{store: s, source: "s3://" + p.bucket, args: []string{"--commit=background"}, noisy: contestNoise})
+		f, err := os.OpenFile(m.in("d/file"), os.O_RDWR, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		if _, err := f.WriteAt([]byte("mine"), 17*mib); err != nil { // all before it is copied
+			t.Fatal(err)
+		}
+		s.put(t, p.bucket, "d/file", []byte("smaller"))
+		if err := f.Sync(); errno(err) != syscall.ESTALE {
+			t.Errorf("fsync: %v, want ESTALE", err)
+		}
+		f.Close()
+		p.shows(m, []byte("smaller"))
+		p.kept(m, []byte("mine"))
+		m.unmount()
+	})
+}
+
 // TestReaderSeesOneVersion: a file that is replaced while it is open keeps its bytes or fails, and
 // the next open has the new ones.
 func TestReaderSeesOneVersion(t *testing.T) {

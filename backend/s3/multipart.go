@@ -132,12 +132,26 @@ func (s *Store) copyPart(ctx context.Context, in backend.CopyPartInput) (backend
 	setHeader(header, "X-Amz-Copy-Source-If-Match", in.Source.ETag)
 	var result copyResult
 	if _, err := s.copied(ctx, c, partQuery(in.Number, in.UploadID), header, &result); err != nil {
-		return backend.Part{}, err
+		return backend.Part{}, s.orReplaced(ctx, c, err)
 	}
 	if result.ETag == "" {
 		return backend.Part{}, &backend.Error{Kind: backend.KindUnsupported, Op: c.op, Bucket: in.Bucket, Key: in.Key, Message: "the store did not copy"}
 	}
 	return backend.Part{Number: in.Number, ETag: unquote(result.ETag), Size: in.Range.Len}, nil
+}
+
+// orReplaced returns the error of a copy of a range, or KindChanged if the source is another version by now: MinIO looks whether the
+// source has that range before it looks at the condition, so one that was replaced by a smaller object is an invalid argument there.
+func (s *Store) orReplaced(ctx context.Context, c call, err error) error {
+	if c.source.ETag == "" || !backend.IsKind(err, backend.KindInvalid) && !backend.IsKind(err, backend.KindRange) {
+		return err
+	}
+	src := backend.ObjectID{Bucket: c.source.Bucket, Key: c.source.Key}
+	_, now := s.Head(ctx, src, backend.GetOptions{IfMatch: c.source.ETag, VersionID: c.source.VersionID})
+	if !backend.IsKind(now, backend.KindChanged) && !backend.IsKind(now, backend.KindNotExist) {
+		return err
+	}
+	return &backend.Error{Kind: backend.KindChanged, Op: c.op, Bucket: c.bucket, Key: c.key, Err: err}
 }
 
 // partQuery names a part of an upload.
