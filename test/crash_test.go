@@ -67,6 +67,26 @@ func (w *writers) write(dir, name string, i, round int) error {
 	return nil
 }
 
+// awaitFirst waits until a close or fsync has returned: a kill before that shows nothing, and how long it takes is up to the machine.
+func (w *writers) awaitFirst(t *testing.T) {
+	t.Helper()
+	returned := func() bool {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		for _, p := range w.promises {
+			if p.returned != "" {
+				return true
+			}
+		}
+		return false
+	}
+	for deadline := time.Now().Add(time.Minute); !returned(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("no close or fsync returned for a minute")
+		}
+	}
+}
+
 // run starts n writers; each makes new files, and the odd ones write one name again and again.
 func (w *writers) run(t *testing.T, dir string, n int) (wait func()) {
 	var group sync.WaitGroup
@@ -143,6 +163,7 @@ func TestKilledWhileWriting(t *testing.T) {
 			}
 			w := &writers{promises: map[string]*promise{}}
 			wait := w.run(t, m.dir, 20)
+			w.awaitFirst(t)
 			time.Sleep(c.after)
 			m.kill()
 			wait()
