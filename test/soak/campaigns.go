@@ -26,7 +26,11 @@ var campaigns = []campaign{
 		whatFor: "every plan covers the file exactly, is legal, and moves the fewest bytes",
 	},
 	{
-		name: "write-back", folder: "cache/writeback", run: "^TestModel$", rounds: 200, flags: []string{"-rapid.checks=200"},
+		name: "vendors", folder: "test", run: "^TestPlansOfEveryVendor$", rounds: 9 * 3000, flags: []string{"-rapid.checks=3000"},
+		whatFor: "plans for files of real sizes are legal for each vendor's limits, up to its largest object",
+	},
+	{
+		name: "write-back", folder: "cache/writeback", run: "^Test(Model|PlanGivesTheBytes)$", rounds: 400, flags: []string{"-rapid.checks=200"},
 		whatFor: "the queue against a store with faults: what is stored is what was sealed, in order",
 	},
 	{
