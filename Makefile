@@ -16,7 +16,7 @@ export GOWORK := off
 # The binary is static, so that it runs on any distribution; the version is ours, not the VCS stamp.
 BUILD := CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false
 
-.PHONY: help demo test e2e build install lint bench docs soak conformance clean tools
+.PHONY: help demo test e2e build install lint bench docs soak ceph conformance clean tools
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z0-9 ]*\):.*## */\1\t/p' $(MAKEFILE_LIST) | column -t -s "$$(printf '\t')"
@@ -58,6 +58,11 @@ bench: tools build ## compare with s3fs, rclone and a bare client (BENCH_SCALE=0
 
 conformance: ## what backend/s3 claims of VersityGW, MinIO, Ceph and Swift, each started here (STORES="ceph swift")
 	GO=$(GO) test/run.sh test/conformance.sh $(STORES)
+
+# What is about one server, or needs what Ceph has not, is left out: test/README.md has the list.
+ceph: tools build ## the end-to-end machines on Ceph RGW, started here: calls, crashes, faults, two mounts, workloads (RUN=TestName)
+	test/run.sh test/with-store.sh ceph $(GO) test -race -count=1 -timeout 60m -v \
+		-run '$(or $(RUN),^Test(LikeAPlainDirectory|LikeMaps|Crash|Killed|Lost|SlowDown|Cut|Refused|Faulty|Outage|Two|Contest|Overtaken|Exclusive|ForeignWriterWins|EditLoses|Reader|OpenFile|Workloads|Posix|ForeignClient|CtlPending|CtlConflicts|CtlFailedUploads|CtlUploads|CtlCache))' ./test/
 
 install: ## binary, mount helpers, units and examples, under DESTDIR and PREFIX (run `make build` first)
 	DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' packaging/install.sh bin/objmount

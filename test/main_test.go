@@ -24,6 +24,7 @@ type world struct {
 	cleanup []func()
 
 	versitygw, minio func() (*store, error)
+	others           []*store               // in the places of the two
 	binary           func() (string, error) // objmount under test
 	crashing         func() (string, error) // the same, with points at which it kills itself
 }
@@ -63,6 +64,9 @@ func runTests(m *testing.M) (code int, err error) {
 		w.close()
 		err = errors.Join(err, os.RemoveAll(dir))
 	}()
+	if w.others, err = otherStores(w, os.Getenv("OBJMOUNT_TEST_STORES")); err != nil {
+		return 1, err
+	}
 	// Most tests wait: for a store, a second to pass, a time to run out.
 	flag.Parse()
 	if parallel := flag.Lookup("test.parallel"); parallel.Value.String() == strconv.Itoa(runtime.GOMAXPROCS(0)) {

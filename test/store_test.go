@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -36,7 +37,11 @@ type store struct {
 	events   *eventSink               // gets what notifications say; nil: the server has none
 }
 
-// stores by the name that test tables use.
+// ours are the servers that the tests start.
+var ours = []string{"versitygw", "minio"}
+
+// openStore returns a store by the name that test tables use. With OBJMOUNT_TEST_STORES others are in their places, the first in that of
+// VersityGW and the second in that of MinIO.
 func openStore(t testing.TB, name string) *store {
 	t.Helper()
 	start := map[string]func() (*store, error){"versitygw": shared.versitygw, "minio": shared.minio}[name]
@@ -46,11 +51,35 @@ func openStore(t testing.TB, name string) *store {
 	if testing.Short() {
 		t.Skip("-short: no servers, no mounts")
 	}
+	if others := shared.others; len(others) > 0 {
+		i := slices.Index(ours, name)
+		if i >= len(others) {
+			t.Skipf("OBJMOUNT_TEST_STORES has no store in the place of %s", name)
+		}
+		return others[i]
+	}
 	s, err := start()
 	if err != nil {
 		t.Fatalf("%v\n`make tools` builds the servers", err)
 	}
 	return s
+}
+
+// otherStores are the servers of OBJMOUNT_TEST_STORES, which run already: NAME=URL, with commas between.
+func otherStores(w *world, list string) ([]*store, error) {
+	var stores []*store
+	for _, one := range strings.FieldsFunc(list, func(c rune) bool { return c == ',' }) {
+		name, endpoint, ok := strings.Cut(one, "=")
+		if !ok {
+			return nil, fmt.Errorf("OBJMOUNT_TEST_STORES: %q is not NAME=URL", one)
+		}
+		s := newStore(w, nil, name, endpoint)
+		if _, err := s.client.ListBuckets(context.Background(), &s3.ListBucketsInput{}); err != nil {
+			return nil, fmt.Errorf("OBJMOUNT_TEST_STORES: %s: %w", one, err)
+		}
+		stores = append(stores, s)
+	}
+	return stores, nil
 }
 
 func startVersityGW(w *world) (*store, error) {
