@@ -54,7 +54,7 @@ var campaigns = []campaign{
 		whatFor: "no lost update, no mixture of versions",
 	},
 	{
-		name: "workloads", folder: "test", run: "^TestWorkloads$", env: []string{"OBJMOUNT_SOAK=1"},
+		name: "workloads", folder: "test", run: "^Test(Workloads|Posix)$", env: []string{"OBJMOUNT_SOAK=1"},
 		whatFor: "real programs in every combination of store, commit mode and cache; every file compared with what another client reads",
 	},
 }
