@@ -34,7 +34,7 @@ func (f *FS) Flush(cancel <-chan struct{}, in *fuse.FlushIn) fuse.Status {
 	due := n.written || n.failure != nil || n.refused != nil
 	n.mu.Unlock()
 	if !due {
-		return fuse.OK
+		return f.status("close", f.promiseEmpty(n))
 	}
 	r := f.request(cancel, in.Pid)
 	defer r.finish()

@@ -72,14 +72,7 @@ func (f *FS) makeNew(ctx context.Context, parent *node, name string, a attr) (*n
 	}
 	made := make(chan struct{})
 	n.mu.Lock()
-	err = n.staged.SetProperties(f.propertiesLocked(n))
-	if err == nil {
-		var promise *staging.Snapshot
-		if promise, err = n.staged.Seal(false); err == nil {
-			promise.Release()
-			err = f.resealLocked(n, n.staged) // not queued: who commits it seals it again
-		}
-	}
+	err = f.promiseLocked(n)
 	if err == nil {
 		n.made = made
 		n.writers++
@@ -102,6 +95,30 @@ func (f *FS) makeNew(ctx context.Context, parent *node, name string, a attr) (*n
 	})
 	f.touchDir(parent)
 	return n, nil
+}
+
+// promiseLocked journals staged content that is not queued: a crash does not lose it, and who commits it seals it again.
+func (f *FS) promiseLocked(n *node) error {
+	if err := n.staged.SetProperties(f.propertiesLocked(n)); err != nil {
+		return err
+	}
+	promise, err := n.staged.Seal(false)
+	if err != nil {
+		return err
+	}
+	promise.Release()
+	return f.resealLocked(n, n.staged)
+}
+
+// promiseEmpty journals, at a close, a new file that nobody has written: it is stored after its last close, which nobody waits for.
+func (f *FS) promiseEmpty(n *node) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	file := n.staged
+	if file == nil || n.doomed || n.current != nil || file.State() != staging.StateOpen || file.Size() > 0 {
+		return nil
+	}
+	return f.promiseLocked(n)
 }
 
 // endMade ends the wait for somebody to open a new file; if nobody has, it is stored.

@@ -45,7 +45,7 @@
 //   - those that fetch attributes, markers and extended attributes ahead of a scan
 //   - one per request for tags, and one per request for the limits of a bucket
 //   - one per upload that nobody needs any more
-//   - the recovery of intents at start
+//   - the recovery of intents at start, and of a rename that was cut short until the store tells how far it had come
 //
 // All end when FS.stop is called; FS.Close waits for them. A request that was interrupted has a watcher that
 // ends with the request (interrupt.go).

@@ -22,6 +22,8 @@ type deferredDelete struct {
 	ETag   string `json:"etag"`
 	// File is the staged file whose commit comes first; empty: none does.
 	File string `json:"file,omitempty"`
+	// Made: what uploads of File made of the object goes, too, whatever its ETag.
+	Made bool `json:"made,omitempty"`
 
 	intent uint64
 	remote *staging.Remote // nil after a restart
@@ -136,7 +138,16 @@ func (f *FS) fulfil(ctx context.Context, d *deferredDelete) error {
 	if d.over {
 		return nil
 	}
-	err := f.deleteObject(ctx, d.id(), d.ETag, d.seen)
+	etag, err := d.ETag, error(nil)
+	if d.Made {
+		var made string
+		if made, err = f.madeBy(ctx, d.id(), d.File); made != "" {
+			etag = made
+		}
+	}
+	if err == nil && (etag != "" || !d.Made) {
+		err = f.deleteObject(ctx, d.id(), etag, d.seen)
+	}
 	switch {
 	case err == nil, backend.IsKind(err, backend.KindNotExist):
 		f.facts.drop(d.id())

@@ -13,6 +13,7 @@ import (
 // recover takes over what an earlier mount left: finished files are uploaded, promised deletes and
 // renames are finished. Interrupted files and conflicts stay where they are and are listed.
 func (f *FS) recover() {
+	f.recoverCalls()
 	var uploads []*staging.Snapshot
 	for _, file := range f.cfg.Staging.Files() {
 		switch file.State() {
@@ -99,6 +100,7 @@ func (f *FS) recoverIntent(intent staging.Intent) {
 				f.log.Warn("resuming a directory rename", slog.String("error", err.Error()))
 			}
 		})
+	case intentRename, intentRenameStaged: // recoverCalls
 	default:
 		f.log.Warn("unknown promise in the journal is kept", slog.String("kind", intent.Kind))
 	}
@@ -122,8 +124,13 @@ func (f *FS) scratch(n *node) {
 }
 
 // recoverPromise takes up a promised delete: it follows the commit that it is to follow. If that is never made,
-// because no program had finished the file, or it is in conflict, the object stays.
+// because no program had finished the file, or it is in conflict, the object stays. It stays as well, until it is replaced, where
+// content waits under its own key: an unlink that had not got further.
 func (f *FS) recoverPromise(d *deferredDelete) {
+	if f.promises.has(d.id()) || f.staged.has(d.id()) {
+		f.dropIntent(d.intent)
+		return
+	}
 	for _, file := range f.cfg.Staging.Files() {
 		if file.ID() != d.File {
 			continue
@@ -131,9 +138,7 @@ func (f *FS) recoverPromise(d *deferredDelete) {
 		n := f.staged.node(file)
 		if n == nil {
 			f.log.Info("the object under the old name of a file that was not finished stays", slog.String("key", d.Key))
-			if err := f.cfg.Staging.DropIntent(d.intent); err != nil {
-				f.log.Warn("journal", slog.String("error", err.Error()))
-			}
+			f.dropIntent(d.intent)
 			return
 		}
 		f.promises.add(d)

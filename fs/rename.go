@@ -198,6 +198,11 @@ func (f *FS) renameStored(ctx context.Context, n *node, v *version, m move, cond
 		}
 		in.Replace = props
 	}
+	over, err := f.announce(intentRename, fileMove{From: in.Source, To: m.place.id(), Before: condition.IfMatch, Over: stagedUnder(m.target)})
+	if err != nil {
+		return err
+	}
+	defer over()
 	obj, err := f.cfg.Store.Copy(ctx, in)
 	if backend.IsKind(err, backend.KindUnknown) { // a lost reply: the same copy once more changes nothing
 		if !m.noReplace {
@@ -218,6 +223,7 @@ func (f *FS) renameStored(ctx context.Context, n *node, v *version, m move, cond
 		n.typed(now)
 	}
 	f.arrive(n, v, obj, m)
+	over()
 	err = f.fulfil(ctx, promise)
 	switch {
 	case err == nil:
@@ -309,6 +315,7 @@ func (f *FS) arrive(n *node, old *version, obj backend.Object, m move) {
 // renameStaged changes the key of content that is not stored under the new name yet. What is
 // stored under the old one is deleted after the commit.
 func (f *FS) renameStaged(ctx context.Context, n *node, m move, condition backend.Condition) error {
+	replaced := stagedUnder(m.target)
 	n.mu.Lock()
 	file, v := n.staged, n.current
 	if file == nil || file.State() == staging.StateCommitted && !file.Dirty() && !n.written { // stored since
@@ -319,8 +326,12 @@ func (f *FS) renameStaged(ctx context.Context, n *node, m move, condition backen
 		return f.renameStored(ctx, n, v, m, condition)
 	}
 	before := file.Spec()
-	err := file.SetTarget(m.place.id(), condition) // first, so that a close meanwhile stores it there
-	f.giveAgainLocked(n)
+	over, err := f.announceStaged(file, before, m.place.id(), replaced)
+	if err == nil {
+		defer over()
+		err = file.SetTarget(m.place.id(), condition) // first, so that a close meanwhile stores it there
+		f.giveAgainLocked(n)
+	}
 	n.mu.Unlock()
 	if err != nil {
 		return err
@@ -339,6 +350,7 @@ func (f *FS) renameStaged(ctx context.Context, n *node, m move, condition backen
 		return err
 	}
 	f.replaceTarget(m)
+	over()
 	f.tree.move(n, m.to, m.name, m.component)
 	n.mu.Lock()
 	sealed := n.staged == file && file.State() == staging.StateSealed && !file.Dirty()

@@ -137,6 +137,14 @@ func (f *FS) remove(ctx context.Context, n *node, seen looks) error {
 			v = nil // under an old name, which is promised to go, or replaced since
 		}
 	}
+	n.mu.Unlock()
+	over, err := f.announceRemoval(file, v, replaces)
+	if err != nil {
+		f.revive(n)
+		return err
+	}
+	defer over()
+	n.mu.Lock()
 	f.unsealLocked(n)
 	n.mu.Unlock()
 	if v != nil && !f.promises.has(v.remoteID()) {
@@ -151,6 +159,18 @@ func (f *FS) remove(ctx context.Context, n *node, seen looks) error {
 	}
 	f.scratch(n)
 	return nil
+}
+
+// announceRemoval journals that what is stored under the name of staged content is about to go, before the content is not to be
+// stored any more: after a crash in between, the name must not show older content than before.
+func (f *FS) announceRemoval(file *staging.File, v *version, replaces *staging.Remote) (over func(), err error) {
+	if replaces == nil && v != nil {
+		replaces = v.remote
+	}
+	if file == nil || replaces == nil || file.State() != staging.StateSealed || f.promises.has(backend.ObjectID{Bucket: replaces.Bucket, Key: replaces.Key}) {
+		return func() {}, nil
+	}
+	return f.announce(intentDelete, &deferredDelete{Bucket: replaces.Bucket, Key: replaces.Key, ETag: replaces.ETag})
 }
 
 // removeReplaced deletes the object that staged content was to replace.
