@@ -122,9 +122,9 @@ func (mc *modelCase) do(c call) string {
 	var err error
 	switch c.what {
 	case "evict":
-		_, err = mc.run.m.command("ctl", "cache", "evict", mc.ours.root)
+		_, err = mc.run.m.ask("cache/evict", mc.dir, nil)
 	case "flush":
-		_, err = mc.run.m.command("ctl", "flush", mc.ours.root)
+		_, err = mc.run.m.ask("pending/flush", mc.dir, nil)
 	case "look":
 		err = mc.run.look(mc.ours, mc.theirs, mc.dir)
 	case "drop":

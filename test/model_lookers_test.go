@@ -27,7 +27,7 @@ func (run *modelRun) look(ours, theirs *actor, dir string) error {
 		return err
 	}
 	for deadline := time.Now().Add(releaseTime); ; time.Sleep(secondTTL) {
-		if _, err = run.m.command("ctl", "flush", ours.root); err != nil {
+		if _, err = run.m.ask("pending/flush", dir, nil); err != nil {
 			return err
 		}
 		if err = run.foreignLooks(dir, theirs, open); err == nil || time.Now().After(deadline) {
