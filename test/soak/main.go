@@ -41,7 +41,7 @@ func main() {
 func parse(args []string) (options, error) {
 	o := options{}
 	f := flag.NewFlagSet("soak", flag.ContinueOnError)
-	f.DurationVar(&o.time, "time", time.Hour, "how long to look for trouble; runs under way are finished")
+	f.DurationVar(&o.time, "time", time.Hour, "how long to look for trouble; runs under way may take a tenth longer, or a minute")
 	only := f.String("only", "", "regular expression for the names of campaigns")
 	f.IntVar(&o.parallel, "parallel", 3, "campaigns side by side; there are always others waiting for their turn")
 	f.StringVar(&o.findings, "findings", "soak-findings", "directory for the output of runs that failed")
@@ -90,9 +90,18 @@ func run(o options) error {
 	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM)
 	defer stop()
 	began := time.Now()
-	work(ctx, chosen, o.parallel, began.Add(o.time))
-	return report(chosen, time.Since(began), o.findings)
+	end := began.Add(o.time)
+	limited, cancel := context.WithDeadline(ctx, end.Add(overrun(o.time)))
+	defer cancel()
+	work(limited, chosen, o.parallel, end, overrun(o.time))
+	if err := tidy(os.Getenv("OBJMOUNT_TEST_RUN")); err != nil {
+		return err
+	}
+	return report(os.Stdout, chosen, time.Since(began), o.findings)
 }
+
+// overrun is how long runs may go on when the time is over; then they are cut.
+func overrun(whole time.Duration) time.Duration { return max(whole/10, time.Minute) }
 
 // build makes a test binary of each package, under the race detector.
 func build(chosen []*runner, dir string) error {
@@ -114,22 +123,25 @@ func build(chosen []*runner, dir string) error {
 	return nil
 }
 
-// work gives each campaign its turns until the time is over: the one that ran least goes next. Each has at least one.
-func work(ctx context.Context, all []*runner, parallel int, end time.Time) {
+// work gives each campaign its turns until the time is over: the one that ran least goes next, if it can be done by end and over. The end of ctx cuts runs under way.
+func work(ctx context.Context, all []*runner, parallel int, end time.Time, over time.Duration) {
 	var mu sync.Mutex
 	next := func() *runner {
 		mu.Lock()
 		defer mu.Unlock()
+		now := time.Now()
+		if ctx.Err() != nil || now.After(end) {
+			return nil
+		}
 		var least *runner
 		for _, r := range all {
-			if !r.busy && (least == nil || r.spent < least.spent) {
+			if !r.busy && now.Add(r.usual()).Before(end.Add(over)) && (least == nil || r.spent < least.spent) {
 				least = r
 			}
 		}
-		if least == nil || ctx.Err() != nil || time.Now().After(end) && least.runs > 0 {
-			return nil
+		if least != nil {
+			least.busy = true
 		}
-		least.busy = true
 		return least
 	}
 	var group sync.WaitGroup
@@ -140,11 +152,13 @@ func work(ctx context.Context, all []*runner, parallel int, end time.Time) {
 				did, finding := r.once(ctx)
 				mu.Lock()
 				r.busy = false
+				r.spent += time.Since(began)
 				if ctx.Err() == nil {
-					r.spent += time.Since(began)
 					r.runs++
-					r.add(did, finding)
+				} else {
+					r.cut = true
 				}
+				r.add(did, finding)
 				mu.Unlock()
 			}
 		})
