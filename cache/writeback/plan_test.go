@@ -251,3 +251,37 @@ func rightContent(p Plan, part Part) string {
 	}
 	return ""
 }
+
+// TestPlanBoundaries: a byte more or less than a limit decides.
+func TestPlanBoundaries(t *testing.T) {
+	lim := backend.Limits{MinPart: 5, MaxPart: 10, MaxParts: 4, MaxPut: 12, MaxCopy: 20, MaxObject: 35}
+	src := object("o", "e", 100)
+	both := func(n int64) staging.Extent {
+		return staging.Extent{Len: n, Local: true, Object: src, ObjectOff: 7}
+	}
+	for _, tc := range []struct {
+		name  string
+		exts  []staging.Extent
+		kind  Kind
+		parts int
+		moved int64
+	}{
+		{"as large as a put", build(local(12, 0)), KindPut, 0, 12},
+		{"one byte more", build(local(13, 0)), KindMultipart, 2, 13},
+		{"saves less than a part", build(local(6, 0), both(4)), KindPut, 0, 10},
+		{"saves a part", build(local(6, 0), both(5)), KindMultipart, 2, 6},
+		{"as large as objects can be", build(local(35, 0)), KindMultipart, 4, 35},
+		{"copies and parts have the same limit", build(remote(src, 0, 10), local(5, 0)), KindMultipart, 2, 5},
+		{"a copy that is too large for one part", build(remote(src, 0, 11), local(5, 0)), KindMultipart, 3, 5},
+	} {
+		p, err := PlanUpload(endOf(tc.exts), tc.exts, lim, able(), Options{PutSize: 12})
+		if err != nil || p.Kind != tc.kind || len(p.Parts) != tc.parts || p.Moved() != tc.moved || legal(p, lim) != "" {
+			t.Errorf("%s: %v of %d parts that moves %d, %v %s; want %v, %d, %d", tc.name, p.Kind, len(p.Parts), p.Moved(), err, legal(p, lim), tc.kind, tc.parts, tc.moved)
+		}
+	}
+	for _, size := range []int64{36, 41} {
+		if p, err := PlanUpload(size, build(local(size, 0)), lim, able(), Options{}); !backend.IsKind(err, backend.KindTooLarge) {
+			t.Errorf("%d bytes: %v, %v", size, p.Kind, err)
+		}
+	}
+}
