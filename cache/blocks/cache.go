@@ -33,6 +33,8 @@ type Config struct {
 	Patience func() time.Duration
 	// Log gets warnings; nil: slog.Default().
 	Log *slog.Logger
+	// DiskLog gets those about the disk tier; nil: Log.
+	DiskLog *slog.Logger
 }
 
 const (
@@ -88,6 +90,9 @@ func Open(cfg Config) (*Cache, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
 	}
+	if cfg.DiskLog == nil {
+		cfg.DiskLog = cfg.Log
+	}
 	if cfg.Patience == nil {
 		cfg.Patience = func() time.Duration { return 0 }
 	}
@@ -120,9 +125,9 @@ func Open(cfg Config) (*Cache, error) {
 	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	if cfg.Dir != "" {
-		c.tier, err = disk.Open(disk.Config{Dir: cfg.Dir, Limit: cfg.DirSize, Queue: queue, Log: cfg.Log})
+		c.tier, err = disk.Open(disk.Config{Dir: cfg.Dir, Limit: cfg.DirSize, Queue: queue, Log: cfg.DiskLog})
 		if err != nil {
-			cfg.Log.Warn("block cache without a disk tier", "dir", cfg.Dir, "error", err)
+			cfg.DiskLog.Warn("block cache without a disk tier", "dir", cfg.Dir, "error", err)
 		}
 	}
 	return c, nil

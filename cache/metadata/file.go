@@ -1,11 +1,13 @@
 package metadata
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -44,6 +46,7 @@ type file struct {
 
 // openFile opens or makes the file. What is there and cannot be trusted is put aside.
 func openFile(path string, limit int, log *slog.Logger) (f *file, err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, err
 	}
@@ -120,16 +123,39 @@ func (f *file) get(id backend.ObjectID) []byte {
 	if found || broken {
 		return data
 	}
-	err := f.db.View(func(tx *bbolt.Tx) error {
-		if v := tx.Bucket(recordsBucket).Get([]byte(key)); v != nil {
-			data = append([]byte(nil), v...)
-		}
-		return nil
-	})
+	data, err := f.read(key)
 	if err != nil {
+		f.fail(err)
 		return nil
 	}
 	return data
+}
+
+// read looks into the file. bbolt trusts what it has mapped: who writes into it from outside makes it panic, who
+// cuts it off makes it fault.
+func (f *file) read(key string) (data []byte, err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("damaged: %v", r)
+		}
+	}()
+	err = f.db.View(func(tx *bbolt.Tx) error {
+		data = bytes.Clone(tx.Bucket(recordsBucket).Get([]byte(key)))
+		return nil
+	})
+	return data, err
+}
+
+// fail gives the file up, with one warning.
+func (f *file) fail(err error) {
+	f.mu.Lock()
+	first := !f.broken
+	f.broken = true
+	f.mu.Unlock()
+	if first {
+		f.log.Warn("attributes are no longer kept in the file", "file", f.db.Path(), "error", err)
+	}
 }
 
 // write writes what put left, until quit.
@@ -160,15 +186,15 @@ func (f *file) flush() {
 	}
 	f.mu.Lock()
 	f.writing = nil
-	f.broken = f.broken || err != nil
 	f.mu.Unlock()
 	if err != nil {
-		f.log.Warn("attributes are no longer kept in the file", "file", f.db.Path(), "error", err)
+		f.fail(err)
 	}
 }
 
 // update writes one batch. The bucket's sequence counts its records.
 func (f *file) update(batch map[string][]byte) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("damaged: %v", r)

@@ -37,7 +37,8 @@ type parts struct {
 	endpoint  string          // of all of them
 	slot      *slot
 	blocks    *blocks.Cache
-	cacheDir  string // of the blocks' disk tier; empty: none
+	cacheDir  string      // of the blocks' disk tier; empty: none
+	cacheSaid atomic.Bool // one warning about the cache directory was logged
 	metadata  *metadata.Cache
 	staging   *staging.Area
 	fs        *fs.FS
@@ -120,16 +121,16 @@ func (p *parts) openCapabilities(ctx context.Context) error {
 func (p *parts) openBlocks(context.Context) error {
 	m := divideMemory(int64(p.cfg.memoryLimit))
 	debug.SetMemoryLimit(m.goHeap)
-	conf := blocks.Config{Reader: p.view, Memory: m.blocks, Checksum: s3.NewCRC64NVME, Log: p.log, Requests: min(64, p.cfg.maxConnections.n)}
+	conf := blocks.Config{Reader: p.view, Memory: m.blocks, Checksum: s3.NewCRC64NVME, Log: p.log, DiskLog: p.cacheLog(), Requests: min(64, p.cfg.maxConnections.n)}
 	conf.Patience = func() time.Duration { return time.Duration(p.live.retryTimeout.Load()) }
 	if p.cfg.cacheSize > 0 {
 		// Objects of one name in two stores may have one ETag and different bytes.
 		dir := filepath.Join(p.cfg.places.cache, "blocks", scope{Endpoint: p.endpoint}.id())
-		limit, err := p.diskShare(dir)
-		if err != nil {
-			return fail(exitLocal, "the cache directory cannot be used: %v; choose another with --cache-dir, or --cache-size=0", err)
+		if limit, err := p.diskShare(dir); err != nil {
+			p.cacheLog().Warn("nothing is cached on the disk", slog.String("dir", dir), slog.Any("error", err))
+		} else {
+			conf.Dir, conf.DirSize, p.cacheDir = dir, limit, dir
 		}
-		conf.Dir, conf.DirSize, p.cacheDir = dir, limit, dir
 	}
 	var err error
 	if p.blocks, err = blocks.Open(conf); err != nil {
@@ -192,11 +193,7 @@ func (p *parts) openMetadata(context.Context) error {
 	if !c.at.IsZero() {
 		return p.openMetadataWith(conf) // in memory: the file would be of one time only
 	}
-	dir := filepath.Join(c.places.cache, "attributes")
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fail(exitLocal, "the cache directory cannot be used: %v; choose another with --cache-dir", err)
-	}
-	conf.Path = filepath.Join(dir, p.slot.name+".db")
+	conf.Path, conf.Log = filepath.Join(c.places.cache, "attributes", p.slot.name+".db"), p.cacheLog()
 	return p.openMetadataWith(conf)
 }
 

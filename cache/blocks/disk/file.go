@@ -331,7 +331,7 @@ func (f *File) verify(data *os.File, base int64, p []byte, off int64) error {
 			scratch.Put(buf)
 		}
 		if sum != want {
-			f.tier.corrupt.Add(1)
+			f.tier.damaged()
 			f.drop(data, i, i+1)
 			return errAbsent
 		}

@@ -51,6 +51,9 @@ func (t *Tier) scan() {
 	t.shelf.refresh(segments)
 	allowed := max(0, min(t.limit, total+t.spare()))
 	t.allowed.Store(allowed)
+	if allowed < min(t.limit, 4*blockBytes) {
+		t.failed(unix.ENOSPC)
+	}
 	if t.disabled.Load() {
 		t.used.Store(total)
 		return

@@ -79,6 +79,7 @@ type Tier struct {
 	disabled atomic.Bool  // the disk failed: nothing is written any more
 	paused   atomic.Int64 // nothing is written until then, Unix nanoseconds
 	warned   sync.Once
+	spoilt   sync.Once
 	written  atomic.Int64
 	dropped  atomic.Int64
 	corrupt  atomic.Int64
@@ -255,18 +256,28 @@ func (t *Tier) run() {
 	}
 }
 
-// failed notes an error of writing: a full disk pauses the tier, any other error ends
-// writing for good.
+// failed notes an error of writing: a full disk, and too many open files, pause the tier, any other error
+// ends writing for good.
 func (t *Tier) failed(err error) {
-	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
-		t.paused.Store(time.Now().Add(noSpace).UnixNano())
-		t.full.Store(true) // look at the disk again
-		t.warned.Do(func() {
-			t.log.Warn("block cache: the disk is full, nothing more is cached on it for now", "dir", t.dir)
-		})
-		return
+	for _, passing := range []error{unix.ENOSPC, unix.EDQUOT, unix.EMFILE, unix.ENFILE} {
+		if errors.Is(err, passing) {
+			t.paused.Store(time.Now().Add(noSpace).UnixNano())
+			t.full.Store(true) // look at the disk again
+			t.warned.Do(func() {
+				t.log.Warn("block cache: nothing more is written to the disk until there is room", "dir", t.dir, "error", err)
+			})
+			return
+		}
 	}
 	t.disable(err)
+}
+
+// damaged counts a piece that is not what was written.
+func (t *Tier) damaged() {
+	t.corrupt.Add(1)
+	t.spoilt.Do(func() {
+		t.log.Warn("block cache: bytes on the disk are not those that were written; they are fetched again", "dir", t.dir)
+	})
 }
 
 func (t *Tier) disable(err error) {
