@@ -2,6 +2,7 @@ package fs
 
 import (
 	"context"
+	"slices"
 	"syscall"
 
 	"github.com/hanwen/go-fuse/v2/fuse"
@@ -53,8 +54,8 @@ func (f *FS) CopyFileRange(cancel <-chan struct{}, in *fuse.CopyFileRangeIn) (ui
 	return uint32(copied), fuse.OK
 }
 
-// storeSource commits a file that is about to be copied from, if it refers to the object that its own
-// commit replaces: references to that object would be broken by the commit.
+// storeSource commits a file that is about to be copied from, if it refers to an object that its own
+// commit replaces or deletes: references to that object would be broken by the commit.
 func (f *FS) storeSource(ctx context.Context, n *node) error {
 	n.mu.RLock()
 	due := n.replacesOwnBytesLocked()
@@ -65,13 +66,15 @@ func (f *FS) storeSource(ctx context.Context, n *node) error {
 	return f.commit(ctx, n, commitOptions{wait: true})
 }
 
-// replacesOwnBytesLocked tells whether staged content that is not stored refers to the object under its own key.
+// replacesOwnBytesLocked tells whether staged content that is not stored refers to the object under its own key, or to one under a name
+// that it had before: that is deleted after the commit.
 func (n *node) replacesOwnBytesLocked() bool {
 	if n.staged == nil || n.doomed || n.staged.State() == staging.StateCommitted && !n.staged.Dirty() {
 		return false
 	}
 	target := n.staged.Spec().Target
-	return n.staged.References(target.Bucket, target.Key)
+	return n.staged.References(target.Bucket, target.Key) ||
+		slices.ContainsFunc(n.after, func(d *deferredDelete) bool { return n.staged.References(d.Bucket, d.Key) })
 }
 
 // copyRange runs under dst's lock. The source's lock is only tried, so that two copies in opposite directions
