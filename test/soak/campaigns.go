@@ -50,8 +50,8 @@ var campaigns = []campaign{
 		whatFor: "errors, resets, lost replies and cut bodies end in the right bytes or the documented error",
 	},
 	{
-		name: "two mounts", folder: "test", run: "^Test(TwoWriters.*|ForeignWriterWins|ReaderSeesOneVersion)$", env: []string{"OBJMOUNT_SOAK=1"},
-		whatFor: "no lost update, no mixture of versions",
+		name: "two mounts", folder: "test", run: "^Test(Contest|Exclusive|ChangedWhileOpen)$", env: []string{"OBJMOUNT_SOAK=1"},
+		whatFor: "two mounts and other clients at the same files: no lost update, exclusive names, no mixture of versions while a file is open",
 	},
 	{
 		name: "workloads", folder: "test", run: "^Test(Workloads|Posix)$", env: []string{"OBJMOUNT_SOAK=1"},
