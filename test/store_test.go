@@ -65,6 +65,32 @@ func openStore(t testing.TB, name string) *store {
 	return s
 }
 
+// What a store may lack. Tests that ask for it say so in a skip, or count what it costs.
+const (
+	guardedParts    = "conditions of what is uploaded in parts"
+	guardedVersions = "conditions in a bucket that keeps versions"
+	quickWrites     = "thousands of small writes in a minute or two"
+)
+
+// lacking says why, by the name of a store. Found by trying: release 16 of Ceph.
+var lacking = map[string]map[string]string{
+	"ceph": {
+		guardedParts:    "CompleteMultipartUpload ignores If-Match and If-None-Match",
+		guardedVersions: "a PUT with If-Match is refused there even when nobody changed the object",
+		quickWrites:     "a write takes some 20 ms, and more beside others",
+	},
+}
+
+func (s *store) lacks(what string) bool { return lacking[s.name][what] != "" }
+
+// needs skips what a store cannot show.
+func (s *store) needs(t testing.TB, what string) {
+	t.Helper()
+	if s.lacks(what) {
+		t.Skipf("%s has no %s: %s", s.name, what, lacking[s.name][what])
+	}
+}
+
 // otherStores are the servers of OBJMOUNT_TEST_STORES, which run already: NAME=URL, with commas between.
 func otherStores(w *world, list string) ([]*store, error) {
 	var stores []*store

@@ -49,8 +49,15 @@ func contestRound(t *testing.T, storeName string, seed uint64, steps int, limit 
 		{key: "d/renamed", hazards: true}, {key: "d/removed", hazards: true}, {key: "d/attributes", hazards: true}, {key: "d/large-attributes", large: true, hazards: true},
 	}
 	c.logs = []*logbook{{key: "d/log", alone: true}, {key: "d/log-together"}, {key: "d/large-log", base: bytesOf(7, 6*mib), alone: true}}
+	if s.lacks(guardedParts) {
+		c.logs = c.logs[:2]
+	}
+	if c.versioned && s.lacks(guardedVersions) {
+		c.logs = nil
+	}
 	others := &rival{name: "another client", rng: rng}
 	for _, l := range c.ledgers {
+		l.hazards = l.hazards || l.large && s.lacks(guardedParts) || c.versioned && s.lacks(guardedVersions)
 		first := newCargo(rng, l.large)
 		s.put(t, c.bucket, l.key, first.bytes())
 		c.note(l, others, first, 0, isStored)
