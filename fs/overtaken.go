@@ -7,11 +7,12 @@ import (
 
 // The kernel repeats a system call by name once when the answer was ESTALE (retry_estale in Linux's fs/namei.c), after it has looked the
 // name up again. For open that is what is wanted. An unlink that did not remove an object because another client had just replaced it would
-// remove the new object then, which nobody has seen here: the repeat is refused, too, and the kernel gives ESTALE to the program.
+// remove the new object then, which nobody has seen here, and a rename would replace it: the repeat is refused, too, and the kernel gives
+// ESTALE to the program.
 
-// overtaken remembers which unlinks were refused, at most one per thread: the repeat comes from the same thread, before anything else
-// that it asks for by name. Should it not come, the next unlink of that name by that thread is refused once for nothing, and the
-// kernel repeats it.
+// overtaken remembers which unlinks, and renames to a name, were refused, at most one per thread: the repeat comes from the same thread, before
+// anything else that it asks for by name. Should it not come, the next of that name by that thread is refused once for nothing, and
+// the kernel repeats it.
 type overtaken struct {
 	mu       sync.Mutex
 	byThread map[uint32]refusal
@@ -29,7 +30,7 @@ const (
 	repeatTime   = 5 * time.Minute
 )
 
-// refuse notes that a thread's unlink was answered with ESTALE.
+// refuse notes that a thread's call was answered with ESTALE.
 func (o *overtaken) refuse(thread uint32, parent uint64, name string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -46,7 +47,7 @@ func (o *overtaken) refuse(thread uint32, parent uint64, name string) {
 	o.byThread[thread] = refusal{parent: parent, name: name, at: time.Now()}
 }
 
-// repeated tells whether an unlink is the kernel's repeat of one that was refused, and forgets it.
+// repeated tells whether a call is the kernel's repeat of one that was refused, and forgets it.
 func (o *overtaken) repeated(thread uint32, parent uint64, name string) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()

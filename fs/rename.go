@@ -2,6 +2,7 @@ package fs
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"syscall"
 	"time"
@@ -40,8 +41,15 @@ func (f *FS) Rename(cancel <-chan struct{}, in *fuse.RenameIn, oldName, newName 
 		return f.status("rename", err)
 	}
 	defer leave()
+	if f.overtaken.repeated(in.Pid, to.id, newName) {
+		return fuse.Status(syscall.ESTALE)
+	}
 	m := move{from: from, oldName: oldName, to: to, name: newName, noReplace: in.Flags&renameNoReplace != 0}
-	return f.status("rename", f.rename(r, from, oldName, m))
+	err = f.rename(r, from, oldName, m)
+	if errors.Is(err, errOvertaken) {
+		f.overtaken.refuse(in.Pid, to.id, newName)
+	}
+	return f.status("rename", err)
 }
 
 // move is the destination of a rename.
@@ -211,6 +219,9 @@ func (f *FS) renameStored(ctx context.Context, n *node, v *version, m move, cond
 		obj, err = f.cfg.Store.Copy(ctx, in)
 	}
 	if err != nil {
+		if f.destinationGone(ctx, m, in.Condition, err) {
+			return errOvertaken
+		}
 		return f.sourceGone(n, v, err)
 	}
 	promise, err := f.promiseDelete(v.remote, nil)

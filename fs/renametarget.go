@@ -2,6 +2,8 @@ package fs
 
 import (
 	"context"
+	"fmt"
+	"syscall"
 
 	"github.com/objmount/objmount/backend"
 	"github.com/objmount/objmount/cache/staging"
@@ -49,6 +51,22 @@ func (f *FS) claimName(ctx context.Context, m *move) (backend.Condition, error) 
 		return backend.Condition{IfMatch: old.ETag}, nil
 	}
 	return f.destination(*m), nil
+}
+
+// errOvertaken is ESTALE of a rename whose destination another client has just replaced.
+var errOvertaken = fmt.Errorf("the destination was replaced by another client: %w", syscall.ESTALE)
+
+// destinationGone tells whether a copy failed because what it was to replace is another version by now.
+func (f *FS) destinationGone(ctx context.Context, m move, condition backend.Condition, cause error) bool {
+	if m.target == nil || condition.IfMatch == "" || !backend.IsKind(cause, backend.KindChanged) {
+		return false
+	}
+	now, err := f.cfg.Store.Head(ctx, m.place.id(), backend.GetOptions{})
+	if err != nil || now.ETag == condition.IfMatch {
+		return false
+	}
+	f.cfg.Metadata.Stored(now) // the next lookup finds it
+	return true
 }
 
 // covered is the object that a commit would replace; nil: the name is free in the store.
