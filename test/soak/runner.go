@@ -112,8 +112,8 @@ func (r *runner) keep(output *bytes.Buffer, err error) string {
 		return merr.Error()
 	}
 	name := filepath.Join(r.findings, fmt.Sprintf("%s-%s.log", strings.ReplaceAll(r.name, " ", "-"), time.Now().UTC().Format("20060102T150405.000")))
-	fmt.Fprintf(output, "\nsoak: %s: %v\nsoak: the same tests, with other seeds unless the output names one: go test -race -count=1 -run '%s' %s./%s\n",
-		r.name, err, r.run, strings.Join(append(r.flags, ""), " "), r.folder)
+	again := slices.Concat(r.env, []string{"go test -race -count=1 -run", "'" + r.run + "'", "./" + r.folder}, r.flags)
+	fmt.Fprintf(output, "\nsoak: %s: %v\nsoak: the same tests, with other seeds unless one that is above is given: %s\n", r.name, err, strings.Join(again, " "))
 	if werr := os.WriteFile(name, output.Bytes(), 0o644); werr != nil {
 		return werr.Error()
 	}
@@ -154,7 +154,7 @@ func report(out io.Writer, all []*runner, took time.Duration, where string) erro
 		if r.cut {
 			cut = append(cut, r.name)
 		}
-		if r.runs == 0 && !r.cut {
+		if r.runs == 0 && r.sum.Rounds == 0 {
 			none = append(none, r.name)
 		}
 	}

@@ -42,13 +42,14 @@ func TestFindingsAreKept(t *testing.T) {
 	t.Parallel()
 	for name, script := range map[string]string{"bad luck": "echo the seed is 17; echo '--- FAIL: TestA (1s)'; echo '    --- FAIL: TestA/b (1s)'; exit 1", "renamed": `echo "testing: warning: no tests to run"`} {
 		r := fake(t, name, script)
+		r.run, r.flags, r.env = "TestA", []string{"-rapid.checks=3"}, []string{"A=1"}
 		did, finding := r.once(context.Background())
 		r.add(did, finding)
 		if finding == nil || len(r.found) != 1 {
 			t.Fatalf("%s: no finding", name)
 		}
 		text, err := os.ReadFile(finding.file)
-		if err != nil || len(text) == 0 {
+		if err != nil || !bytes.Contains(text, []byte("A=1 go test -race -count=1 -run 'TestA' ./"+r.folder+" -rapid.checks=3\n")) {
 			t.Errorf("%s: %q, %v", name, text, err)
 		}
 		if name == "bad luck" && !bytes.Contains(text, []byte("the seed is 17")) {
