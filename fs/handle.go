@@ -1,10 +1,12 @@
 package fs
 
 import (
+	"strings"
 	"sync"
 
 	"github.com/objmount/objmount/cache/blocks"
 	"github.com/objmount/objmount/cache/staging"
+	"github.com/objmount/objmount/fs/names"
 )
 
 // openMode counts how an inode is open in the kernel: through its page cache, or straight to
@@ -171,6 +173,30 @@ func (s *stagedNodes) in(t *tree, dir *node) []*node {
 	for _, n := range s.nodes {
 		if n.parent == dir && !n.detached {
 			found = append(found, n)
+		}
+	}
+	return found
+}
+
+// dirs returns the components of directories in dir that have staged content below them, each once.
+func (s *stagedNodes) dirs(t *tree, dir *node) map[string]bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	found := make(map[string]bool)
+	for _, n := range s.nodes {
+		if n.detached {
+			continue
+		}
+		for m := n.parent; m != nil; m = m.parent {
+			if m.parent != dir || m == dir {
+				continue
+			}
+			if _, kind := names.Decode(m.name); kind == names.Natural && !m.detached {
+				found[strings.TrimSuffix(m.suffix, "/")] = true
+			}
+			break
 		}
 	}
 	return found

@@ -2,6 +2,7 @@ package fs
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -67,11 +68,14 @@ func (d *dirHandle) isPresentLocked(e *metadata.Entry) bool {
 	return true
 }
 
-// pushPresentLocked adds the directories that are present and that the listing does not have.
+// pushPresentLocked adds the directories that are present, or have staged files below them, and that the listing does not have.
 func (f *FS) pushPresentLocked(d *dirHandle) {
 	for _, component := range d.present {
+		delete(d.filled, component)
+	}
+	for _, component := range slices.Concat(d.present, slices.Sorted(maps.Keys(d.filled))) {
 		e := metadata.Entry{Name: component, Dir: true}
 		d.rest = append(d.rest, dirEntry{name: names.Encode(component, names.Natural), kind: names.Natural, entry: e, dir: true})
 	}
-	d.present = nil
+	d.present, d.filled = nil, nil
 }

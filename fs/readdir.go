@@ -59,6 +59,7 @@ type dirHandle struct {
 	pieces  []string         // the parts of a long name that lead here
 	shown   []string         // the parts shown that the next entries may belong to too
 	present []string         // components that are directories whatever is listed, not shown yet
+	filled  map[string]bool  // components that are directories because staged files are below them, not met in the listing yet
 
 	more func(context.Context) error // in a view of versions: adds entries, io.EOF after the last
 }
@@ -121,7 +122,7 @@ func (f *FS) restartLocked(d *dirHandle) {
 	case d.pieces != nil:
 		d.scan = f.scanPart(d.place.bucket, d.place.key)
 	default:
-		d.present = f.presentBelow(d.place)
+		d.present, d.filled = f.presentBelow(d.place), f.staged.dirs(f.tree, d.node)
 		d.scan = f.cfg.Metadata.Scan(d.place.bucket, d.place.key)
 	}
 }
@@ -195,7 +196,12 @@ func (f *FS) moreLocked(ctx context.Context, d *dirHandle) error {
 // pushEntryLocked shows an entry of the store: as a directory, a file, or both. One that is too long for
 // a name is shown as its first part, once.
 func (f *FS) pushEntryLocked(ctx context.Context, d *dirHandle, e metadata.Entry) {
-	if visible := f.visible(ctx, d.place, d.pieces, &e); !d.isPresentLocked(&e) && !visible {
+	visible := f.visible(ctx, d.place, d.pieces, &e)
+	if d.filled[e.Name] && !visible {
+		e.Dir, visible = true, true
+	}
+	delete(d.filled, e.Name)
+	if !d.isPresentLocked(&e) && !visible {
 		return
 	}
 	// A directory whose name a staged file has is shown when that is stored.
