@@ -55,7 +55,10 @@ func (c *mapsCase) foreignDo(call mapsCall) (string, error) {
 				return "", err
 			}
 			delete(s.objects, key)
-			delete(s.markers, strings.TrimSuffix(key, "/"))
+			if dir, marker := strings.CutSuffix(key, "/"); marker {
+				delete(s.markers, dir)
+				c.cleared[dir] = true
+			}
 		}
 	case "get":
 		return "", c.stored(call.key)
@@ -111,6 +114,7 @@ func (c *mapsCase) learnMarkers() error {
 		}
 	}
 	c.store.markers = found
+	maps.DeleteFunc(c.cleared, func(dir string, _ bool) bool { return found[dir] })
 	return nil
 }
 

@@ -43,7 +43,8 @@ func (a *mapsActor) stays(dir string) error {
 	if err := a.learnMarkers(); err != nil {
 		return err
 	}
-	if !a.model.hasDir(a.store, dir) {
+	// A mount that has written a marker does not look whether another client has deleted it since.
+	if !a.model.hasDir(a.store, dir) && !a.cleared[dir] {
 		return fmt.Errorf("%s went with what was in it", dir)
 	}
 	return nil
@@ -139,8 +140,13 @@ func (a *mapsActor) readdir(c mapsCall) (string, error) {
 	return strings.Join(got, " "), nil
 }
 
-// flush waits until all is stored that is promised, or lost.
+// flush waits until all is stored that is promised, or lost. A flush by the control socket leaves what is open for writing; fsync does not.
 func (a *mapsActor) flush() error {
+	for _, h := range a.held {
+		if h != nil && h.node.pending && h.node.writers > 0 {
+			_ = unix.Fsync(h.fd) // what it says is compared below
+		}
+	}
 	_, failed := a.ask("pending/flush", "", nil)
 	lost := 0
 	for _, n := range a.model.waiting() {
