@@ -70,13 +70,23 @@ func (r *request) end(err error) {
 }
 
 func (r *request) watch() {
-	select {
-	case <-r.finished:
-		return
-	case <-r.Context.Done():
-		r.end(r.Context.Err())
-		return
-	case <-r.cancel:
+	exiting := time.NewTicker(time.Second)
+	defer exiting.Stop()
+	for interrupted := false; !interrupted; {
+		select {
+		case <-r.finished:
+			return
+		case <-r.Context.Done():
+			r.end(r.Context.Err())
+			return
+		case <-exiting.C:
+			if signalWhileExiting(r.pid) {
+				r.end(context.Canceled)
+				return
+			}
+		case <-r.cancel:
+			interrupted = true
+		}
 	}
 	// The kernel sends one interrupt per request: a deadly signal may follow a harmless one.
 	tick := time.NewTicker(100 * time.Millisecond)
@@ -103,25 +113,38 @@ const deadlySignals = 1<<(syscall.SIGINT-1) | 1<<(syscall.SIGTERM-1) | 1<<(sysca
 // deadlySignalPending reads the pending masks of a thread from /proc/PID/status (proc(5)). A
 // process that is gone counts as killed.
 func deadlySignalPending(pid uint32) bool {
+	pending, _ := pendingSignal(pid)
+	return pending
+}
+
+// signalWhileExiting reports whether a deadly signal waits for a process that closes its files on its way out: the kernel does
+// not interrupt the FLUSH of such a one any more, whatever signal comes (seen on Linux 6.18), so Ctrl-C and kill would have no effect.
+func signalWhileExiting(pid uint32) bool {
+	pending, memory := pendingSignal(pid)
+	return pending && !memory
+}
+
+// pendingSignal tells whether a deadly signal is pending for a thread, and whether the thread has memory: who exits gives it back
+// before the files, and has no line VmSize then.
+func pendingSignal(pid uint32) (pending, memory bool) {
 	if pid == 0 {
-		return false
+		return false, true
 	}
 	data, err := os.ReadFile("/proc/" + strconv.FormatUint(uint64(pid), 10) + "/status")
 	if err != nil {
-		return os.IsNotExist(err)
+		return os.IsNotExist(err), true
 	}
 	lines := bufio.NewScanner(bytes.NewReader(data))
 	for lines.Scan() {
-		name, value, _ := strings.Cut(lines.Text(), ":")
-		if name != "SigPnd" && name != "ShdPnd" {
-			continue
-		}
-		mask, err := strconv.ParseUint(strings.TrimSpace(value), 16, 64)
-		if err == nil && mask&deadlySignals != 0 {
-			return true
+		switch name, value, _ := strings.Cut(lines.Text(), ":"); name {
+		case "VmSize":
+			memory = true
+		case "SigPnd", "ShdPnd":
+			mask, err := strconv.ParseUint(strings.TrimSpace(value), 16, 64)
+			pending = pending || err == nil && mask&deadlySignals != 0
 		}
 	}
-	return false
+	return pending, memory
 }
 
 // threadGroup returns the process of a thread id, 0 when it cannot be told (another pid

@@ -1,6 +1,7 @@
 package test
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"maps"
@@ -9,6 +10,7 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -26,6 +28,7 @@ type proxy struct {
 	sent     int64          // bytes of object data that the client sent
 	received int64          // bytes of object data that the client was sent
 	rules    []*rule
+	choose   func(operation, path string) *rule // one more for this request; nil: none. Called with mu held
 }
 
 // A rule changes what happens to the requests that match. Nil functions and zero values do nothing.
@@ -33,10 +36,15 @@ type rule struct {
 	match   func(operation, path string) bool
 	latency time.Duration
 	status  int           // answered without asking the store
+	code    string        // of that answer, where the status does not say it
 	hold    chan struct{} // wait until it is closed, or the client gives up
 	lose    bool          // the store does it, the client sees a broken connection
 	cut     int           // the connection breaks after so many bytes of the answer's body
 	flip    bool          // a bit of the answer's body is another one
+	stall   int           // nothing follows so many bytes of the answer's body, until the client gives up
+	short   int           // the answer has so many bytes less, and says so
+	reset   int           // the connection breaks after so many bytes of the request's body, and the store gets nothing
+	spoil   bool          // a bit of the request's body is another one
 	times   int           // how often it applies; 0: always
 	from    int           // the first that it applies to, from 1; 0 means 1
 	strike  func()        // kills the client before the store is asked, or after it has done it
@@ -89,6 +97,11 @@ func (p *proxy) serve(w http.ResponseWriter, r *http.Request, reverse http.Handl
 			applied = append(applied, *x)
 		}
 	}
+	if p.choose != nil {
+		if x := p.choose(operation, r.URL.Path); x != nil {
+			applied = append(applied, *x)
+		}
+	}
 	p.mu.Unlock()
 
 	switch operation {
@@ -111,8 +124,11 @@ func (p *proxy) serve(w http.ResponseWriter, r *http.Request, reverse http.Handl
 		if x.status != 0 {
 			_, _ = io.Copy(io.Discard, r.Body)
 			w.Header().Set("Content-Type", "application/xml")
+			if x.status == http.StatusTooManyRequests {
+				w.Header().Set("Retry-After", "1")
+			}
 			w.WriteHeader(x.status)
-			code := map[int]string{403: "AccessDenied", 500: "InternalError", 503: "SlowDown"}[x.status]
+			code := cmp.Or(x.code, map[int]string{403: "AccessDenied", 412: "PreconditionFailed", 429: "TooManyRequests", 500: "InternalError", 503: "SlowDown"}[x.status])
 			fmt.Fprintf(w, "<?xml version=\"1.0\"?><Error><Code>%s</Code><Message>by the test</Message></Error>", code)
 			return
 		}
@@ -126,6 +142,23 @@ func (p *proxy) serve(w http.ResponseWriter, r *http.Request, reverse http.Handl
 		if x.lose {
 			reverse.ServeHTTP(httptest.NewRecorder(), r)
 			panic(http.ErrAbortHandler)
+		}
+		if x.reset > 0 {
+			_, _ = io.CopyN(io.Discard, r.Body, int64(x.reset))
+			panic(http.ErrAbortHandler)
+		}
+		if x.spoil {
+			r.Body = &spoiledBody{ReadCloser: r.Body}
+		}
+		if x.stall > 0 {
+			reverse.ServeHTTP(&cutWriter{ResponseWriter: w, left: x.stall}, r)
+			_ = http.NewResponseController(w).Flush()
+			<-r.Context().Done()
+			panic(http.ErrAbortHandler)
+		}
+		if x.short > 0 {
+			shorten(w, r, reverse, x.short)
+			return
 		}
 		if x.cut > 0 {
 			reverse.ServeHTTP(&cutWriter{ResponseWriter: w, left: x.cut}, r)
@@ -160,7 +193,7 @@ func (p *proxy) clear() {
 			close(x.hold)
 		}
 	}
-	p.rules = nil
+	p.rules, p.choose = nil, nil
 }
 
 // A tally is what went through a proxy in some time.
@@ -330,6 +363,35 @@ func (w *flipWriter) Write(p []byte) (int, error) {
 }
 
 func (w *flipWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// spoiledBody changes a bit of the first byte of a body.
+type spoiledBody struct {
+	io.ReadCloser
+	done bool
+}
+
+func (b *spoiledBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if !b.done && n > 0 {
+		b.done = true
+		p[0] ^= 1
+	}
+	return n, err
+}
+
+// shorten leaves out the last bytes of an answer, as a store would that has lost them.
+func shorten(w http.ResponseWriter, r *http.Request, reverse http.Handler, less int) {
+	whole := httptest.NewRecorder()
+	reverse.ServeHTTP(whole, r)
+	for name, values := range whole.Header() {
+		w.Header()[name] = values
+	}
+	body := whole.Body.Bytes()
+	body = body[:max(0, len(body)-less)]
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(whole.Code)
+	_, _ = w.Write(body)
+}
 
 // buffers keeps the copy buffers of the reverse proxy.
 type buffers struct{ pool sync.Pool }
