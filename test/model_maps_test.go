@@ -169,7 +169,7 @@ func (c *mapsCase) step(call mapsCall) (string, error) {
 		if call.who == i || len(a.model.waiting()) == 0 {
 			continue
 		}
-		if call.who == 2 && call.seed%2 == 0 && !slices.ContainsFunc(c.actors[:], func(b *mapsActor) bool { return b.keepsFromRacing(a) }) {
+		if call.who == 2 && call.what != "get" && call.seed%2 == 0 && !slices.ContainsFunc(c.actors[:], func(b *mapsActor) bool { return b.keepsFromRacing(a, call.what) }) {
 			said := ""
 			err := a.raced(func() (err error) { said, err = c.foreignDo(call); return err })
 			return said, err
@@ -190,10 +190,11 @@ func (c *mapsCase) step(call mapsCall) (string, error) {
 	return a.do(call)
 }
 
-// keepsFromRacing tells whether a change by the other client while a's files wait would leave more open than who was first.
-func (a *mapsActor) keepsFromRacing(racer *mapsActor) bool {
+// keepsFromRacing tells whether a change by the other client while racer's files wait would leave more open than whether they were lost: a
+// new file that is deleted may be there or not.
+func (a *mapsActor) keepsFromRacing(racer *mapsActor, what string) bool {
 	waits := a.model.waiting()
-	return a != racer && len(waits) > 0 || slices.ContainsFunc(waits, func(n *mapsNode) bool { return n.writers > 0 })
+	return a != racer && len(waits) > 0 || slices.ContainsFunc(waits, func(n *mapsNode) bool { return n.writers > 0 || n.base == nil && what != "put" })
 }
 
 func (a *mapsActor) mount() *mount { return a.mounts[a.who] }

@@ -42,11 +42,15 @@ var campaigns = []campaign{
 		whatFor: "every system call answers as on a plain directory, on both stores and in both modes",
 	},
 	{
+		name: "two mounts and maps", folder: "test", run: "^TestLikeMaps$", env: []string{"OBJMOUNT_SOAK=1"},
+		whatFor: "random calls on two mounts while another client changes the bucket: what is allowed is what maps say",
+	},
+	{
 		name: "kill -9", folder: "test", run: "^Test(Killed.*|CrashRounds)$", env: []string{"OBJMOUNT_SOAK=1"},
 		whatFor: "what close or fsync returned for is in the store after a kill at any time, and at named points of uploads, copies and the journal",
 	},
 	{
-		name: "faulty store", folder: "test", run: "^Test(LostReplies|SlowDown|CutDownloads|RefusedWrite|Faulty.*)$", env: []string{"OBJMOUNT_SOAK=1"},
+		name: "faulty store", folder: "test", run: "^Test(LostReplies|SlowDown|CutDownloads|RefusedWrite|FaultyCampaign|Outage|InterruptedOnADeadStore)$", env: []string{"OBJMOUNT_SOAK=1"},
 		whatFor: "errors, resets, lost replies and cut bodies end in the right bytes or the documented error",
 	},
 	{
