@@ -71,7 +71,7 @@ func (c *contest) step(r *rival) {
 		c.appendSome(r, c.logs[r.rng.IntN(len(c.logs))])
 		return
 	}
-	l := c.ledgers[r.rng.IntN(len(c.ledgers))]
+	l := c.ledgers[min(r.rng.IntN(len(c.ledgers)), r.rng.IntN(len(c.ledgers)))] // the first ones are fought for
 	if r.m == nil {
 		c.foreignStep(r, l)
 		return
@@ -115,6 +115,7 @@ func (c *contest) edit(r *rival, l *ledger) {
 	for last := false; !last; {
 		last = r.rng.IntN(3) > 0
 		next := cargo{newCargo(r.rng, l.large).token, now.bulk}
+		time.Sleep(time.Duration(r.rng.IntN(60)) * time.Millisecond) // others may be faster
 		if err := c.write(r, f, &next, l.large); err != nil {
 			c.passes("write", l, err)
 			c.note(l, r, next, now.token, isRefused)
