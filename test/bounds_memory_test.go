@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -107,7 +108,7 @@ func TestMemoryOfWalks(t *testing.T) {
 	t.Parallel()
 	entries, limits := 30_000, []int{64}
 	if longRun() {
-		entries, limits = 1_000_000, []int{64, 128, 256}
+		entries, limits = 1_000_000, anyLimit()
 	}
 	for _, limit := range limits {
 		t.Run(fmt.Sprintf("%dMiB", limit), func(t *testing.T) {
@@ -132,7 +133,7 @@ func TestMemoryOfRandomReads(t *testing.T) {
 	t.Parallel()
 	reads, limits := 600, []int{64}
 	if longRun() {
-		reads, limits = 20_000, []int{64, 128, 256}
+		reads, limits = 20_000, anyLimit()
 	}
 	for _, limit := range limits {
 		t.Run(fmt.Sprintf("%dMiB", limit), func(t *testing.T) {
@@ -183,7 +184,7 @@ func TestMemoryOfWriters(t *testing.T) {
 	t.Parallel()
 	files, size, limits := 100, 3<<20, []int{64}
 	if longRun() {
-		size, limits = 64<<20, []int{64, 128, 256}
+		size, limits = 64<<20, anyLimit()
 	}
 	for _, limit := range limits {
 		for _, commit := range []string{"close", "background"} {
@@ -244,7 +245,7 @@ func TestMemoryOfOpenFiles(t *testing.T) {
 	t.Parallel()
 	files, limits := 2_000, []int{64}
 	if longRun() {
-		files, limits = 10_000, []int{64, 128, 256}
+		files, limits = 10_000, anyLimit()
 	}
 	for _, limit := range limits {
 		t.Run(fmt.Sprintf("%dMiB", limit), func(t *testing.T) {
@@ -302,6 +303,15 @@ func (m *mount) state() ctl.Status {
 		m.t.Fatalf("%v: %s", err, text)
 	}
 	return s
+}
+
+// anyLimit is one of the memory limits that long runs take turns with, in MiB. OBJMOUNT_TEST_MEMORY chooses it.
+func anyLimit() []int {
+	limit := []int{64, 128, 256}[mathrand.IntN(3)]
+	if n, err := strconv.Atoi(os.Getenv("OBJMOUNT_TEST_MEMORY")); err == nil {
+		limit = n
+	}
+	return []int{limit}
 }
 
 // longRun: campaigns of minutes, not the few seconds of every run.

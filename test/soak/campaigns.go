@@ -58,6 +58,10 @@ var campaigns = []campaign{
 		whatFor: "two mounts and other clients at the same files: no lost update, exclusive names, no mixture of versions while a file is open",
 	},
 	{
+		name: "space and limits", folder: "test", run: "^Test(MemoryOf.*|FullStagingDisk|Staging.*|CacheDirectory)$", env: []string{"OBJMOUNT_SOAK=1"},
+		whatFor: "full disks, a full staging area and bad cache directories lose nothing; peak memory with a million entries, 10,000 open files, a hundred writers, random reads of 50 GiB",
+	},
+	{
 		name: "workloads", folder: "test", run: "^Test(Workloads|Posix)$", env: []string{"OBJMOUNT_SOAK=1"},
 		whatFor: "real programs in every combination of store, commit mode and cache; every file compared with what another client reads",
 	},
