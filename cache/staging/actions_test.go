@@ -35,7 +35,7 @@ func (w *world) create() {
 	}
 	key := fmt.Sprint("key", len(w.files))
 	spec := Spec{Target: backend.ObjectID{Bucket: "b", Key: key}, Condition: backend.Condition{IfNoneMatch: true}}
-	m := &fileModel{target: spec.Target, stored: make(map[string]bool)}
+	m := &fileModel{target: spec.Target, targets: []backend.ObjectID{spec.Target}, stored: make(map[string]bool)}
 	if rapid.Bool().Draw(w.t, "existing") {
 		m.data = w.bytes()
 		spec.Content = w.object(key, m.data)
@@ -190,8 +190,9 @@ func (w *world) upload() {
 func (w *world) seal()  { w.sealFile(false) }
 func (w *world) fsync() { w.sealFile(true) }
 
-func (w *world) sealFile(fsynced bool) {
-	m := w.pick()
+func (w *world) sealFile(fsynced bool) { w.sealModel(w.pick(), fsynced) }
+
+func (w *world) sealModel(m *fileModel, fsynced bool) {
 	before := m.file.Generation()
 	s, err := m.file.Seal(fsynced)
 	if err != nil {

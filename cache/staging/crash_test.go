@@ -2,6 +2,7 @@ package staging
 
 import (
 	"bytes"
+	"fmt"
 	"math/rand/v2"
 	"reflect"
 	"slices"
@@ -10,6 +11,8 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"github.com/objmount/objmount/backend"
 )
 
 // TestCrash ends the process or the power at any moment of random sequences and checks what the next
@@ -24,6 +27,7 @@ func TestCrash(t *testing.T) {
 		for name, fn := range map[string]func(){
 			"kill": func() { w.crash(false) }, "power": func() { w.crash(true) },
 			"intent": w.addIntent, "dropIntent": w.dropIntent, "restart": w.restart,
+			"rename": w.rename, "localFsync": w.localFsync,
 		} {
 			actions[name] = func(t *rapid.T) {
 				w.t = t
@@ -36,6 +40,30 @@ func TestCrash(t *testing.T) {
 		}
 		t.Repeat(actions)
 	})
+}
+
+// rename gives a new file that no upload runs of another name.
+func (w *world) rename() {
+	m := w.pick()
+	if len(m.snapshots) > 0 || m.gone || m.file.Spec().Content != nil || m.file.Streamed() > 0 {
+		w.t.Skip("not to be renamed")
+	}
+	m.target.Key = fmt.Sprint(m.target.Key, "r")
+	if err := m.file.SetTarget(m.target, backend.Condition{IfNoneMatch: true}); err != nil {
+		w.t.Fatal(err)
+	}
+	m.targets = append(m.targets, m.target)
+}
+
+// localFsync is fsync of a mount with --fsync=local.
+func (w *world) localFsync() {
+	m := w.pick()
+	w.sealModel(m, false)
+	if err := m.file.Sync(); err != nil {
+		w.t.Fatal(err)
+	}
+	m.seals[len(m.seals)-1].durable = true
+	w.flushed()
 }
 
 func (w *world) addIntent() {
@@ -216,6 +244,9 @@ func (w *world) afterPower(m *fileModel, got *File) {
 	if i < durable {
 		w.t.Fatalf("seal %d came back instead of %d", i, durable)
 	}
+	if !slices.Contains(m.targets[m.durableAt:], got.Spec().Target) {
+		w.t.Fatalf("it goes to %v, was renamed to %v, durably to the first from %d", got.Spec().Target, m.targets, m.durableAt)
+	}
 	w.expect("promise", got, got.Extents(0, 1<<40), m.seals[i].data)
 }
 
@@ -234,6 +265,8 @@ func (w *world) adopt(m *fileModel, got *File) {
 	}
 	i := slices.IndexFunc(m.seals, func(s sealModel) bool { return s.generation == got.Generation() })
 	m.seals = m.seals[:i+1]
+	m.target = got.Spec().Target
+	m.targets, m.durableAt = []backend.ObjectID{m.target}, 0
 	m.file, m.data, m.promised, m.dirty, m.gone, m.goneFor = got, m.seals[i].data, true, false, false, false
 }
 

@@ -36,6 +36,8 @@ type fileModel struct {
 	id        uint64
 	file      *File
 	target    backend.ObjectID
+	targets   []backend.ObjectID // that it had; from durableAt on it may have them after a power failure
+	durableAt int
 	data      []byte
 	dirty     bool
 	promised  bool // sealed and not committed
@@ -255,6 +257,7 @@ func (w *world) flushed() {
 		if m.gone {
 			m.goneFor = true
 		}
+		m.durableAt = max(0, len(m.targets)-1)
 	}
 	for _, in := range w.intents {
 		in.durable = true
