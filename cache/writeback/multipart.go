@@ -46,12 +46,18 @@ func (a *attempt) multipart(plan Plan, up *openUpload) (backend.Object, error) {
 	case backend.IsKind(err, backend.KindNotExist):
 		a.q.forget(a.j.file, up.id)
 		return obj, errAgain
-	case backend.IsKind(err, backend.KindInvalid) && len(up.done) > 0 && !a.bound:
+	case backend.IsKind(err, backend.KindInvalid) && (len(up.done) > 0 || lostPart(err)) && !a.bound:
 		a.q.discard(a.j.file, up.upload()) // parts that are not listed, or lost ones: with fresh parts once more
 		return obj, errAgain
 	default:
 		return obj, err
 	}
+}
+
+// lostPart reports whether the store says that it does not have a part that it has confirmed.
+func lostPart(err error) bool {
+	e, ok := errors.AsType[*backend.Error](err)
+	return ok && e.Code == "InvalidPart"
 }
 
 // complete makes the object of the parts. completed is whether the store said so; else the object was
