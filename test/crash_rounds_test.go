@@ -76,7 +76,7 @@ type chain struct {
 func TestCrashRounds(t *testing.T) {
 	chains, rounds := 10, 5
 	if os.Getenv("OBJMOUNT_SOAK") != "" {
-		chains, rounds = 20, 15
+		chains, rounds = 12, 12
 	}
 	seed := uint64(time.Now().UnixNano())
 	for i := range chains {
