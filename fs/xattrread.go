@@ -101,7 +101,8 @@ func (f *FS) gatherObject(ctx context.Context, n *node, needs xattr.Need, facts 
 		return key, true, nil
 	}
 	n.mu.RLock()
-	lost, local, v := n.lost, !n.storedLocked(), n.current
+	// The name of a doomed file has another object by now, or none.
+	lost, local, v := n.lost, !n.storedLocked() || n.doomed && n.staged != nil, n.current
 	if local && !lost {
 		facts.Object, facts.Tags = f.stagedObjectLocked(n)
 	}
