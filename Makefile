@@ -62,7 +62,7 @@ conformance: ## what backend/s3 claims of VersityGW, MinIO, Ceph and Swift, each
 # What is about one server, or needs what Ceph has not, is left out: test/README.md has the list.
 ceph: tools build ## the end-to-end machines on Ceph RGW, started here: calls, crashes, faults, two mounts, workloads (RUN=TestName)
 	test/run.sh test/with-store.sh ceph $(GO) test -race -count=1 -timeout 60m -v \
-		-run '$(or $(RUN),^Test(LikeAPlainDirectory|LikeMaps|Crash|Killed|Lost|SlowDown|Cut|Refused|Faulty|Outage|Two|Contest|Overtaken|Exclusive|ForeignWriterWins|EditLoses|Reader|OpenFile|Workloads|Posix|ForeignClient|CtlPending|CtlConflicts|CtlFailedUploads|CtlUploads|CtlCache))' ./test/
+		-run '$(or $(RUN),^Test(LikeAPlainDirectory|LikeMaps|Crash|Killed|Lost|SlowDown|Cut|Refused|Unreachable|Outage|UnlinkOf|Two|Contest|Overtaken|Exclusive|ForeignWriterWins|EditLoses|Reader|OpenFile|Workloads|Posix|ForeignClient|CtlPending|CtlConflicts|CtlFailedUploads|CtlUploads|CtlCache))' ./test/
 
 install: ## binary, mount helpers, units and examples, under DESTDIR and PREFIX (run `make build` first)
 	DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' packaging/install.sh bin/objmount

@@ -69,13 +69,15 @@ func openStore(t testing.TB, name string) *store {
 const (
 	guardedParts    = "conditions of what is uploaded in parts"
 	guardedVersions = "conditions in a bucket that keeps versions"
+	guardedCopies   = "conditions on the source of a copy"
 	quickWrites     = "thousands of small writes in a minute or two"
 )
 
 // lacking says why, by the name of a store. Found by trying: release 16 of Ceph.
 var lacking = map[string]map[string]string{
 	"ceph": {
-		guardedParts:    "CompleteMultipartUpload ignores If-Match and If-None-Match",
+		guardedParts:    "CompleteMultipartUpload ignores If-Match and If-None-Match; what one PUT can take goes in one",
+		guardedCopies:   "CopyObject and UploadPartCopy ignore If-Match; content is sent, with a condition",
 		guardedVersions: "a PUT with If-Match is refused there even when nobody changed the object",
 		quickWrites:     "a write takes some 20 ms, and more beside others",
 	},
