@@ -136,10 +136,10 @@ func changeWhileOpen(t *testing.T, s *store, seed uint64, all bool) {
 		old        []byte
 	}
 	var list []work
-	first := rng.IntN(len(outsideChanges))
+	first, other := rng.IntN(len(outsideChanges)), map[string]int{"minio": 1}[s.name]
 	for i, state := range states {
 		for j := range outsideChanges {
-			if all || (first+i)%len(outsideChanges) == j {
+			if all || (first+i)%len(outsideChanges) == j && (first+i+other)%2 == 0 { // half of them on each store
 				w := work{fmt.Sprintf("d/%d-%d", i, j), state, j, bytesOf(seed+uint64(i*10+j), outsideSize)}
 				list = append(list, w)
 				o.put(w.key, w.old)

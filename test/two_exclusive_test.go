@@ -82,12 +82,15 @@ func finishWith(f *os.File, text string) error {
 // else at close or fsync, and then what the others wrote is kept.
 func TestExclusive(t *testing.T) {
 	t.Parallel()
-	names := 2
-	if os.Getenv("OBJMOUNT_SOAK") != "" {
+	names, all := 1, os.Getenv("OBJMOUNT_SOAK") != ""
+	if all {
 		names = 40
 	}
 	onEachStore(t, func(t *testing.T, s *store) {
 		for _, decided := range []string{"commit", "open"} {
+			if !all && (decided == "open") == (s.name == "minio") { // each store with one, each of them once
+				continue
+			}
 			t.Run(decided, func(t *testing.T) {
 				t.Parallel()
 				p := &pair{T: t, store: s, bucket: s.newBucket(t)}
