@@ -57,15 +57,17 @@ func (f *FS) staysPresent(at place) bool {
 	return slices.ContainsFunc(f.cfg.Present(at.bucket), func(prefix string) bool { return strings.HasPrefix(prefix, at.key) })
 }
 
-// isPresentLocked tells whether an entry of the listing is present, and makes it a directory then.
-func (d *dirHandle) isPresentLocked(e *metadata.Entry) bool {
-	i := slices.Index(d.present, e.Name)
-	if i < 0 {
-		return false
+// isDirLocked tells whether an entry of the listing is present, or is not visible by itself and has staged files below it, and makes it
+// a directory then.
+func (d *dirHandle) isDirLocked(e *metadata.Entry, visible bool) bool {
+	is := d.filled[e.Name] && !visible
+	delete(d.filled, e.Name)
+	if i := slices.Index(d.present, e.Name); i >= 0 {
+		d.present = slices.Delete(d.present, i, i+1)
+		is = true
 	}
-	d.present = slices.Delete(d.present, i, i+1)
-	e.Dir = true
-	return true
+	e.Dir = e.Dir || is
+	return is
 }
 
 // pushPresentLocked adds the directories that are present, or have staged files below them, and that the listing does not have.

@@ -196,12 +196,7 @@ func (f *FS) moreLocked(ctx context.Context, d *dirHandle) error {
 // pushEntryLocked shows an entry of the store: as a directory, a file, or both. One that is too long for
 // a name is shown as its first part, once.
 func (f *FS) pushEntryLocked(ctx context.Context, d *dirHandle, e metadata.Entry) {
-	visible := f.visible(ctx, d.place, d.pieces, &e)
-	if d.filled[e.Name] && !visible {
-		e.Dir, visible = true, true
-	}
-	delete(d.filled, e.Name)
-	if !d.isPresentLocked(&e) && !visible {
+	if visible := f.visible(ctx, d.place, d.pieces, &e); !d.isDirLocked(&e, visible) && !visible {
 		return
 	}
 	// A directory whose name a staged file has is shown when that is stored.
