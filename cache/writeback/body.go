@@ -87,6 +87,9 @@ func fetchesOf(exts []staging.Extent) []fetch {
 func (q *Queue) open(ctx context.Context, x fetch, off, end int64) (*backend.Body, error) {
 	id := objectOf(x.object)
 	opt := backend.GetOptions{Range: &backend.Range{Off: x.from + off - x.off, Len: end - off}, VersionID: q.source(x.object).VersionID}
+	if opt.Range.Len == x.object.Size { // of all of it the store tells the checksum
+		opt.Range = nil
+	}
 	if q.cfg.Capabilities(id.Bucket).GetIfMatch {
 		opt.IfMatch = x.object.ETag
 	}
@@ -115,7 +118,23 @@ func (q *Queue) load(ctx context.Context, x *fetch) error {
 	x.data = make([]byte, x.end-x.off)
 	n, err := io.ReadFull(body, x.data)
 	q.counts.bytesFetched.Add(int64(n))
+	if err == nil && x.from == 0 && int64(n) == x.object.Size {
+		return q.intact(x, body.Object)
+	}
 	return q.readError(x.object, err)
+}
+
+// intact checks an object that was fetched whole, where the store tells its checksum: what is wrong here would be stored with a
+// checksum that is right.
+func (q *Queue) intact(x *fetch, told backend.Object) error {
+	if told.CRC64NVME == "" || q.cfg.Checksum == nil {
+		return nil
+	}
+	sum, err := q.cfg.Checksum(bytes.NewReader(x.data))
+	if err == nil && sum != told.CRC64NVME {
+		err = &backend.Error{Kind: backend.KindCorrupt, Op: "GetObject", Bucket: x.object.Bucket, Key: x.object.Key, Message: "the bytes do not match their CRC64NVME"}
+	}
+	return err
 }
 
 // readError is the error of a body as one that can be decided on: it can only be the connection.

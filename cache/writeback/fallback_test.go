@@ -1,6 +1,7 @@
 package writeback
 
 import (
+	"bytes"
 	"context"
 	"testing"
 
@@ -243,4 +244,19 @@ func TestPropertiesWhereCopyIsRefused(t *testing.T) {
 	if got := r.head("a").Headers.ContentType; got != "text/x-new" {
 		t.Errorf("content type %q", got)
 	}
+}
+
+// TestSpoiledBase: what is fetched whole, to be sent again with what was added, is checked: a bit that changed on its way is not stored.
+func TestSpoiledBase(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	old := bytes.Repeat([]byte("old"), 1000)
+	f := r.edit(r.put("a", old))
+	r.write(f, []byte("added"), int64(len(old)))
+	spoilt := r.faults.Add(mem.Rule{Op: "GetObject", Times: 1, Do: []mem.Action{mem.Flip(0)}})
+	r.mustCommit(f)
+	if spoilt.Hits() != 1 {
+		t.Errorf("%d downloads were spoilt", spoilt.Hits())
+	}
+	r.has("a", append(old, "added"...))
 }
