@@ -84,25 +84,7 @@ func newProxy(t testing.TB, s *store) *proxy {
 
 func (p *proxy) serve(w http.ResponseWriter, r *http.Request, reverse http.Handler) {
 	operation := operationOf(r)
-	p.mu.Lock()
-	p.counts[operation+condition(r)]++
-	p.requests = append(p.requests, operation+condition(r)+" "+r.URL.RequestURI())
-	var applied []rule
-	for _, x := range p.rules {
-		if !x.match(operation, r.URL.Path) {
-			continue
-		}
-		if x.seen++; x.seen >= x.from && (x.times == 0 || x.used < x.times) {
-			x.used++
-			applied = append(applied, *x)
-		}
-	}
-	if p.choose != nil {
-		if x := p.choose(operation, r.URL.Path); x != nil {
-			applied = append(applied, *x)
-		}
-	}
-	p.mu.Unlock()
+	applied := p.arrived(operation, r)
 
 	switch operation {
 	case "PutObject", "UploadPart":
@@ -169,6 +151,30 @@ func (p *proxy) serve(w http.ResponseWriter, r *http.Request, reverse http.Handl
 		}
 	}
 	reverse.ServeHTTP(w, r)
+}
+
+// arrived counts a request and returns the rules that apply to it.
+func (p *proxy) arrived(operation string, r *http.Request) []rule {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.counts[operation+condition(r)]++
+	p.requests = append(p.requests, operation+condition(r)+" "+r.URL.RequestURI())
+	var applied []rule
+	for _, x := range p.rules {
+		if !x.match(operation, r.URL.Path) {
+			continue
+		}
+		if x.seen++; x.seen >= x.from && (x.times == 0 || x.used < x.times) {
+			x.used++
+			applied = append(applied, *x)
+		}
+	}
+	if p.choose != nil {
+		if x := p.choose(operation, r.URL.Path); x != nil {
+			applied = append(applied, *x)
+		}
+	}
+	return applied
 }
 
 func (p *proxy) add(counter *int64, n int) {
