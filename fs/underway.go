@@ -37,6 +37,8 @@ type stagedMove struct {
 	To   backend.ObjectID `json:"to"`
 	ETag string           `json:"etag,omitempty"` // of the object that the old name has; empty: none
 	Over string           `json:"over,omitempty"` // staged file that has the new name; empty: none has
+
+	Condition backend.Condition `json:"condition"` // of storing the file under the old name
 }
 
 const intentRenameStaged = "rename-staged"
@@ -56,7 +58,7 @@ func (f *FS) announce(kind string, what any) (over func(), err error) {
 
 // announceStaged announces that a staged file is about to get another name. What is promised to go already is not promised again.
 func (f *FS) announceStaged(file *staging.File, before staging.Spec, to backend.ObjectID, over string) (func(), error) {
-	m := stagedMove{File: file.ID(), From: before.Target, To: to, Over: over}
+	m := stagedMove{File: file.ID(), From: before.Target, To: to, Over: over, Condition: before.Condition}
 	if old := covered(before); old != nil && !f.promises.has(before.Target) {
 		m.ETag = old.ETag
 	}
@@ -95,7 +97,7 @@ func (f *FS) recoverCalls() {
 		case intentRenameStaged:
 			var m stagedMove
 			if f.announced(intent, &m) {
-				f.recoverStagedMove(intent.ID, m, files)
+				f.recoverStagedMove(ctx, intent.ID, m, files)
 			}
 		case intentRename:
 			var m fileMove
@@ -114,11 +116,19 @@ func (f *FS) announced(intent staging.Intent, what any) bool {
 	return err == nil
 }
 
-// recoverStagedMove: the rename is done if the file has its new name. Then what the old name has goes when the file is stored, and that may be
-// what an upload of this very file made of it.
-func (f *FS) recoverStagedMove(intent uint64, m stagedMove, files map[string]*staging.File) {
+// recoverStagedMove: the rename is done if the file has its new name, and what the old name has goes when the file is stored. But if an upload
+// of this very file has arrived under the old name, it is not done: ranges of what was there before, which the file may refer to, are gone.
+func (f *FS) recoverStagedMove(ctx context.Context, intent uint64, m stagedMove, files map[string]*staging.File) {
 	file := files[m.File]
 	if file != nil && file.Spec().Target == m.To && file.State() == staging.StateSealed {
+		if made, err := f.madeBy(ctx, m.From, m.File); err == nil && made != "" {
+			if err := file.SetTarget(m.From, m.Condition); err != nil {
+				f.log.Warn("journal", slog.String("error", err.Error()))
+				return
+			}
+			f.dropIntent(intent)
+			return
+		}
 		f.overwritten(files[m.Over])
 		d := &deferredDelete{Bucket: m.From.Bucket, Key: m.From.Key, ETag: m.ETag, File: m.File, Made: true}
 		if _, err := f.announce(intentDelete, d); err != nil { // taken up with the others

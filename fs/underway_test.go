@@ -136,10 +136,11 @@ func TestRenameCutShort(t *testing.T) {
 	}
 }
 
-// A file is renamed while its upload is on its way, and a crash comes when the store has it under the old name: it is only under the new one.
+// A file is renamed while its upload is on its way, and a crash comes when the store has it under the old name: it is only there, also when it
+// was an edit that refers to what was there before.
 func TestRenameOfUploadCutShort(t *testing.T) {
 	t.Parallel()
-	for _, before := range []string{"", "older"} {
+	for before, want := range map[string]string{"": "content", "older and longer": "contentnd longer"} {
 		state, stored, release := t.TempDir(), make(chan struct{}), make(chan struct{})
 		m := newTestMount(t, testOptions{state: state, commit: CommitBackground, wrap: func(s backend.Store) backend.Store {
 			return mem.Faulty(s, mem.Rule{Op: "PutObject", Key: keyIn("from"), Times: 1, Do: []mem.Action{mem.After(func(context.Context, mem.Call) {
@@ -151,7 +152,11 @@ func TestRenameOfUploadCutShort(t *testing.T) {
 		if before != "" {
 			m.put("from", []byte(before))
 		}
-		check(t, os.WriteFile(m.path("from"), []byte("content"), 0o644))
+		edit, err := os.OpenFile(m.path("from"), os.O_CREATE|os.O_WRONLY, 0o644)
+		check(t, err)
+		_, err = edit.WriteString("content")
+		check(t, err)
+		check(t, edit.Close())
 		<-stored
 		renamed := make(chan error, 1)
 		file := m.nodeOf("from").staged
@@ -162,8 +167,8 @@ func TestRenameOfUploadCutShort(t *testing.T) {
 		left := m.leftAt(state)
 		next := newTestMount(t, testOptions{store: m.raw, state: left, commit: CommitBackground})
 		check(t, next.fs.Drain(t.Context(), nil))
-		next.mustHave("to", "content")
-		next.gone("from")
+		next.mustHave("from", want)
+		next.gone("to")
 		next.forgotten()
 		next.noConflict()
 		close(release)
