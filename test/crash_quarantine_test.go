@@ -37,50 +37,21 @@ func TestCrashQuarantine(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	journal, err := os.ReadFile(filepath.Join(area, "journal"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	// The payload of a record that names f2 as its target, and what is behind the last record.
-	at := bytes.LastIndex(journal, []byte("f2"))
-	if at < 0 {
-		t.Fatal("the journal has no record of f2")
-	}
-	piece := slices.Clone(journal[at-10 : at+2])
-	for i := range piece {
-		piece[i] ^= byte(1 + rand.IntN(255))
-	}
-	copy(journal[at-10:], piece)
-	journal = append(journal, "and this is no record at all"...)
-	if err := os.WriteFile(filepath.Join(area, "journal"), journal, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	piece := damageJournal(t, filepath.Join(area, "journal"), "f2")
 
 	m = m.again()
 	m.mustCtl("flush", ".")
-	type kept struct {
-		File string `json:"file"`
-		Size int64  `json:"size"`
-	}
-	list := jsonLines[kept](t, m.mustCtl("quarantine", "list", "--json", "."))
-	var all [][]byte
-	for _, k := range list {
-		data, err := os.ReadFile(k.File)
-		if err != nil || int64(len(data)) != k.Size || !strings.Contains(k.File, "/quarantine/") {
-			t.Errorf("%+v: %d bytes, %v", k, len(data), err)
-		}
-		all = append(all, data)
-	}
+	all := quarantined(t, m)
 	has := func(want []byte) bool {
 		return slices.ContainsFunc(all, func(data []byte) bool { return bytes.Equal(data, want) })
 	}
 	for name, data := range strangers {
 		if !has(data) {
-			t.Errorf("%s is not in quarantine: %+v", name, list)
+			t.Errorf("%s is not in quarantine, which has %d files", name, len(all))
 		}
 	}
 	if !slices.ContainsFunc(all, func(data []byte) bool { return bytes.Contains(data, piece) }) {
-		t.Errorf("the damaged record is not in quarantine: %+v", list)
+		t.Errorf("the damaged record is not in quarantine, which has %d files", len(all))
 	}
 	waits := m.pending(".")
 	m.unmount()
@@ -97,9 +68,50 @@ func TestCrashQuarantine(t *testing.T) {
 			data, err := os.ReadFile(w.LocalFile)
 			return err == nil && bytes.Equal(data, content(2))
 		}) {
-		t.Errorf("the bytes of f2 are nowhere: kept %+v, quarantine %+v", waits, list)
+		t.Errorf("the bytes of f2 are nowhere: kept %+v, quarantine has %d files", waits, len(all))
 	}
 	tell(t, 1, files, len(strangers)+2)
+}
+
+// damageJournal changes bytes of the last record that has a name in it, puts what is no record behind the last one, and returns what
+// is left of the first.
+func damageJournal(t *testing.T, file, name string) (piece []byte) {
+	t.Helper()
+	journal, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := bytes.LastIndex(journal, []byte(name))
+	if at < 0 {
+		t.Fatalf("the journal has no record of %s", name)
+	}
+	piece = slices.Clone(journal[at-10 : at+len(name)])
+	for i := range piece {
+		piece[i] ^= byte(1 + rand.IntN(255))
+	}
+	copy(journal[at-10:], piece)
+	journal = append(journal, "and this is no record at all"...)
+	if err := os.WriteFile(file, journal, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return piece
+}
+
+// quarantined are the contents of all files that a mount lists as quarantined.
+func quarantined(t *testing.T, m *mount) (all [][]byte) {
+	t.Helper()
+	type kept struct {
+		File string `json:"file"`
+		Size int64  `json:"size"`
+	}
+	for _, k := range jsonLines[kept](t, m.mustCtl("quarantine", "list", "--json", ".")) {
+		data, err := os.ReadFile(k.File)
+		if err != nil || int64(len(data)) != k.Size || !strings.Contains(k.File, "/quarantine/") {
+			t.Errorf("%+v: %d bytes, %v", k, len(data), err)
+		}
+		all = append(all, data)
+	}
+	return all
 }
 
 // staging is the directory of a mount's staging area.
