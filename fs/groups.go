@@ -1,6 +1,7 @@
 package fs
 
 import (
+	"context"
 	"strings"
 	"syscall"
 )
@@ -99,5 +100,24 @@ func (f *FS) inOneGroup(a, b place) error {
 	if one != other {
 		return syscall.EXDEV
 	}
+	return nil
+}
+
+// bucketsLocked lists the buckets, or the groups of buckets, that a directory above them shows.
+func (f *FS) bucketsLocked(ctx context.Context, d *dirHandle) error {
+	if f.isGroupList(d.node) {
+		d.rest, d.listed = f.groupsOf(d.node), true
+		return nil
+	}
+	prefix := groupPrefix(d.node)
+	buckets, err := f.cfg.Store.ListBuckets(ctx, prefix)
+	if err != nil {
+		return err
+	}
+	for _, b := range buckets {
+		name := strings.TrimPrefix(b.Name, prefix)
+		d.rest = append(d.rest, dirEntry{name: name, dir: true, local: f.bucketNode(d.node, name)})
+	}
+	d.listed = true
 	return nil
 }

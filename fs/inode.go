@@ -74,6 +74,7 @@ type node struct {
 	doomed    bool                  // unlinked or replaced: no name leads here
 	lost      bool                  // its content lost against another client's: all I/O is ESTALE
 	written   bool                  // written since the last commit began
+	assured   bool                  // its staged content is sealed and not queued (assureLocked)
 	replacing bool                  // O_TRUNC over a stored object, and nothing was committed since
 	doomedID  *deferredDelete       // the object to delete at the last close
 	after     []*deferredDelete     // promises to carry out once the staged content is stored (a rename)
@@ -144,6 +145,20 @@ func (t *tree) child(parent *node, name string) *node {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	return t.byName[childKey{parent.id, name}]
+}
+
+// named returns the node that has a name now: another than n, if n was replaced; n, if nobody but the kernel has forgotten it; nil, if n
+// has lost the name to nobody.
+func (t *tree) named(parent *node, name string, n *node) *node {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	if other := t.byName[childKey{parent.id, name}]; other != nil {
+		return other
+	}
+	if n.detached || n.parent != parent || n.name != name {
+		return nil
+	}
+	return n
 }
 
 // place is where a node lies in the store.

@@ -184,7 +184,10 @@ func (f *FS) moreLocked(ctx context.Context, d *dirHandle) error {
 	for len(d.rest) > 0 {
 		e := d.rest[0]
 		d.rest = d.rest[1:]
-		if e.dir || f.tree.child(d.node, e.name) == e.local {
+		if !e.dir {
+			e.local = f.tree.named(d.node, e.name, e.local)
+		}
+		if e.local != nil || e.dir {
 			d.pushLocked(e)
 			return nil
 		}
@@ -252,24 +255,6 @@ func (d *dirHandle) pushLocked(e dirEntry) {
 		d.first += dirWindow
 	}
 	d.entries = append(d.entries, e)
-}
-
-func (f *FS) bucketsLocked(ctx context.Context, d *dirHandle) error {
-	if f.isGroupList(d.node) {
-		d.rest, d.listed = f.groupsOf(d.node), true
-		return nil
-	}
-	prefix := groupPrefix(d.node)
-	buckets, err := f.cfg.Store.ListBuckets(ctx, prefix)
-	if err != nil {
-		return err
-	}
-	for _, b := range buckets {
-		name := strings.TrimPrefix(b.Name, prefix)
-		d.rest = append(d.rest, dirEntry{name: name, dir: true, local: f.bucketNode(d.node, name)})
-	}
-	d.listed = true
-	return nil
 }
 
 // ReadDir gives names only.
