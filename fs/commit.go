@@ -60,7 +60,7 @@ func (f *FS) commitOnce(ctx context.Context, n *node, o commitOptions) error {
 			return err
 		}
 	}
-	n.written, n.replacing, n.failure = false, false, nil
+	n.written, n.replacing, n.assured, n.failure = false, false, false, nil
 	snap, err := file.Seal(false)
 	if err != nil {
 		n.mu.Unlock()

@@ -72,7 +72,7 @@ func (f *FS) makeNew(ctx context.Context, parent *node, name string, a attr) (*n
 	}
 	made := make(chan struct{})
 	n.mu.Lock()
-	err = f.promiseLocked(n)
+	err = f.assureLocked(n)
 	if err == nil {
 		n.made = made
 		n.writers++
@@ -97,8 +97,8 @@ func (f *FS) makeNew(ctx context.Context, parent *node, name string, a attr) (*n
 	return n, nil
 }
 
-// promiseLocked journals staged content that is not queued: a crash does not lose it, and who commits it seals it again.
-func (f *FS) promiseLocked(n *node) error {
+// assureLocked journals staged content that is not queued: a crash does not lose it, and who commits it seals it again.
+func (f *FS) assureLocked(n *node) error {
 	if err := n.staged.SetProperties(f.propertiesLocked(n)); err != nil {
 		return err
 	}
@@ -107,7 +107,18 @@ func (f *FS) promiseLocked(n *node) error {
 		return err
 	}
 	promise.Release()
+	n.assured = true
 	return f.resealLocked(n, n.staged)
+}
+
+// outgrownLocked takes back what assureLocked promised, before bytes of a file that outgrows staging are given back: the upload that has
+// them is of no use to an empty file.
+func (f *FS) outgrownLocked(n *node) error {
+	if !n.assured {
+		return nil
+	}
+	n.assured = false
+	return n.staged.SetState(staging.StateOpen, "the program that wrote it had not closed it")
 }
 
 // promiseEmpty journals, at a close, a new file that nobody has written: it is stored after its last close, which nobody waits for.
@@ -118,7 +129,7 @@ func (f *FS) promiseEmpty(n *node) error {
 	if file == nil || n.doomed || n.current != nil || file.State() != staging.StateOpen || file.Size() > 0 {
 		return nil
 	}
-	return f.promiseLocked(n)
+	return f.assureLocked(n)
 }
 
 // endMade ends the wait for somebody to open a new file; if nobody has, it is stored.

@@ -2,6 +2,7 @@ package fs
 
 import (
 	"context"
+	"errors"
 	"reflect"
 	"syscall"
 	"time"
@@ -64,6 +65,9 @@ func (f *FS) makeRoom(ctx context.Context, n *node, file *staging.File, w *roomW
 	n.mu.Lock() // readers look at the map and read under it
 	err := file.DropStored()
 	var sent int64
+	if n.staged == file {
+		err = errors.Join(err, f.outgrownLocked(n))
+	}
 	if n.staged == file && f.moving.stopsLocked(f.tree, n) == nil { // else its key is about to change
 		sent = f.queue.MakeRoom(file)
 	}
