@@ -21,6 +21,7 @@ import (
 // object data, and can delay, hold or spoil requests. Host is passed on, so signatures stay valid.
 type proxy struct {
 	endpoint string
+	over     chan struct{} // closed at the end: that a client has gone is not seen while the body of its request waits to be read
 
 	mu       sync.Mutex
 	counts   map[string]int // by operation and condition, as in "PutObject if-match"
@@ -59,7 +60,7 @@ func newProxy(t testing.TB, s *store) *proxy {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &proxy{counts: map[string]int{}}
+	p := &proxy{counts: map[string]int{}, over: make(chan struct{})}
 	transport := &http.Transport{MaxIdleConnsPerHost: 128, DisableCompression: true, TLSClientConfig: s.secure.trusted()}
 	reverse := &httputil.ReverseProxy{
 		Transport: transport, FlushInterval: -1, BufferPool: newBuffers(),
@@ -75,6 +76,7 @@ func newProxy(t testing.TB, s *store) *proxy {
 	p.endpoint = server.URL
 	t.Cleanup(func() {
 		p.clear()
+		close(p.over)
 		server.CloseClientConnections()
 		server.Close()
 		transport.CloseIdleConnections()
@@ -100,6 +102,8 @@ func (p *proxy) serve(w http.ResponseWriter, r *http.Request, reverse http.Handl
 			select {
 			case <-x.hold:
 			case <-r.Context().Done():
+				return
+			case <-p.over:
 				return
 			}
 		}
@@ -135,7 +139,10 @@ func (p *proxy) serve(w http.ResponseWriter, r *http.Request, reverse http.Handl
 		if x.stall > 0 {
 			reverse.ServeHTTP(&cutWriter{ResponseWriter: w, left: x.stall}, r)
 			_ = http.NewResponseController(w).Flush()
-			<-r.Context().Done()
+			select {
+			case <-r.Context().Done():
+			case <-p.over:
+			}
 			panic(http.ErrAbortHandler)
 		}
 		if x.short > 0 {
