@@ -28,7 +28,7 @@
 //	  staging.File           (inside package staging)
 //	  tagging.mu             changes of tags; a held object is waited for without it
 //	  tree.mu                names, parents, lookup counts
-//	  promises.mu, stagedNodes.mu, markerAnswers.mu, facts.mu (which calls package metadata), lockRules.mu, limitTable.mu, table.mu, moving.mu, overtaken.mu,
+//	  promises.mu, stagedNodes.mu, markerAnswers.mu, facts.mu (which calls package metadata), lockRules.mu, limitTable.mu, table.mu, moving.mu, errands.mu, overtaken.mu,
 //	  versionLists.mu, keyVersions.mu   leaves
 //
 // None of these is held across a request to the store, a wait for write-back, or a
@@ -40,7 +40,7 @@
 //
 //   - one that sends notifications to the kernel (FS.notifier)
 //   - one that asks it to forget inodes when there are too many (FS.prune)
-//   - one per promised delete at a last close
+//   - up to 64 for promised deletes at a last close (FS.errand)
 //   - one per file that mknod made, until it is opened or a second has passed
 //   - those that fetch attributes, markers and extended attributes ahead of a scan
 //   - one per request for tags, and one per request for the limits of a bucket

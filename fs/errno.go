@@ -46,6 +46,10 @@ func (f *FS) status(op string, err error) fuse.Status {
 		return fuse.OK
 	}
 	var no syscall.Errno
+	if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
+		f.fewFiles(op, err)
+		return fuse.Status(syscall.ENFILE) // EMFILE is for the program's own descriptors
+	}
 	if errors.As(err, &no) {
 		var be *backend.Error
 		if !errors.As(err, &be) {
@@ -68,4 +72,14 @@ func (f *FS) status(op string, err error) fuse.Status {
 		f.log.Info("changed by another client", slog.String("op", op), slog.String("error", err.Error()))
 	}
 	return fuse.Status(no)
+}
+
+// fewFiles says once what to do about a process that may not open more files.
+func (f *FS) fewFiles(op string, err error) {
+	level := slog.LevelInfo
+	if !f.fewSaid.Swap(true) {
+		level = slog.LevelWarn
+	}
+	f.log.Log(f.ctx, level, "too many files and connections are open for a request; nothing is lost, but programs get ENFILE; raise the limit of the mount: ulimit -Hn, or LimitNOFILE= of the service",
+		slog.String("op", op), slog.String("error", err.Error()))
 }

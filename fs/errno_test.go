@@ -1,8 +1,11 @@
 package fs
 
 import (
+	"bytes"
 	"errors"
 	"log/slog"
+	"os"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -40,5 +43,21 @@ func TestStatus(t *testing.T) {
 	}
 	if got := f.status("test", nil); got != fuse.OK {
 		t.Errorf("nil: %v", got)
+	}
+}
+
+// TestFewFilesAreSaidOnce: that the mount may not open more files is no fault of the program's, and is one warning however often.
+func TestFewFilesAreSaidOnce(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	f := &FS{log: slog.New(slog.NewTextHandler(&log, nil)), ctx: t.Context()}
+	staged := &backend.Error{Kind: backend.KindOther, Err: &os.PathError{Op: "open", Path: "data", Err: syscall.EMFILE}}
+	for _, err := range []error{staged, syscall.EMFILE, syscall.ENFILE} {
+		if got := f.status("Write", err); got != fuse.Status(syscall.ENFILE) {
+			t.Errorf("%v: errno %v", err, got)
+		}
+	}
+	if text := log.String(); strings.Count(text, "level=WARN") != 1 || strings.Count(text, "LimitNOFILE") != 3 {
+		t.Errorf("the log says %s", text)
 	}
 }

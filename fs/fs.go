@@ -35,6 +35,9 @@ type FS struct {
 
 	believed, missed atomic.Int64 // Config.TTL and Config.NegativeTTL as they are now, in nanoseconds
 	passthrough      atomic.Bool
+	waiting          atomic.Int64 // requests of the kernel that may have to wait
+	fewSaid          atomic.Bool  // see fewFiles
+	errands          errands
 
 	moving    moving    // the directory that is being renamed
 	overtaken overtaken // unlinks that the kernel repeats
@@ -171,6 +174,8 @@ func (f *FS) Close(ctx context.Context) error {
 // Status is the state of a mount, for people and scripts.
 type Status struct {
 	Inodes      int                `json:"inodes"`
+	MaxInodes   int                `json:"max_inodes"` // Config.MaxInodes
+	Waiting     int                `json:"waiting"`    // requests of the kernel under way, but for those that are answered from memory
 	OpenFiles   int                `json:"open_files"`
 	OpenDirs    int                `json:"open_dirs"`
 	Passthrough bool               `json:"passthrough"`

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -21,7 +22,8 @@ import (
 //
 // A context is made per request without a goroutine; the first Done starts a watcher.
 type request struct {
-	context.Context // of the mount
+	context.Context               // of the mount
+	waiting         *atomic.Int64 // FS.waiting
 	cancel          <-chan struct{}
 	pid             uint32
 	inside          []*node // see FS.enter; the request's goroutine changes it while it has no others
@@ -35,11 +37,15 @@ type request struct {
 }
 
 func (f *FS) request(cancel <-chan struct{}, pid uint32) *request {
-	return &request{Context: f.ctx, cancel: cancel, pid: pid, done: make(chan struct{}), finished: make(chan struct{})}
+	f.waiting.Add(1)
+	return &request{Context: f.ctx, waiting: &f.waiting, cancel: cancel, pid: pid, done: make(chan struct{}), finished: make(chan struct{})}
 }
 
 // finish ends the watcher. Call it once, when the request is answered.
-func (r *request) finish() { close(r.finished) }
+func (r *request) finish() {
+	r.waiting.Add(-1)
+	close(r.finished)
+}
 
 // Value implements context.Context.
 func (r *request) Value(key any) any {

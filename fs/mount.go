@@ -30,6 +30,11 @@ type Mount struct {
 const (
 	maxRequest  = 1 << 20 // bytes of one READ or WRITE
 	readAheadKB = 4096    // of the mount's backing device, where we may set it
+
+	// MaxBackground is how many requests the kernel sends that no program waits for: read-ahead, written pages, asynchronous I/O.
+	// Of those that programs wait for there is one per thread. go-fuse could leave more of them in the kernel's
+	// queue, but with them the interrupts, and the closing of files, that may be what ends those that it has.
+	MaxBackground = 256
 )
 
 // Mount attaches the filesystem and returns once the kernel has answered. Requests are served
@@ -38,7 +43,7 @@ func (f *FS) Mount(dir string, o MountOptions) (*Mount, error) {
 	options := &fuse.MountOptions{
 		Name: "objmount", FsName: o.FSName, AllowOther: o.AllowOther, Debug: o.Debug,
 		Options:  []string{"default_permissions"},
-		MaxWrite: maxRequest, MaxBackground: 256, CongestionThreshold: 192,
+		MaxWrite: maxRequest, MaxBackground: MaxBackground, CongestionThreshold: MaxBackground * 3 / 4,
 		MaxReadAhead: readAheadKB << 10, DisableSplice: true, ExplicitDataCacheControl: true,
 		DirectMountStrict:    os.Geteuid() == 0, // the kernel's own answer; fusermount3 can do no more for root
 		EnableSymlinkCaching: true,

@@ -166,22 +166,26 @@ func (f *FS) fulfil(ctx context.Context, d *deferredDelete) error {
 // fulfilLater carries out a promise in the background and repeats it with growing pauses; the end of
 // the mount leaves it to the next one.
 func (f *FS) fulfilLater(d *deferredDelete) {
-	f.background(func() {
-		for pause := 200 * time.Millisecond; ; pause = min(2*pause, time.Minute) {
-			err := f.fulfil(f.ctx, d)
-			if err == nil || errors.Is(f.ctx.Err(), context.Canceled) {
-				return
-			}
-			if backend.IsKind(err, backend.KindLocked) { // since it was promised
-				f.giveUp(d)
-				return
-			}
-			f.log.Warn("promised delete failed and is repeated", slog.String("key", d.Key), slog.String("error", err.Error()))
-			if !backend.Temporary(err) || !f.pause(pause) {
-				return
-			}
-		}
-	})
+	f.errand(func() { f.fulfilAgain(d, 200*time.Millisecond) })
+}
+
+// fulfilAgain is one attempt of fulfilLater; pause comes before the next.
+func (f *FS) fulfilAgain(d *deferredDelete, pause time.Duration) {
+	err := f.fulfil(f.ctx, d)
+	switch {
+	case err == nil, errors.Is(f.ctx.Err(), context.Canceled):
+		return
+	case backend.IsKind(err, backend.KindLocked): // since it was promised
+		f.giveUp(d)
+		return
+	}
+	f.log.Warn("promised delete failed and is repeated", slog.String("key", d.Key), slog.String("error", err.Error()))
+	if !backend.Temporary(err) {
+		return
+	}
+	if f.pause(pause) { // and then behind the others
+		f.errand(func() { f.fulfilAgain(d, min(2*pause, time.Minute)) })
+	}
 }
 
 // pause waits, and returns false when the mount ends.

@@ -10,7 +10,7 @@ import (
 func (f *FS) Status() Status {
 	usage := f.cfg.Staging.Usage()
 	s := Status{
-		Inodes: f.tree.count(), OpenFiles: f.handles.len(), OpenDirs: f.dirs.len(), Passthrough: f.passthrough.Load(),
+		Inodes: f.tree.count(), MaxInodes: f.cfg.MaxInodes, Waiting: int(f.waiting.Load()), OpenFiles: f.handles.len(), OpenDirs: f.dirs.len(), Passthrough: f.passthrough.Load(),
 		Pending: f.queue.Pending(), Kept: []KeptFile{},
 		Staging: StagingStatus{Bytes: usage.Bytes, Limit: usage.Limit, Files: usage.Files, Quarantined: usage.Quarantined},
 	}
