@@ -54,7 +54,7 @@ type Config struct {
 	ConnectTimeout   time.Duration // for the TCP connection, and again for TLS; 0: 10 s
 	FirstByteTimeout time.Duration // from the last byte sent to the first one back; 0: 60 s
 	StallTimeout     time.Duration // without any byte sent or received (while sending it may take twice that to be noticed); 0: 30 s
-	MaxConns         int           // connections to one host; more requests wait; 0: 256
+	MaxConns         int           // connections, and requests at once; more requests wait; 0: 256
 	// RepeatFor bounds the repeats: none is sent later than that after the first attempt began, or than a few seconds
 	// (refusals that come at once are repeated in any case). It is asked for each request; nil: only MaxAttempts counts.
 	RepeatFor func() time.Duration
@@ -157,7 +157,7 @@ func open(cfg Config, loaded aws.Config, endpoint string, pinned *vendor) (*Stor
 	}
 	s.vendor.Store(unknownVendor)
 	s.conn = &conn{
-		transport: transport, stall: cfg.StallTimeout, first: cfg.FirstByteTimeout, seen: s.recognise,
+		transport: transport, slots: make(chan struct{}, cfg.MaxConns), stall: cfg.StallTimeout, first: cfg.FirstByteTimeout, seen: s.recognise,
 		last: func(method string) bool { return method == http.MethodHead && s.vendor.Load().headsTrail },
 	}
 	s.client = awss3.NewFromConfig(loaded, func(o *awss3.Options) {
@@ -337,7 +337,7 @@ func transportOf(loaded aws.Config, cfg Config) (*http.Transport, error) {
 	t.TLSHandshakeTimeout = cfg.ConnectTimeout
 	t.MaxConnsPerHost = cfg.MaxConns
 	t.MaxIdleConnsPerHost = cfg.MaxConns
-	t.MaxIdleConns = 0
+	t.MaxIdleConns = cfg.MaxConns
 	t.IdleConnTimeout = 20 * time.Second // servers close idle ones too; meeting that half way loses a request
 	t.DisableCompression = true
 	t.ForceAttemptHTTP2 = false

@@ -34,9 +34,11 @@ type receivedError struct{ error }
 
 func (e *receivedError) Unwrap() error { return e.error }
 
-// conn sends requests through a pool and watches each. It implements the SDK's HTTPClient.
+// conn sends requests through a pool and watches each. It implements the SDK's HTTPClient. The pool bounds connections by
+// host, and where buckets are part of the name there are many hosts; slots bounds them all.
 type conn struct {
 	transport *http.Transport
+	slots     chan struct{} // one element per request under way: from before it is sent until its answer has been read or closed
 	stall     time.Duration
 	first     time.Duration
 	seen      func(http.Header)        // sees the header of every answer
@@ -71,12 +73,21 @@ func (c *conn) Do(req *http.Request) (*http.Response, error) {
 	w.timer.Stop()
 	req = req.WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: w.gotConn, WroteRequest: w.wroteRequest}))
 	req.Close = parent.Value(lastKey{}) != nil || c.last(req.Method)
+	select {
+	case c.slots <- struct{}{}:
+	case <-parent.Done():
+		cancel(nil)
+		closeUnsent(req)
+		return nil, &sendError{parent.Err(), false}
+	}
+	leave := sync.OnceFunc(func() { <-c.slots })
 	if req.Body != nil && req.Body != http.NoBody {
 		req.Body = &sentBody{req.Body, w}
 	}
 	resp, err := c.transport.RoundTrip(req)
 	w.answered()
 	if err != nil {
+		leave()
 		if cause := context.Cause(ctx); cause != nil && parent.Err() == nil {
 			err = cause
 		}
@@ -84,9 +95,23 @@ func (c *conn) Do(req *http.Request) (*http.Response, error) {
 		return nil, &sendError{err, w.wasConnected()}
 	}
 	c.seen(resp.Header)
-	resp.Body = &receivedBody{body: resp.Body, watch: w, ctx: ctx, parent: parent}
+	if resp.Body == http.NoBody {
+		leave() // whether or not it is closed
+	}
+	resp.Body = &receivedBody{body: resp.Body, watch: w, ctx: ctx, parent: parent, leave: leave}
 	return resp, nil
 }
+
+// closeUnsent does what a transport does with the body of a request that it does not send.
+func closeUnsent(req *http.Request) {
+	if req.Body != nil {
+		_ = req.Body.Close()
+	}
+}
+
+// InFlight returns how many requests are under way now, from before they are sent until their answers have been read, and how
+// many there can be: Config.MaxConns. More wait.
+func (s *Store) InFlight() (now, most int) { return len(s.conn.slots), cap(s.conn.slots) }
 
 // watch is the timer of one request. It is armed while bytes should move: from the moment
 // there is a connection until the answer begins, and during each Read of the answer's body.
@@ -243,12 +268,16 @@ type receivedBody struct {
 	watch  *watch
 	ctx    context.Context
 	parent context.Context
+	leave  func() // may be called again
 }
 
 func (b *receivedBody) Read(p []byte) (int, error) {
 	b.watch.reading(true)
 	n, err := b.body.Read(p)
 	b.watch.reading(false)
+	if err != nil {
+		b.leave()
+	}
 	if err != nil && !errors.Is(err, io.EOF) && b.parent.Err() == nil {
 		if cause := context.Cause(b.ctx); cause != nil {
 			err = cause
@@ -261,5 +290,6 @@ func (b *receivedBody) Read(p []byte) (int, error) {
 func (b *receivedBody) Close() error {
 	err := b.body.Close()
 	b.watch.cancel(nil)
+	b.leave()
 	return err
 }
