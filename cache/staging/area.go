@@ -23,9 +23,11 @@ type Config struct {
 	Limit int64        // bytes of local data; 0: no limit
 	Disk  Disk         // nil: the machine's own
 	Log   *slog.Logger // nil: none
+	// OpenFiles is how many data files stay open while nobody uses them; 0: 256.
+	OpenFiles int
 }
 
-// maxOpenFiles is how many data files stay open while nobody uses them.
+// maxOpenFiles is how many data files stay open while nobody uses them, where Config says nothing.
 const maxOpenFiles = 256
 
 // Area is one staging directory, held by one process. Its methods are safe for concurrent use.
@@ -275,6 +277,24 @@ func (a *Area) DropIntent(id uint64) error {
 	delete(a.intents, id)
 	a.mu.Unlock()
 	a.committer.wakeUp()
+	return nil
+}
+
+// RevokeIntent says that a promise is not to be kept, and is durable when it returns: else a promise that nobody remembers would be kept
+// after a power cut. An unknown id is no error.
+func (a *Area) RevokeIntent(id uint64) error {
+	a.mu.Lock()
+	_, known := a.intents[id]
+	others := a.adopted
+	a.mu.Unlock()
+	if known {
+		return errors.Join(a.DropIntent(id), a.committer.commit())
+	}
+	for _, o := range others {
+		if err := o.RevokeIntent(id); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

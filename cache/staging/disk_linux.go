@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -73,9 +74,11 @@ func (osDisk) Open(path string, create bool) (DiskFile, error) {
 		flags |= unix.O_CREAT | unix.O_EXCL
 	}
 	var fd int
-	err := retry(func() (err error) {
-		fd, err = unix.Open(path, flags, 0o600)
-		return err
+	err := withDescriptor(func() error {
+		return retry(func() (err error) {
+			fd, err = unix.Open(path, flags, 0o600)
+			return err
+		})
 	})
 	if err != nil {
 		return nil, pathError("open", path, err)
@@ -84,11 +87,30 @@ func (osDisk) Open(path string, create bool) (DiskFile, error) {
 }
 
 func (osDisk) SyncDir(path string) error {
-	dir, err := os.Open(path)
+	var dir *os.File
+	err := withDescriptor(func() (err error) {
+		dir, err = os.Open(path)
+		return err
+	})
 	if err != nil {
 		return err
 	}
 	return errors.Join(dir.Sync(), dir.Close())
+}
+
+// descriptorPatience is how long an open waits for others to close something. Connections that nobody uses are closed after
+// 20 seconds.
+const descriptorPatience = 30 * time.Second
+
+// withDescriptor calls open again while the process may not open more files: what fails here would be told as a disk that fails.
+func withDescriptor(open func() error) error {
+	for began, pause := time.Now(), time.Millisecond; ; pause = min(2*pause, 100*time.Millisecond) {
+		err := open()
+		if !errors.Is(err, unix.EMFILE) && !errors.Is(err, unix.ENFILE) || time.Since(began) > descriptorPatience {
+			return err
+		}
+		time.Sleep(pause)
+	}
 }
 
 // Lock holds a flock until the file is closed.

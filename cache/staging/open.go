@@ -1,6 +1,7 @@
 package staging
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -36,7 +37,7 @@ func open(cfg Config, tune tuning) (*Area, error) {
 	}
 	a := &Area{
 		dir: cfg.Dir, dataDir: path.Join(cfg.Dir, "data"), quarantineDir: path.Join(cfg.Dir, "quarantine"),
-		disk: cfg.Disk, log: cfg.Log, handles: newHandles(cfg.Disk, maxOpenFiles),
+		disk: cfg.Disk, log: cfg.Log, handles: newHandles(cfg.Disk, cmp.Or(cfg.OpenFiles, maxOpenFiles)),
 		tune: tune, space: tune.space, files: make(map[uint64]*File), intents: make(map[uint64]Intent),
 	}
 	a.journal = newJournal(cfg.Disk, cfg.Dir)

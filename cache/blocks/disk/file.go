@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/cespare/xxhash/v2"
+	"golang.org/x/sys/unix"
 )
 
 // File is what the tier has of one object version, perhaps nothing. The methods of a nil
@@ -130,7 +131,9 @@ func (f *File) loadLocked() {
 			_ = data.Close()
 		}
 		_ = meta.Close()
-		_ = os.Remove(f.metaPath())
+		if !errors.Is(err, unix.EMFILE) && !errors.Is(err, unix.ENFILE) {
+			_ = os.Remove(f.metaPath())
+		}
 		return
 	}
 	present, have := f.readRecords(in, n)
