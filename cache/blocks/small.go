@@ -29,12 +29,14 @@ func (c *Cache) Small(ctx context.Context, id backend.ObjectID, known *Source) (
 		known = nil
 	}
 	done := make(chan answer, 1)
+	turn, tired := context.WithCancel(c.ctx) // ends while it waits for its turn: what is sent is finished, what is not is not needed
+	defer tired()
 	c.tasks.Add(1)
 	go func() {
 		defer c.tasks.Done()
 		var a answer
 		for try := 0; try == 0 || try < 8 && errors.Is(a.err, errRetry); try++ {
-			a.obj, a.src, a.err = c.small(id, known)
+			a.obj, a.src, a.err = c.small(turn, id, known)
 		}
 		done <- a
 	}()
@@ -46,8 +48,8 @@ func (c *Cache) Small(ctx context.Context, id backend.ObjectID, known *Source) (
 	}
 }
 
-func (c *Cache) small(id backend.ObjectID, known *Source) (backend.Object, Source, error) {
-	body, err := c.openSmall(id, known)
+func (c *Cache) small(turn context.Context, id backend.ObjectID, known *Source) (backend.Object, Source, error) {
+	body, err := c.openSmall(turn, id, known)
 	if known != nil && backend.IsKind(err, backend.KindNotModified) {
 		return backend.Object{
 			Bucket: id.Bucket, Key: id.Key, ETag: known.ETag, VersionID: known.VersionID,
@@ -88,8 +90,8 @@ func (c *Cache) small(id backend.ObjectID, known *Source) (backend.Object, Sourc
 
 // openSmall sends the GET. It holds one of the requests only until the answer begins: the
 // rest of a small object is on its way by then.
-func (c *Cache) openSmall(id backend.ObjectID, known *Source) (*backend.Body, error) {
-	if err := c.enter(c.ctx); err != nil {
+func (c *Cache) openSmall(turn context.Context, id backend.ObjectID, known *Source) (*backend.Body, error) {
+	if err := c.enter(turn); err != nil {
 		return nil, &backend.Error{Kind: backend.KindCanceled, Op: "GetObject", Bucket: id.Bucket, Key: id.Key, Err: err}
 	}
 	defer c.leave()

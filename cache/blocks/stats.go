@@ -22,6 +22,7 @@ type Stats struct {
 	Corrupt     int64 `json:"corrupt"`      // checksum mismatches, of the store's bytes and of the disk tier's
 
 	RequestsNow int64 `json:"requests_now"` // GETs running
+	RequestsMax int64 `json:"requests_max"` // GETs that can run at once; more wait
 	MemoryUsed  int64 `json:"memory_used"`
 	MemoryPeak  int64 `json:"memory_peak"`
 	MemoryLimit int64 `json:"memory_limit"`
@@ -42,8 +43,8 @@ func (c *Cache) Stats() Stats {
 		Hits: s.hits.Load(), Misses: s.misses.Load(),
 		MemoryBytes: s.memoryBytes.Load(), DiskBytes: s.diskBytes.Load(), StoreBytes: s.storeBytes.Load(),
 		Requests: s.requests.Load(), Resumed: s.resumed.Load(), Corrupt: s.corrupt.Load() + d.Corrupt,
-		RequestsNow: int64(len(c.slots)),
-		MemoryUsed:  used, MemoryPeak: peak, MemoryLimit: c.buffers.budget.limit, Pinned: pinned,
+		RequestsNow: int64(len(c.slots)), RequestsMax: int64(cap(c.slots)),
+		MemoryUsed: used, MemoryPeak: peak, MemoryLimit: c.buffers.budget.limit, Pinned: pinned,
 		DiskUsed: d.Used, DiskLimit: d.Limit, DiskQueued: d.Queued, DiskWritten: d.Written, DiskDropped: d.Dropped + s.unsaved.Load(),
 	}
 }

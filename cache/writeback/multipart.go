@@ -167,14 +167,14 @@ func (a *attempt) send(ctx context.Context, up *openUpload, parts []Part) error 
 
 // launch sends one part when it is its turn.
 func (a *attempt) launch(ctx context.Context, up *openUpload, part *Part, sending *sync.WaitGroup, fail func(error)) {
-	if err := a.j.share.parts.Acquire(ctx, 1); err != nil {
+	if err := a.j.share.takePart(ctx); err != nil {
 		fail(canceledError(a.j.target))
 		return
 	}
 	sending.Add(1)
 	go func() {
 		defer sending.Done()
-		defer a.j.share.parts.Release(1)
+		defer a.j.share.givePart()
 		etag, err := a.q.sendPart(ctx, a.j.file, a.caps, up, *part, a.q.reachOf(a.j, part.Number))
 		if err != nil {
 			fail(err)

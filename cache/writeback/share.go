@@ -1,6 +1,8 @@
 package writeback
 
 import (
+	"context"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -9,7 +11,8 @@ import (
 // share is what the uploads to one store may use at once. Each store has its own, so that one that does not answer
 // keeps nothing from going to another.
 type share struct {
-	parts *semaphore.Weighted // part requests
+	parts   *semaphore.Weighted // part requests; see takePart
+	sending atomic.Int64        // part requests that have their place
 
 	// Guarded by Queue.mu.
 	ready   [2][]*job // wait for a place among Config.Files; urgent ones in 1
@@ -40,4 +43,43 @@ func (q *Queue) runningLocked() int {
 		return true
 	})
 	return sum
+}
+
+// takePart waits for a place among Config.Parts; givePart gives it back.
+func (s *share) takePart(ctx context.Context) error {
+	err := s.parts.Acquire(ctx, 1)
+	if err == nil {
+		s.sending.Add(1)
+	}
+	return err
+}
+
+func (s *share) givePart() {
+	s.sending.Add(-1)
+	s.parts.Release(1)
+}
+
+// Load is what uploads use at the moment, and how much of it they may use: of all stores that something was uploaded to together,
+// or of one.
+type Load struct {
+	Files, MostFiles int // uploads that run
+	Parts, MostParts int // part requests
+}
+
+// Load returns what uploads use now.
+func (q *Queue) Load() Load {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	var l Load
+	stores := 0
+	q.shares.Range(func(_, value any) bool {
+		s := value.(*share)
+		stores++
+		l.Files += s.running
+		l.Parts += int(s.sending.Load())
+		return true
+	})
+	stores = max(stores, 1)
+	l.MostFiles, l.MostParts = stores*q.cfg.Files, stores*q.cfg.Parts
+	return l
 }

@@ -132,7 +132,7 @@ func (s *stream) step() (int64, error) {
 			return next, nil
 		}
 	}
-	if err := s.share.parts.Acquire(s.turn, 1); err != nil {
+	if err := s.share.takePart(s.turn); err != nil {
 		return 0, err
 	}
 	s.launch(part)
@@ -286,7 +286,7 @@ func (s *stream) launch(part Part) {
 		defer s.q.work.Done()
 		began := time.Now()
 		f.etag, f.err = s.q.sendPart(s.ctx, s.file, s.caps, s.upload, part, nil)
-		s.share.parts.Release(1)
+		s.share.givePart()
 		if f.err != nil {
 			s.fail(f.err)
 		}
