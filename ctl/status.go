@@ -26,6 +26,7 @@ type Status struct {
 	Kept         []Kept               `json:"kept"`                 // will not be uploaded by itself; the first MaxListed
 	KeptFiles    int                  `json:"kept_files"`           // how many in all
 	Staging      Staging              `json:"staging"`
+	Usage        Usage                `json:"usage"`
 	OpenFiles    int                  `json:"open_files"`
 	Inodes       int                  `json:"inodes"`
 	Passthrough  bool                 `json:"passthrough"` // complete cached files are read without this process
@@ -89,6 +90,24 @@ type Cache struct {
 	MemoryLimit int64  `json:"memory_limit"`
 	DiskUsed    int64  `json:"disk_used"`
 	DiskLimit   int64  `json:"disk_limit"`
+}
+
+// Usage is what the process uses of what it has only so much of. Memory, staging and the disk cache are in Cache and Staging.
+type Usage struct {
+	Goroutines    Use `json:"goroutines"`     // Most grows with the requests of programs that wait, and the files that are staged
+	Descriptors   Use `json:"descriptors"`    // open files and connections of the process; Most is its RLIMIT_NOFILE
+	Requests      Use `json:"requests"`       // of the kernel that the mount works on; one per thread that waits, and read-ahead and the like
+	StoreRequests Use `json:"store_requests"` // under way, of all kinds; Most is --max-connections, per store
+	Reads         Use `json:"reads"`          // GETs of objects' bytes, for programs and read-ahead
+	Uploads       Use `json:"uploads"`        // files
+	Parts         Use `json:"parts"`          // part requests of uploads; Most is --parallel-parts, per store
+	Inodes        Use `json:"inodes"`         // that the kernel knows; of more than Most it is asked to forget some, but it keeps what is in use
+}
+
+// Use is how much of something is used now, and how much there can be at most.
+type Use struct {
+	Now  int64 `json:"now"`
+	Most int64 `json:"most"`
 }
 
 // Progress is how far a flush is.

@@ -58,6 +58,7 @@ func (c *control) Status(context.Context) (ctl.Status, error) {
 		out.Kept = append(out.Kept, ctl.Kept{ID: k.ID, Bucket: k.Bucket, Key: k.Key, State: k.State, Size: k.Size, Reason: k.Reason, Path: k.Path})
 	}
 	out.Cache = c.p.cacheStats()
+	out.Usage = c.p.usage(state)
 	return out, nil
 }
 

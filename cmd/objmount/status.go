@@ -216,7 +216,7 @@ func writeStatus(w io.Writer, s ctl.Status) error {
 	row("process", "%d, since %s", s.Mount.PID, s.Mount.Started.Local().Format(time.DateTime))
 	row("state", "%s%s", s.State, modeText(s))
 	row("to upload", "%s", uploadText(s.PendingFiles, s.PendingBytes))
-	row("staged", "%s in %s, in %s", bytesText(s.Staging.Bytes), plural(s.Staging.Files, "file"), s.Staging.Dir)
+	row("staged", "%s of %s in %s, in %s", bytesText(s.Staging.Bytes), limitText(s.Staging.Limit), plural(s.Staging.Files, "file"), s.Staging.Dir)
 	if s.Staging.Quarantined > 0 {
 		row("quarantined", "%s that were not understood are kept there", plural(s.Staging.Quarantined, "record"))
 	}
@@ -226,6 +226,10 @@ func writeStatus(w io.Writer, s ctl.Status) error {
 	}
 	row("received", "%s; %s reads from caches, %s waited for the store", bytesText(s.Cache.StoreBytes), humanize.Comma(s.Cache.Hits), humanize.Comma(s.Cache.Misses))
 	row("open files", "%d", s.OpenFiles)
+	u := s.Usage
+	row("requests", "%s of programs; to the store %s: %s reads, %s parts of %s uploads", humanize.Comma(u.Requests.Now), useText(u.StoreRequests), useText(u.Reads), useText(u.Parts), useText(u.Uploads))
+	row("inodes", "%s", useText(u.Inodes))
+	row("process uses", "%s goroutines, %s file descriptors", useText(u.Goroutines), useText(u.Descriptors))
 	if s.ConfigFile != "" && s.Remote != "" {
 		row("configuration", "remote %s of %s", s.Remote, s.ConfigFile)
 	} else if s.ConfigFile != "" {
@@ -238,6 +242,16 @@ func writeStatus(w io.Writer, s ctl.Status) error {
 		return err
 	}
 	return writeLists(w, s)
+}
+
+func useText(u ctl.Use) string { return humanize.Comma(u.Now) + " of " + humanize.Comma(u.Most) }
+
+// limitText is of a limit of which 0 says that there is none.
+func limitText(bytes int64) string {
+	if bytes == 0 {
+		return "any amount"
+	}
+	return bytesText(bytes)
 }
 
 func modeText(s ctl.Status) string {

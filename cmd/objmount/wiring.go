@@ -44,6 +44,7 @@ type parts struct {
 	fs        *fs.FS
 	queue     *writeback.Queue // of fs
 	unexpired unexpired        // namespaces that do not expire as configured
+	openFiles int              // staged files that stay open, see fitDescriptors
 	unsent    int              // files left for the next mount; known when closed
 	closers   []func(ctx context.Context) error
 }
@@ -65,6 +66,7 @@ func (p *parts) close(ctx context.Context) error {
 // credentials, bucket, and the right to list.
 func (p *parts) openStore(ctx context.Context) error {
 	c := p.cfg
+	p.fitDescriptors()
 	err := p.openStores(ctx)
 	switch {
 	case err != nil:
@@ -222,7 +224,7 @@ func (p *parts) openStaging(context.Context) error {
 		limit = max((free+used)/10*9, backend.MiB)
 	}
 	var err error
-	if p.staging, err = staging.Open(staging.Config{Dir: p.slot.staging(), Limit: limit, Log: p.log}); err != nil {
+	if p.staging, err = staging.Open(staging.Config{Dir: p.slot.staging(), Limit: limit, OpenFiles: p.openFiles, Log: p.log}); err != nil {
 		return fail(exitLocal, "the files that are not uploaded yet cannot be opened: %v; free the disk or choose another directory with --state-dir", err)
 	}
 	adopted := adopt(p.staging, orphans, p.log)
