@@ -288,7 +288,10 @@ func metadataOf(r *http.Request) http.Header {
 
 // write counts what comes. Of the conditions it knows If-None-Match: *.
 func (v *vastStore) write(w http.ResponseWriter, r *http.Request, operation string) {
-	n, _ := io.Copy(io.Discard, r.Body)
+	n, err := io.Copy(io.Discard, r.Body)
+	if err != nil {
+		return // a body that broke off makes no object
+	}
 	key, upload := vastKey(r), r.URL.Query().Get("uploadId")
 	v.mu.Lock()
 	defer v.mu.Unlock()
