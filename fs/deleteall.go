@@ -53,10 +53,12 @@ func (f *FS) promiseAll(intent uint64, sources []deferredDelete) *deleteAll {
 
 // endPromise takes a promise that is done, or taken back, out of the journal.
 func (f *FS) endPromise(d *deferredDelete, takenBack bool) error {
-	if d.all == nil {
+	switch {
+	case d.all == nil && takenBack: // durable, because the same bytes may be stored there next
+		return f.cfg.Staging.RevokeIntent(d.intent)
+	case d.all == nil:
 		return f.cfg.Staging.DropIntent(d.intent)
-	}
-	if takenBack { // durable, because the same bytes may be stored there next
+	case takenBack:
 		if err := f.spare(d, true); err != nil {
 			return err
 		}
