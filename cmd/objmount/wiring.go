@@ -295,7 +295,8 @@ func queuePatience(limit time.Duration) time.Duration { return max(limit, time.M
 func (p *parts) newQueue(call fs.Callbacks) *writeback.Queue {
 	p.queue = writeback.New(writeback.Config{
 		Store: p.store, StoreOf: p.remoteName, Capabilities: p.knownCapabilities, Checksum: s3.Checksum,
-		Parts: p.cfg.parallelParts.n, PartSize: int64(p.cfg.partSize), BufferLimit: divideMemory(int64(p.cfg.memoryLimit)).merge,
+		Parts: min(p.cfg.parallelParts.n, max(p.cfg.maxConnections.n/2, 1)), // a part may need a second request for what it is made of
+		PartSize: int64(p.cfg.partSize), BufferLimit: divideMemory(int64(p.cfg.memoryLimit)).merge,
 		RetryTimeout: queuePatience(time.Duration(p.cfg.retryTimeout)),
 		BeforeStream: call.BeforeStream, OnCommit: call.OnCommit, OnFail: call.OnFail, MayReplace: call.MayReplace, Log: p.log,
 	})

@@ -58,8 +58,8 @@ var campaigns = []campaign{
 		whatFor: "two mounts and other clients at the same files: no lost update, exclusive names, no mixture of versions while a file is open",
 	},
 	{
-		name: "space and limits", folder: "test", run: "^Test(MemoryOf.*|FullStagingDisk|Staging.*|CacheDirectory)$", env: []string{"OBJMOUNT_SOAK=1"},
-		whatFor: "full disks, a full staging area and bad cache directories lose nothing; peak memory with a million entries, 10,000 open files, a hundred writers, random reads of 50 GiB",
+		name: "space and limits", folder: "test", run: "^Test(MemoryOf.*|UsageOf.*|FewDescriptors|FullStagingDisk|Staging.*|CacheDirectory)$", env: []string{"OBJMOUNT_SOAK=1"},
+		whatFor: "full disks, a full staging area and bad cache directories lose nothing; peak memory with a million entries, 10,000 open files, a hundred writers, random reads of 50 GiB; goroutines, descriptors and requests with a thousand readers of a silent store",
 	},
 	{
 		name: "workloads", folder: "test", run: "^Test(Workloads|Posix)$", env: []string{"OBJMOUNT_SOAK=1"},
