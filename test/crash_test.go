@@ -140,6 +140,7 @@ func (w *writers) check(t *testing.T, objects map[string]object) {
 // TestKilledWhileWriting kills objmount while 20 programs write, mounts again and unmounts: what
 // was promised must be in the store. In close mode it must be there before the new mount.
 func TestKilledWhileWriting(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		store, commit string
 		after         time.Duration
@@ -150,6 +151,7 @@ func TestKilledWhileWriting(t *testing.T) {
 		{"versitygw", "close", 1500 * time.Millisecond},
 	} {
 		t.Run(fmt.Sprintf("%s,%s,%v", c.store, c.commit, c.after), func(t *testing.T) {
+			t.Parallel()
 			s := openStore(t, c.store)
 			bucket := s.newBucket(t)
 			p := newProxy(t, s)
@@ -181,6 +183,7 @@ func TestKilledWhileWriting(t *testing.T) {
 
 // TestKilledTwice: a crash during the recovery loses nothing either.
 func TestKilledTwice(t *testing.T) {
+	t.Parallel()
 	s := openStore(t, "versitygw")
 	bucket := s.newBucket(t)
 	p := newProxy(t, s)
