@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/objmount/objmount/ctl"
+	"github.com/objmount/objmount/fs"
 )
 
 // usageWithin fails the test for what is used beyond its bound.
@@ -64,7 +65,9 @@ func TestUsageOfBlockedReaders(t *testing.T) {
 			for i := range readers {
 				group.Go(func() error { return readBlocked(m, files, i) })
 			}
-			held := m.usageUntil("all wait", func(u ctl.Usage) bool { return u.Requests.Now >= int64(readers) && u.Reads.Now == u.Reads.Most })
+			// Reads of the large file go through the kernel's cache, which has so many requests under way and keeps the rest.
+			most := int64(readers/2 + min(readers/2, fs.MaxBackground))
+			held := m.usageUntil("all wait", func(u ctl.Usage) bool { return u.Requests.Now >= most && u.Reads.Now == u.Reads.Most })
 			usageWithin(t, "all wait", held)
 			if text := m.must("status", m.dir); !strings.Contains(text, "goroutines") || !strings.Contains(text, "file descriptors") {
 				t.Errorf("status says %s", text)

@@ -24,6 +24,8 @@ type Config struct {
 	Dir string
 	// DirSize bounds the bytes that the disk tier uses. 0 means 16 GiB.
 	DirSize int64
+	// OpenFiles is disk.Config.OpenFiles.
+	OpenFiles int
 	// Requests is how many GETs run at once. 0 means 64.
 	Requests int
 	// Checksum makes a hash for CRC64NVME. nil: objects are verified only by MD5.
@@ -125,7 +127,7 @@ func Open(cfg Config) (*Cache, error) {
 	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	if cfg.Dir != "" {
-		c.tier, err = disk.Open(disk.Config{Dir: cfg.Dir, Limit: cfg.DirSize, Queue: queue, Log: cfg.DiskLog})
+		c.tier, err = disk.Open(disk.Config{Dir: cfg.Dir, Limit: cfg.DirSize, Queue: queue, Log: cfg.DiskLog, OpenFiles: cfg.OpenFiles})
 		if err != nil {
 			cfg.DiskLog.Warn("block cache without a disk tier", "dir", cfg.Dir, "error", err)
 		}

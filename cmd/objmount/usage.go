@@ -98,6 +98,7 @@ func (p *parts) fitDescriptors() {
 	}
 	fits := int(min(most/descriptorShare, math.MaxInt32)) / len(p.cfg.stores)
 	p.openFiles = int(min(most/descriptorShare, 256))
+	p.openCached = int(min(most/descriptorShare/2, math.MaxInt32)) // two each
 	cut := false
 	for i := range p.cfg.stores {
 		if c := &p.cfg.stores[i].maxConnections; c.n > fits {

@@ -26,27 +26,28 @@ import (
 
 // parts are what a mount is made of. They are opened in this order and closed in reverse.
 type parts struct {
-	cfg       *config
-	file      atomic.Pointer[configfile.File] // of the last reload; nil: that of cfg. See remote
-	log       *slog.Logger
-	live      *live
-	stores    []*mountedStore // one, or those of a mount of several
-	store     backend.Store   // all of them, for uploads
-	patient   backend.Store   // the same, for everything but uploads
-	view      backend.Store   // what is shown of it: now, or as it was
-	endpoint  string          // of all of them
-	slot      *slot
-	blocks    *blocks.Cache
-	cacheDir  string      // of the blocks' disk tier; empty: none
-	cacheSaid atomic.Bool // one warning about the cache directory was logged
-	metadata  *metadata.Cache
-	staging   *staging.Area
-	fs        *fs.FS
-	queue     *writeback.Queue // of fs
-	unexpired unexpired        // namespaces that do not expire as configured
-	openFiles int              // staged files that stay open, see fitDescriptors
-	unsent    int              // files left for the next mount; known when closed
-	closers   []func(ctx context.Context) error
+	cfg        *config
+	file       atomic.Pointer[configfile.File] // of the last reload; nil: that of cfg. See remote
+	log        *slog.Logger
+	live       *live
+	stores     []*mountedStore // one, or those of a mount of several
+	store      backend.Store   // all of them, for uploads
+	patient    backend.Store   // the same, for everything but uploads
+	view       backend.Store   // what is shown of it: now, or as it was
+	endpoint   string          // of all of them
+	slot       *slot
+	blocks     *blocks.Cache
+	cacheDir   string      // of the blocks' disk tier; empty: none
+	cacheSaid  atomic.Bool // one warning about the cache directory was logged
+	metadata   *metadata.Cache
+	staging    *staging.Area
+	fs         *fs.FS
+	queue      *writeback.Queue // of fs
+	unexpired  unexpired        // namespaces that do not expire as configured
+	openFiles  int              // staged files that stay open, see fitDescriptors
+	openCached int              // objects of the disk cache that are open
+	unsent     int              // files left for the next mount; known when closed
+	closers    []func(ctx context.Context) error
 }
 
 // closeLater adds what close does; the last added is done first.
@@ -131,7 +132,7 @@ func (p *parts) openBlocks(context.Context) error {
 		if limit, err := p.diskShare(dir); err != nil {
 			p.cacheLog().Warn("nothing is cached on the disk", slog.String("dir", dir), slog.Any("error", err))
 		} else {
-			conf.Dir, conf.DirSize, p.cacheDir = dir, limit, dir
+			conf.Dir, conf.DirSize, conf.OpenFiles, p.cacheDir = dir, limit, p.openCached, dir
 		}
 	}
 	var err error
@@ -295,7 +296,7 @@ func queuePatience(limit time.Duration) time.Duration { return max(limit, time.M
 func (p *parts) newQueue(call fs.Callbacks) *writeback.Queue {
 	p.queue = writeback.New(writeback.Config{
 		Store: p.store, StoreOf: p.remoteName, Capabilities: p.knownCapabilities, Checksum: s3.Checksum,
-		Parts: min(p.cfg.parallelParts.n, max(p.cfg.maxConnections.n/2, 1)), // a part may need a second request for what it is made of
+		Parts:    min(p.cfg.parallelParts.n, max(p.cfg.maxConnections.n/2, 1)), // a part may need a second request for what it is made of
 		PartSize: int64(p.cfg.partSize), BufferLimit: divideMemory(int64(p.cfg.memoryLimit)).merge,
 		RetryTimeout: queuePatience(time.Duration(p.cfg.retryTimeout)),
 		BeforeStream: call.BeforeStream, OnCommit: call.OnCommit, OnFail: call.OnFail, MayReplace: call.MayReplace, Log: p.log,

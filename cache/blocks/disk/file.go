@@ -78,6 +78,7 @@ func (f *File) forgetLocked() {
 	f.base, f.shelved = 0, false
 	f.mu.Unlock()
 	if data != nil && !shelved {
+		f.tier.pairs.Add(-1)
 		_ = data.Close()
 	}
 	if f.meta != nil {
@@ -100,6 +101,9 @@ func (f *File) loadLocked() {
 			f.takePacked(g, p, false)
 			return
 		}
+	}
+	if f.tier.crowded() {
+		return
 	}
 	meta, err := os.OpenFile(f.metaPath(), os.O_RDWR|os.O_APPEND, 0)
 	writable := err == nil
@@ -148,6 +152,7 @@ func (f *File) loadLocked() {
 		_ = meta.Close()
 	}
 	f.used = st.ModTime()
+	f.tier.pairs.Add(1)
 	f.mu.Lock()
 	f.data, f.nonce, f.present, f.have, f.verified = data, n, present, have, 0
 	f.mu.Unlock()
@@ -188,6 +193,9 @@ func (f *File) readRecords(in io.Reader, n nonce) (present map[int64]*block, hav
 
 // createLocked makes the pair of files; the caller holds io.
 func (f *File) createLocked() error {
+	if f.tier.crowded() {
+		return errCrowded
+	}
 	var n nonce
 	_, _ = rand.Read(n[:])
 	if err := os.MkdirAll(f.tier.folder(f.name), 0o700); err != nil {
@@ -212,6 +220,7 @@ func (f *File) createLocked() error {
 	}
 	f.used = time.Now()
 	f.tier.account(onDisk(1))
+	f.tier.pairs.Add(1)
 	f.mu.Lock()
 	f.data, f.nonce, f.present, f.have, f.verified = data, n, map[int64]*block{}, 0, 0
 	f.mu.Unlock()

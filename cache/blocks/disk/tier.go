@@ -35,6 +35,9 @@ type Config struct {
 	Limit int64 // bytes on disk
 	Queue int64 // bytes that may wait to be written
 	Log   *slog.Logger
+	// OpenFiles is how many objects, each with two files open, may be in use or were used last; more are not cached until some
+	// of those are closed. Small objects share files and do not count. 0: any number.
+	OpenFiles int
 }
 
 // Stats are counters since Open; Used and Limit are gauges. Bytes.
@@ -71,6 +74,9 @@ type Tier struct {
 	checks   sync.WaitGroup
 	checking chan struct{} // one element per running verification
 
+	mostOpen int64        // Config.OpenFiles
+	maxIdle  int          // open files that nobody uses
+	pairs    atomic.Int64 // open
 	used     atomic.Int64 // bytes: at the last scan plus written since
 	allowed  atomic.Int64 // limit, or less on a disk that is nearly full
 	fresh    atomic.Int64 // bytes written since the last scan
@@ -107,10 +113,14 @@ func Open(cfg Config) (*Tier, error) {
 		dir: cfg.Dir, limit: cfg.Limit, log: cfg.Log, maxQueue: cfg.Queue,
 		jobs: make(chan job, queueLen), writer: make(chan struct{}),
 		checking: make(chan struct{}, 2),
-		files:    map[Key]*File{},
+		mostOpen: int64(cfg.OpenFiles), maxIdle: maxIdle,
+		files: map[Key]*File{},
 	}
 	if t.log == nil {
 		t.log = slog.Default()
+	}
+	if cfg.OpenFiles > 0 {
+		t.maxIdle = min(maxIdle, cfg.OpenFiles/2)
 	}
 	t.allowed.Store(cfg.Limit)
 	t.shelf = newShelf(t)
@@ -199,7 +209,7 @@ func (f *File) Release() {
 		out = f
 	default:
 		t.idle = append(t.idle, f)
-		if len(t.idle) > maxIdle {
+		if len(t.idle) > t.maxIdle {
 			out = t.idle[0]
 			t.idle = t.idle[1:]
 		}
@@ -271,6 +281,11 @@ func (t *Tier) failed(err error) {
 	}
 	t.disable(err)
 }
+
+// errCrowded: there are Config.OpenFiles already.
+var errCrowded = errors.New("disk: enough files are open")
+
+func (t *Tier) crowded() bool { return t.mostOpen > 0 && t.pairs.Load() >= t.mostOpen }
 
 // damaged counts a piece that is not what was written.
 func (t *Tier) damaged() {

@@ -1,6 +1,7 @@
 package disk
 
 import (
+	"errors"
 	"io"
 	"math/bits"
 	"os"
@@ -35,7 +36,10 @@ func (f *File) Write(off int64, p []byte) bool {
 		return f.shelveLocked(p)
 	}
 	if f.isAbsent() {
-		if err := f.createLocked(); err != nil {
+		if err := f.createLocked(); errors.Is(err, errCrowded) {
+			t.dropped.Add(n)
+			return false
+		} else if err != nil {
 			t.failed(err)
 			return false
 		}
