@@ -78,16 +78,16 @@ func (f *fetch) start(open *backend.Body) {
 // run downloads and settles every block.
 func (f *fetch) run(open *backend.Body) {
 	c := f.content.cache
-	err := c.enter(f.ctx)
-	if err == nil {
-		if f.whole {
-			err = f.runWhole(open)
-		} else {
-			err = f.runRange(open)
+	var err error
+	if open == nil { // else it has had its turn: see first
+		if err = c.enter(f.ctx); err == nil {
+			defer c.leave()
 		}
-		c.leave()
-	} else if open != nil {
-		_ = open.Close()
+	}
+	if err == nil && f.whole {
+		err = f.runWhole(open)
+	} else if err == nil {
+		err = f.runRange(open)
 	}
 	f.finish(err)
 }

@@ -104,21 +104,27 @@ func (c *Cache) openSmall(turn context.Context, id backend.ObjectID, known *Sour
 }
 
 // first returns the object's first block, referenced, filled from body or by whoever was
-// earlier. It takes over body.
+// earlier. It takes over body. An open body has a connection, and who has memory or a turn may wait for one: so nobody waits for
+// memory or a turn with a body open. Where there is no memory at once it is closed, and asked for again when there is.
 func (c *content) first(ctx context.Context, body *backend.Body) (*block, error) {
 	u := wholeAt(0)
 	_, size := u.span(body.Object.Size)
 	budget := &c.cache.buffers.budget
-	if err := budget.demand(ctx, size); err != nil {
+	if !budget.tryDemand(size) {
 		_ = body.Close()
-		return nil, c.canceled(ctx)
+		body = nil
+		if err := budget.demand(ctx, size); err != nil {
+			return nil, c.canceled(ctx)
+		}
 	}
 	c.mu.Lock()
 	if b := c.blocks[u]; b != nil && b.ref() {
 		c.mu.Unlock()
 		budget.release(size)
-		_, _ = io.CopyN(io.Discard, body, worthFinishing)
-		_ = body.Close()
+		if body != nil {
+			_, _ = io.CopyN(io.Discard, body, worthFinishing)
+			_ = body.Close()
+		}
 		return b, nil
 	}
 	f := c.newFetchLocked(0)
