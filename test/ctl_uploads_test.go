@@ -118,11 +118,12 @@ func TestCtlFlushTellsHowFar(t *testing.T) {
 	s := openStore(t, "versitygw")
 	bucket := s.newBucket(t)
 	p := newProxy(t, s)
-	slow := func(operation string) {
-		p.clear()
-		p.on(&rule{latency: 800 * time.Millisecond, match: func(o, path string) bool { return o == operation && strings.Contains(path, "/d/") }})
+	// The store answers when flush has had the time to say something.
+	hold := func(operation string) {
+		p.on(&rule{hold: make(chan struct{}), match: func(o, path string) bool { return o == operation && strings.Contains(path, "/d/") }})
 	}
-	slow("PutObject")
+	later := func() { time.AfterFunc(6*time.Second, p.clear) }
+	hold("PutObject")
 	m := newMount(t, mountOptions{store: s, endpoint: p.endpoint, source: "s3://" + bucket, args: []string{"--commit=background"}})
 	type line struct {
 		Progress *struct {
@@ -133,6 +134,7 @@ func TestCtlFlushTellsHowFar(t *testing.T) {
 	}
 	told := func(doing string, args ...string) {
 		t.Helper()
+		later()
 		lines := jsonLines[line](t, m.mustCtl(args...))
 		var steps int
 		for _, l := range lines {
@@ -154,12 +156,12 @@ func TestCtlFlushTellsHowFar(t *testing.T) {
 	}
 	fill()
 	told("uploading", "flush", "--json", ".")
-	slow("GetObject")
+	hold("GetObject")
 	m.mustCtl("cache", "evict", ".")
 	told("fetching", "cache", "prefetch", "--json", "d")
-	slow("PutObject")
-	p.on(&rule{latency: 2 * time.Second, match: func(o, path string) bool { return o == "PutObject" && strings.HasSuffix(path, "/c") }})
+	hold("PutObject")
 	fill()
+	later()
 	if a := m.ctl("flush", "."); a.code != 0 || !strings.Contains(a.problems, "uploading: ") || !strings.Contains(a.problems, " of 2.9 KiB, ") || !strings.Contains(a.out, "3 files (2.9 KiB) stored") {
 		t.Errorf("in lines: %+v", a)
 	}

@@ -137,6 +137,7 @@ func TestCtlRestoresAndUndeletes(t *testing.T) {
 			t.Errorf("the other client reads %q", got)
 		}
 
+		m.reads("f", "newer") // an unlink of what the mount has not seen would be ESTALE
 		if err := os.Remove(m.in("f")); err != nil {
 			t.Fatal(err)
 		}

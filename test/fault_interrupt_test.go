@@ -22,6 +22,7 @@ d, call = sys.argv[1], sys.argv[2]
 f = d + "/file"
 data = b"0123456789" * 1000
 fd = -1
+signal.signal(signal.SIGINT, signal.default_int_handler) # what runs in the background of a shell ignores it
 if call == "read": signal.signal(signal.SIGINT, signal.SIG_DFL) # the kernel waits for pages: only what ends a program ends that
 if call == "read": fd = os.open(f, os.O_RDONLY)
 if call in ("close", "fsync"):
@@ -68,7 +69,7 @@ func TestInterruptedOnADeadStore(t *testing.T) {
 	time.Sleep(500 * time.Millisecond) // they are in their calls; if not, the test is only weaker
 	var ending sync.WaitGroup
 	for _, b := range programs {
-		ending.Go(func() { b.end(t) })
+		ending.Go(func() { b.end(t, m) })
 	}
 	ending.Wait()
 	p.clear()
@@ -124,7 +125,7 @@ func (b *blockedProgram) start(t *testing.T, m *mount) {
 
 // end sends the signal, again and again: it may come just before the call, and a program with a handler for it still closes
 // its files on its way out. The store would be waited for much longer.
-func (b *blockedProgram) end(t *testing.T) {
+func (b *blockedProgram) end(t *testing.T, m *mount) {
 	said := make(chan string, 1)
 	go func() {
 		text, _ := io.ReadAll(b.out)
@@ -142,7 +143,8 @@ func (b *blockedProgram) end(t *testing.T) {
 		case <-time.After(time.Second):
 		}
 	}
-	t.Errorf("%s goes on after %v", b.call, b.signal)
+	m.dumpGoroutines()
+	t.Errorf("%s goes on after %v\n%s", b.call, b.signal, m.log.tail())
 }
 
 // TestUnmountedOnADeadStore: a mount whose store does not answer can be taken away in each way; what was written is stored by the next

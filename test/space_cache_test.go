@@ -123,8 +123,8 @@ func eachCacheFile(dir string, change func(data []byte) []byte) error {
 func TestCacheDirectory(t *testing.T) {
 	t.Parallel()
 	for i, trouble := range cacheTroubles {
-		if i >= 5 && !longRun() {
-			break
+		if (i >= 5 || trouble.killed) && !longRun() {
+			continue
 		}
 		t.Run(trouble.name, func(t *testing.T) {
 			t.Parallel()

@@ -241,6 +241,9 @@ func watchStaging(m *mount, limit int64) func() int64 {
 // was closed before survives a kill, and is stored when the store takes it again.
 func TestStagingDiskFillsWhileStoreIsHeld(t *testing.T) {
 	t.Parallel()
+	if !longRun() {
+		t.Skip("minutes of waiting; part of soak")
+	}
 	for _, end := range []string{"goes on", "killed"} {
 		t.Run(end, func(t *testing.T) {
 			t.Parallel()

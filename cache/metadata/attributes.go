@@ -2,7 +2,9 @@ package metadata
 
 import (
 	"container/list"
+	"encoding/binary"
 	"encoding/json"
+	"hash/crc32"
 	"maps"
 	"strings"
 	"sync"
@@ -228,12 +230,22 @@ func encodeRecord(m *memory) []byte {
 	if err != nil {
 		return nil // strings and numbers only: cannot happen
 	}
-	return data
+	return append(binary.LittleEndian.AppendUint32(nil, recordSum(m.id, data)), data...)
 }
 
+// recordSum is what a record begins with: what a disk has changed must not be shown.
+func recordSum(id backend.ObjectID, data []byte) uint32 {
+	return crc32.Update(crc32.Checksum([]byte(recordKey(id)), castagnoli), castagnoli, data)
+}
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
 func decodeRecord(id backend.ObjectID, data []byte) *memory {
+	if len(data) < 4 || binary.LittleEndian.Uint32(data) != recordSum(id, data[4:]) {
+		return nil
+	}
 	var r record
-	if data == nil || json.Unmarshal(data, &r) != nil {
+	if json.Unmarshal(data[4:], &r) != nil {
 		return nil
 	}
 	return &memory{id: id, etag: r.ETag, second: r.Second, object: backend.Object{
