@@ -68,11 +68,7 @@ func (f *FS) endPromise(d *deferredDelete, takenBack bool) error {
 
 // spare journals that one of the objects is not to be deleted after all.
 func (f *FS) spare(d *deferredDelete, sync bool) error {
-	payload, err := json.Marshal(spared{d.all.intent, d.Bucket, d.Key})
-	if err != nil {
-		return err
-	}
-	id, err := f.cfg.Staging.AddIntent(intentSpared, payload, sync)
+	id, err := f.addIntent(intentSpared, spared{d.all.intent, d.Bucket, d.Key}, sync)
 	if err != nil {
 		return err
 	}
@@ -197,8 +193,7 @@ func (f *FS) deleteAllLater(all *deleteAll) {
 // recoverDeletes takes up the deletes of an earlier mount, but those that were taken back.
 func (f *FS) recoverDeletes(intent staging.Intent) {
 	var sources []deferredDelete
-	if err := json.Unmarshal(intent.Payload, &sources); err != nil {
-		f.log.Warn("unreadable promise in the journal is kept", slog.String("error", err.Error()))
+	if !f.readIntent(intent, &sources) {
 		return
 	}
 	kept := make(map[backend.ObjectID]bool)
@@ -236,7 +231,5 @@ func (f *FS) recoverSpared(intent staging.Intent) {
 			}
 		}
 	}
-	if err := f.cfg.Staging.DropIntent(intent.ID); err != nil {
-		f.log.Warn("journal", slog.String("error", err.Error()))
-	}
+	f.dropIntents(intent.ID)
 }

@@ -2,7 +2,6 @@ package fs
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"log/slog"
 	"maps"
@@ -100,11 +99,8 @@ func (f *FS) promiseAfter(r *staging.Remote, file *staging.File) (*deferredDelet
 }
 
 func (f *FS) journalPromise(d *deferredDelete) (*deferredDelete, error) {
-	payload, err := json.Marshal(d)
-	if err != nil {
-		return nil, err
-	}
-	if d.intent, err = f.cfg.Staging.AddIntent(intentDelete, payload, false); err != nil {
+	var err error
+	if d.intent, err = f.addIntent(intentDelete, d, false); err != nil {
 		return nil, err
 	}
 	f.promises.add(d)

@@ -1,7 +1,6 @@
 package fs
 
 import (
-	"encoding/json"
 	"log/slog"
 	"strings"
 	"syscall"
@@ -83,11 +82,9 @@ func (f *FS) recoverIntent(intent staging.Intent) {
 	switch intent.Kind {
 	case intentDelete:
 		d := &deferredDelete{intent: intent.ID}
-		if err := json.Unmarshal(intent.Payload, d); err != nil {
-			f.log.Warn("unreadable promise in the journal is kept", slog.String("error", err.Error()))
-			return
+		if f.readIntent(intent, d) {
+			f.recoverPromise(d)
 		}
-		f.recoverPromise(d)
 	case intentDeleteAll:
 		f.recoverDeletes(intent)
 	case intentSpared:
@@ -128,7 +125,7 @@ func (f *FS) scratch(n *node) {
 // content waits under its own key: an unlink that had not got further.
 func (f *FS) recoverPromise(d *deferredDelete) {
 	if f.promises.has(d.id()) || f.staged.has(d.id()) {
-		f.dropIntent(d.intent)
+		f.dropIntents(d.intent)
 		return
 	}
 	for _, file := range f.cfg.Staging.Files() {
@@ -138,7 +135,7 @@ func (f *FS) recoverPromise(d *deferredDelete) {
 		n := f.staged.node(file)
 		if n == nil {
 			f.log.Info("the object under the old name of a file that was not finished stays", slog.String("key", d.Key))
-			f.dropIntent(d.intent)
+			f.dropIntents(d.intent)
 			return
 		}
 		f.promises.add(d)

@@ -2,7 +2,6 @@ package fs
 
 import (
 	"context"
-	"encoding/json"
 	"syscall"
 
 	"github.com/objmount/objmount/backend"
@@ -59,7 +58,7 @@ func (f *FS) renameDir(ctx context.Context, n *node, m move) error {
 		f.resume(waiting)
 		return err
 	}
-	intent, err := f.addIntent(intentRenameDir, d)
+	intent, err := f.addIntent(intentRenameDir, d, true)
 	if err != nil {
 		f.moving.end()
 		f.resume(waiting)
@@ -74,9 +73,7 @@ func (f *FS) renameDir(ctx context.Context, n *node, m move) error {
 		f.undoCopies(copies, before)
 		f.moving.end()
 		f.resume(waiting)
-		if dropErr := f.cfg.Staging.DropIntent(intent); dropErr != nil {
-			f.log.Warn("journal", "error", dropErr.Error())
-		}
+		f.dropIntents(intent)
 		return err
 	}
 	if m.target != nil {
@@ -102,15 +99,6 @@ func (f *FS) renameDir(ctx context.Context, n *node, m move) error {
 	return err
 }
 
-// addIntent journals a promise durably.
-func (f *FS) addIntent(kind string, what any) (uint64, error) {
-	payload, err := json.Marshal(what)
-	if err != nil {
-		return 0, err
-	}
-	return f.cfg.Staging.AddIntent(kind, payload, true)
-}
-
 // promiseSources promises the deletes of what a directory rename has copied. From here on the journal promises
 // only them: a copy that was made is never made again over newer content.
 func (f *FS) promiseSources(renaming uint64, copies []copied) *deleteAll {
@@ -118,7 +106,7 @@ func (f *FS) promiseSources(renaming uint64, copies []copied) *deleteAll {
 	for i, c := range copies {
 		sources[i] = deferredDelete{Bucket: c.from.Bucket, Key: c.from.Key, ETag: c.from.ETag}
 	}
-	intent, err := f.addIntent(intentDeleteAll, sources)
+	intent, err := f.addIntent(intentDeleteAll, sources, true)
 	if err == nil {
 		err = f.cfg.Staging.DropIntent(renaming)
 	} else {

@@ -280,7 +280,7 @@ func TestRenameDirResumed(t *testing.T) {
 		m.put("a/"+name, []byte(name))
 	}
 	m.put("b/copied", []byte("copied"))
-	_, err := m.fs.addIntent(intentRenameDir, dirMove{Bucket: testBucket, From: "a/", ToBucket: testBucket, To: "b/"})
+	_, err := m.fs.addIntent(intentRenameDir, dirMove{Bucket: testBucket, From: "a/", ToBucket: testBucket, To: "b/"}, true)
 	check(t, err)
 	m.unmount()
 	put := func(ctx context.Context, c mem.Call) {

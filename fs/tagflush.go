@@ -245,7 +245,7 @@ func carries(tags map[string]string, change map[string]*string) bool {
 
 func (f *FS) endTags(over []*tagChange) {
 	for _, c := range over {
-		f.dropIntents(c.intents)
+		f.dropIntents(c.intents...)
 		if c.node != nil {
 			f.tree.unpin(c.node)
 		}

@@ -2,7 +2,6 @@ package fs
 
 import (
 	"context"
-	"encoding/json"
 	"log/slog"
 	"maps"
 	"slices"
@@ -125,11 +124,7 @@ func (f *FS) changeTags(ctx context.Context, n *node, tags map[string]string, ch
 			return err
 		}
 		what := tagIntent{id.Bucket, id.Key, change, v.remote.ETag}
-		payload, err := json.Marshal(what)
-		if err != nil {
-			return err
-		}
-		intent, err := f.cfg.Staging.AddIntent(intentTags, payload, f.cfg.LocalFsync) // then fsync need not wait for it
+		intent, err := f.addIntent(intentTags, what, f.cfg.LocalFsync) // then fsync need not wait for it
 		if err != nil {
 			return err
 		}
@@ -265,10 +260,10 @@ func (f *FS) sendTags(c *tagChange, fl *tagFlight) {
 	case err != nil:
 		f.log.Warn("tags are not stored", slog.String("bucket", c.id.Bucket), slog.String("key", c.id.Key), slog.String("error", err.Error()))
 		f.tagsRefused(n, c.id, err)
-		f.dropIntents(fl.intents)
+		f.dropIntents(fl.intents...)
 	default:
 		f.tagsStored(n, c.id, overlay(tags, left))
-		f.dropIntents(fl.intents)
+		f.dropIntents(fl.intents...)
 	}
 	close(fl.done)
 	if over && n != nil {
@@ -322,14 +317,6 @@ func (f *FS) tagsRefused(n *node, id backend.ObjectID, cause error) {
 	}
 }
 
-func (f *FS) dropIntents(intents []uint64) {
-	for _, id := range intents {
-		if err := f.cfg.Staging.DropIntent(id); err != nil {
-			f.log.Warn("journal", slog.String("error", err.Error()))
-		}
-	}
-}
-
 func (t *tagging) removeLocked(c *tagChange) {
 	if c.timer != nil {
 		c.timer.Stop()
@@ -366,8 +353,7 @@ func (t *tagging) status() (pending []writeback.Status, refused []KeptFile) {
 // recoverTags takes up a change that an earlier mount had journalled and not sent.
 func (f *FS) recoverTags(intent staging.Intent) {
 	var c tagIntent
-	if err := json.Unmarshal(intent.Payload, &c); err != nil {
-		f.log.Warn("unreadable change of tags in the journal is kept", slog.String("error", err.Error()))
+	if !f.readIntent(intent, &c) {
 		return
 	}
 	f.log.Info("resuming a change of tags", slog.String("bucket", c.Bucket), slog.String("key", c.Key))

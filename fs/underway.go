@@ -2,7 +2,6 @@ package fs
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"log/slog"
 	"strings"
@@ -45,15 +44,11 @@ const intentRenameStaged = "rename-staged"
 
 // announce journals what a call is about to do. over ends that; calling it again does nothing.
 func (f *FS) announce(kind string, what any) (over func(), err error) {
-	payload, err := json.Marshal(what)
+	id, err := f.addIntent(kind, what, false)
 	if err != nil {
 		return nil, err
 	}
-	id, err := f.cfg.Staging.AddIntent(kind, payload, false)
-	if err != nil {
-		return nil, err
-	}
-	return sync.OnceFunc(func() { f.dropIntent(id) }), nil
+	return sync.OnceFunc(func() { f.dropIntents(id) }), nil
 }
 
 // announceStaged announces that a staged file is about to get another name. What is promised to go already is not promised again.
@@ -63,12 +58,6 @@ func (f *FS) announceStaged(file *staging.File, before staging.Spec, to backend.
 		m.ETag = old.ETag
 	}
 	return f.announce(intentRenameStaged, m)
-}
-
-func (f *FS) dropIntent(id uint64) {
-	if err := f.cfg.Staging.DropIntent(id); err != nil {
-		f.log.Warn("journal", slog.String("error", err.Error()))
-	}
 }
 
 // stagedUnder is the staged file that has a name; empty: none.
@@ -96,24 +85,16 @@ func (f *FS) recoverCalls() {
 		switch intent.Kind {
 		case intentRenameStaged:
 			var m stagedMove
-			if f.announced(intent, &m) {
+			if f.readIntent(intent, &m) {
 				f.recoverStagedMove(ctx, intent.ID, m, files)
 			}
 		case intentRename:
 			var m fileMove
-			if f.announced(intent, &m) {
+			if f.readIntent(intent, &m) {
 				f.recoverMove(ctx, intent.ID, m, files[m.Over])
 			}
 		}
 	}
-}
-
-func (f *FS) announced(intent staging.Intent, what any) bool {
-	err := json.Unmarshal(intent.Payload, what)
-	if err != nil {
-		f.log.Warn("unreadable promise in the journal is kept", slog.String("kind", intent.Kind), slog.String("error", err.Error()))
-	}
-	return err == nil
 }
 
 // recoverStagedMove: the rename is done if the file has its new name, and what the old name has goes when the file is stored. But if an upload
@@ -126,7 +107,7 @@ func (f *FS) recoverStagedMove(ctx context.Context, intent uint64, m stagedMove,
 				f.log.Warn("journal", slog.String("error", err.Error()))
 				return
 			}
-			f.dropIntent(intent)
+			f.dropIntents(intent)
 			return
 		}
 		f.overwritten(files[m.Over])
@@ -136,7 +117,7 @@ func (f *FS) recoverStagedMove(ctx context.Context, intent uint64, m stagedMove,
 			return
 		}
 	}
-	f.dropIntent(intent)
+	f.dropIntents(intent)
 }
 
 // overwritten notes that staged content lost its name to a rename; nil is nothing.
@@ -161,7 +142,7 @@ func (f *FS) recoverMove(ctx context.Context, intent uint64, m fileMove, over *s
 				return
 			}
 		}
-		f.dropIntent(intent)
+		f.dropIntents(intent)
 		return
 	}
 	f.log.Warn("a rename that was cut short is finished later", slog.String("key", m.From.Key), slog.String("error", err.Error()))
@@ -180,7 +161,7 @@ func (f *FS) recoverMove(ctx context.Context, intent uint64, m fileMove, over *s
 			f.fulfilLater(d)
 			f.cfg.Metadata.Invalidate(m.To.Bucket, prefixOf(m.To.Key))
 		}
-		f.dropIntent(intent)
+		f.dropIntents(intent)
 	})
 }
 
