@@ -12,6 +12,11 @@ import (
 func TestOvertaken(t *testing.T) {
 	t.Parallel()
 	m := newTestMount(t, testOptions{posix: PosixOff})
+	read := func() ([]byte, error) {
+		data, err := os.ReadFile(m.path("d/b"))
+		eventually(t, func() bool { return m.fs.Status().OpenFiles == 0 }) // the kernel tells of the last close later; what is open goes then
+		return data, err
+	}
 	for name, call := range map[string]func() error{
 		"unlink": func() error { return syscall.Unlink(m.path("d/b")) },
 		"rename": func() error { return syscall.Rename(m.path("d/a"), m.path("d/b")) },
@@ -20,9 +25,8 @@ func TestOvertaken(t *testing.T) {
 		m.put("d/b", []byte("old"))
 		m.fs.Changed(testBucket, "d/a")
 		m.fs.Changed(testBucket, "d/b")
-		_, err := os.ReadFile(m.path("d/b"))
+		_, err := read()
 		check(t, err)
-		eventually(t, func() bool { return m.fs.Status().OpenFiles == 0 }) // the kernel tells of the last close later; what is open goes then
 		m.put("d/b", []byte("theirs"))
 		if err := call(); !errors.Is(err, syscall.ESTALE) {
 			t.Errorf("%s: %v, want ESTALE", name, err)
@@ -33,7 +37,7 @@ func TestOvertaken(t *testing.T) {
 		if data, _ := m.object("d/a"); string(data) != "ours" {
 			t.Errorf("%s: a has %q", name, data)
 		}
-		got, err := os.ReadFile(m.path("d/b"))
+		got, err := read()
 		if err != nil || string(got) != "theirs" {
 			t.Errorf("%s: b shows %q, %v", name, got, err)
 		}
