@@ -209,9 +209,8 @@ func (f *FS) metaFor(ctx context.Context, dir *node, o backend.Object) (map[stri
 		return meta, nil
 	}
 	f.readUnread(dir, o)
-	f.cfg.Metadata.Fill(ctx, []backend.Object{o})
-	if meta, ok := f.cfg.Metadata.Attributes(o); ok {
-		return meta, nil
+	if known, ok := f.cfg.Metadata.Ask(ctx, o); ok {
+		return known.Metadata, nil
 	}
 	return nil, ctx.Err() // gone or changed meanwhile: the next lookup sees it
 }

@@ -2,9 +2,11 @@ package fs
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/objmount/objmount/backend"
 )
@@ -60,4 +62,20 @@ func (m *testMount) forget(parent *node, name string, below ...string) *node {
 	again.mu.Lock() // what it answers the kernel comes after
 	defer again.mu.Unlock()
 	return again
+}
+
+// TestAttributesWithoutTTL: who looks at a file that was stored a moment ago sees the attributes that are stored with it, also where no
+// answer of the store is good for another call.
+func TestAttributesWithoutTTL(t *testing.T) {
+	t.Parallel()
+	m := newTestMount(t, testOptions{posix: PosixOn, ttl: time.Nanosecond})
+	for i := range 20 {
+		name := fmt.Sprint("f", i)
+		m.putWith(name, "of another client", backend.Properties{Metadata: map[string]string{"mode": "33184"}}) // 0100640
+		info, err := os.Stat(m.path(name))
+		check(t, err)
+		if info.Mode() != 0o640 {
+			t.Errorf("mode %v", info.Mode())
+		}
+	}
 }

@@ -20,15 +20,21 @@ type headers struct {
 	slots chan struct{}
 
 	mu      sync.Mutex
-	flights map[backend.ObjectID]chan struct{}
+	flights map[backend.ObjectID]*headFlight
 	// failed are objects whose HEAD was refused (an SSE-C key, say), and when.
 	failed map[backend.ObjectID]time.Time
 }
 
 func (h *headers) init() {
 	h.slots = make(chan struct{}, headsAtOnce)
-	h.flights = make(map[backend.ObjectID]chan struct{})
+	h.flights = make(map[backend.ObjectID]*headFlight)
 	h.failed = make(map[backend.ObjectID]time.Time)
+}
+
+// A headFlight is a HEAD under way. Once done is closed, answer is what it told; nil: it failed, or told of another version.
+type headFlight struct {
+	done   chan struct{}
+	answer *backend.Object
 }
 
 // Fill asks for the attributes of those objects of which they are not known, 64 at once over
@@ -36,37 +42,58 @@ func (h *headers) init() {
 // requests under way go on. An object whose HEAD fails stays unknown, and is not asked for
 // again within TTL.
 func (c *Cache) Fill(ctx context.Context, objs []backend.Object) {
-	var waits []chan struct{}
+	var under []*headFlight
 	for i := range objs {
 		if _, known := c.Details(objs[i]); known {
 			continue
 		}
-		done, ok := c.head(ctx, &objs[i])
+		fl, ok := c.head(ctx, &objs[i])
 		if !ok {
 			return
 		}
-		if done != nil {
-			waits = append(waits, done)
+		if fl != nil {
+			under = append(under, fl)
 		}
 	}
-	for _, done := range waits {
+	for _, fl := range under {
 		select {
-		case <-done:
+		case <-fl.done:
 		case <-ctx.Done():
 			return
 		}
 	}
 }
 
-// head begins the HEAD of an object, or joins one. ok is false when ctx or the cache ended.
-func (c *Cache) head(ctx context.Context, obj *backend.Object) (done chan struct{}, ok bool) {
+// Ask is Details, with the answer of a HEAD where nothing is known; also one that is too young to be remembered for
+// longer than TTL, so it is there when TTL is 0. Without an answer about this version, it is obj itself.
+func (c *Cache) Ask(ctx context.Context, obj backend.Object) (backend.Object, bool) {
+	if known, ok := c.Details(obj); ok {
+		return known, true
+	}
+	fl, ok := c.head(ctx, &obj)
+	if !ok || fl == nil {
+		return c.Details(obj) // since we looked
+	}
+	select {
+	case <-fl.done:
+	case <-ctx.Done():
+		return obj, false
+	}
+	if fl.answer == nil || fl.answer.ETag != obj.ETag {
+		return obj, false
+	}
+	return *fl.answer, true
+}
+
+// head begins the HEAD of an object, or joins one; nil: there is no need. ok is false when ctx or the cache ended.
+func (c *Cache) head(ctx context.Context, obj *backend.Object) (fl *headFlight, ok bool) {
 	h, id := &c.heads, obj.ID()
 	h.mu.Lock()
-	done, flying := h.flights[id]
+	fl, flying := h.flights[id]
 	at, failed := h.failed[id]
 	h.mu.Unlock()
 	if flying {
-		return done, true
+		return fl, true
 	}
 	if failed && time.Since(at) < c.ttl() {
 		return nil, true
@@ -80,31 +107,31 @@ func (c *Cache) head(ctx context.Context, obj *backend.Object) (done chan struct
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if done, flying = h.flights[id]; flying {
+	if fl, flying = h.flights[id]; flying {
 		<-h.slots
-		return done, true
+		return fl, true
 	}
 	if _, known := c.Details(*obj); known { // since we looked
 		<-h.slots
 		return nil, true
 	}
-	done = make(chan struct{})
+	fl = &headFlight{done: make(chan struct{})}
 	if !c.begin() {
 		<-h.slots
 		return nil, false
 	}
-	h.flights[id] = done
+	h.flights[id] = fl
 	asked := *obj
 	go func() {
 		defer c.work.Done()
-		c.runHead(asked)
+		fl.answer = c.runHead(asked)
 		h.mu.Lock()
 		delete(h.flights, id)
 		h.mu.Unlock()
 		<-h.slots
-		close(done)
+		close(fl.done)
 	}()
-	return done, true
+	return fl, true
 }
 
 // begin counts a goroutine, unless the cache is closed.
@@ -118,7 +145,8 @@ func (c *Cache) begin() bool {
 	return true
 }
 
-func (c *Cache) runHead(asked backend.Object) {
+// runHead returns what it was told of the version that was asked for.
+func (c *Cache) runHead(asked backend.Object) *backend.Object {
 	obj, err := c.cfg.Reader.Head(c.ctx, asked.ID(), backend.GetOptions{})
 	if err == nil {
 		obj.HasMetadata = true
@@ -137,7 +165,9 @@ func (c *Cache) runHead(asked backend.Object) {
 			clear(h.failed)
 		}
 		h.failed[asked.ID()] = time.Now()
+		return nil
 	}
+	return &obj
 }
 
 // expire lets the next Lookup of an object ask the store: a HEAD showed another version.

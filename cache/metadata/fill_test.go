@@ -177,3 +177,27 @@ func TestFillEndsAtClose(t *testing.T) {
 	<-done
 	c.Fill(context.Background(), objs)
 }
+
+func TestAskWithoutTTL(t *testing.T) {
+	t.Parallel()
+	c, s, objs := openHeads(t, 2)
+	c.SetTTL(0, 0)
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			if known, ok := c.Ask(context.Background(), objs[0]); !ok || known.Metadata["colour"] != "0" {
+				t.Errorf("%v, %v", known.Metadata, ok)
+			}
+		})
+	}
+	wg.Wait()
+	old := objs[1]
+	old.ETag = `"of another version"`
+	if known, ok := c.Ask(context.Background(), old); ok || known.HasMetadata {
+		t.Errorf("%v of another version", known.Metadata)
+	}
+	s.fail = func(string) error { return &backend.Error{Kind: backend.KindPermission} }
+	if known, ok := c.Ask(context.Background(), objs[1]); ok || known.HasMetadata {
+		t.Errorf("%v, though the store refuses", known.Metadata)
+	}
+}
