@@ -131,12 +131,13 @@ func (f *FS) Unsent(l Located) int {
 	return count
 }
 
-// Settle stores what no program writes any more at a place or below it, and waits for it.
+// Settle stores what programs have closed since they wrote at a place or below it, and waits for it. The kernel's RELEASE may
+// come much later: with the end of a mapping, or of another descriptor of the same open file.
 func (f *FS) Settle(ctx context.Context, l Located) error {
 	for _, n := range f.unsent(l) {
 		f.endMade(n)
 		n.mu.RLock()
-		written := n.writers > 0
+		written := n.active > 0
 		n.mu.RUnlock()
 		if written {
 			continue

@@ -74,7 +74,12 @@ func TestPathsAreLocatedInEveryBucket(t *testing.T) {
 // TestSettle stores what is finished, and leaves what a program still writes.
 func TestSettle(t *testing.T) {
 	t.Parallel()
-	m := newTestMount(t, testOptions{commit: CommitBackground})
+	var faults *mem.Faults
+	m := newTestMount(t, testOptions{commit: CommitBackground, wrap: func(s backend.Store) backend.Store {
+		faults = mem.Faulty(s)
+		return faults
+	}})
+	faults.Add(mem.Rule{Op: "PutObject", Key: keyIn("d/d"), Do: []mem.Action{mem.Before(func(context.Context, mem.Call) { time.Sleep(50 * time.Millisecond) })}})
 	check(t, os.Mkdir(m.path("d"), 0o755))
 	dir := Located{Bucket: testBucket, Key: "d/", Dir: true, Exists: true}
 	open, err := os.Create(m.path("d/open"))
@@ -83,11 +88,23 @@ func TestSettle(t *testing.T) {
 	check(t, err)
 	check(t, os.WriteFile(m.path("d/done"), []byte("whole"), 0o644))
 	check(t, os.WriteFile(m.path("elsewhere"), []byte("x"), 0o644))
-	eventually(t, func() bool { // RELEASE comes after close
-		check(t, m.fs.Settle(t.Context(), dir))
-		got, err := m.stored("d/done")
-		return err == nil && string(got) == "whole" && m.fs.Unsent(dir) == 1
-	})
+	dup, err := os.Create(m.path("d/dup"))
+	check(t, err)
+	_, err = dup.WriteString("whole")
+	check(t, err)
+	another, err := unix.Dup(int(dup.Fd()))
+	check(t, err)
+	defer unix.Close(another) // nothing is written by it
+	check(t, dup.Close())
+	check(t, m.fs.Settle(t.Context(), dir))
+	for _, key := range []string{"d/done", "d/dup"} {
+		if got, err := m.stored(key); err != nil || string(got) != "whole" {
+			t.Errorf("%s has %q, %v", key, got, err)
+		}
+	}
+	if n := m.fs.Unsent(dir); n != 1 {
+		t.Errorf("%d files are not stored, want the one that is open", n)
+	}
 	m.gone("d/open")
 	check(t, open.Close())
 	check(t, m.fs.Drain(t.Context(), nil))
