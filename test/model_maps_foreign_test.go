@@ -98,13 +98,13 @@ func (c *mapsCase) stored(key string) error {
 
 // learnMarkers asks which directories have a marker. A mount may write one where there was none; it must not take one away.
 func (c *mapsCase) learnMarkers() error {
-	var reply struct{ Contents []struct{ Key string } }
-	if err := c.boto("list_objects_v2", map[string]any{"Bucket": c.bucket, "Prefix": c.dir + "/"}, &reply); err != nil {
+	keys, err := c.bucketKeys()
+	if err != nil {
 		return err
 	}
 	found := map[string]bool{}
-	for _, o := range reply.Contents {
-		if dir, ok := strings.CutSuffix(strings.TrimPrefix(o.Key, c.dir+"/"), "/"); ok && dir != "" {
+	for _, key := range keys {
+		if dir, ok := strings.CutSuffix(key, "/"); ok && dir != "" {
 			found[dir] = true
 		}
 	}
@@ -116,6 +116,16 @@ func (c *mapsCase) learnMarkers() error {
 	c.store.markers = found
 	maps.DeleteFunc(c.cleared, func(dir string, _ bool) bool { return found[dir] })
 	return nil
+}
+
+// bucketKeys lists what the bucket has for this case.
+func (c *mapsCase) bucketKeys() (keys []string, err error) {
+	var reply struct{ Contents []struct{ Key string } }
+	err = c.boto("list_objects_v2", map[string]any{"Bucket": c.bucket, "Prefix": c.dir + "/"}, &reply)
+	for _, o := range reply.Contents {
+		keys = append(keys, strings.TrimPrefix(o.Key, c.dir+"/"))
+	}
+	return keys, err
 }
 
 // checkConflicts compares what a mount lists as conflicts.

@@ -161,8 +161,8 @@ func (a *mapsActor) flush() error {
 	return failed
 }
 
-// remount ends the mount, which stores what waits, and mounts again. Programs close their files before.
-func (a *mapsActor) remount() error {
+// closeAll closes what programs have open, and waits until all is stored.
+func (a *mapsActor) closeAll() error {
 	for i, h := range a.held {
 		if h == nil {
 			continue
@@ -172,7 +172,12 @@ func (a *mapsActor) remount() error {
 			return fmt.Errorf("close of %d: %w", i, err)
 		}
 	}
-	if err := a.flush(); err != nil {
+	return a.flush()
+}
+
+// remount ends the mount, which stores what waits, and mounts again. Programs close their files before.
+func (a *mapsActor) remount() error {
+	if err := a.closeAll(); err != nil {
 		return err
 	}
 	a.model.nodes = map[string]*mapsNode{}

@@ -33,7 +33,7 @@ type mapsNode struct {
 	staged  bool // its truth is at the mount: it was changed, and somebody has it open for writing
 	dirty   bool // not stored yet, and not promised to be
 	pending bool // promised to be stored
-	whole   bool // nothing of its content is a range of an object
+	whole   bool // nothing of its content is a range of an object: it was all written here, and is kept here
 	lost    bool // another client was faster
 	opens   int
 	writers int
@@ -202,10 +202,10 @@ func (m *mapsMount) store(s *mapsStore, n *mapsNode) bool {
 	return true
 }
 
-// settle is what follows when nobody has it open for writing.
+// settle is what follows when nobody has it open for writing: its content is the object's.
 func (n *mapsNode) settle() {
 	if n.writers == 0 && !n.dirty && !n.pending {
-		n.staged = false
+		n.staged, n.whole = false, false
 	}
 }
 

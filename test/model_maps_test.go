@@ -2,6 +2,7 @@ package test
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -154,7 +155,9 @@ func (run *mapsRun) check(t *rapid.T, calls []mapsCall) {
 		said, err := c.step(call)
 		c.said = append(c.said, fmt.Sprintf("%v -> %s", call, said))
 		if err != nil {
-			t.Fatalf("call %d, %v: %v\n%s", i, call, err, strings.Join(c.said, "\n"))
+			keys, listed := c.bucketKeys()
+			t.Fatalf("call %d, %v: %v\nthe bucket has %q %v, the model %q, %q\n%s", i, call, err, keys, listed,
+				slices.Sorted(maps.Keys(c.store.objects)), slices.Sorted(maps.Keys(c.store.markers)), strings.Join(c.said, "\n"))
 		}
 		run.applied++
 	}
@@ -219,16 +222,7 @@ func (c *mapsCase) release() {
 // finish closes everything and compares the bucket, and both mounts, with the maps.
 func (c *mapsCase) finish() error {
 	for _, a := range c.actors {
-		for i, h := range a.held {
-			if h == nil {
-				continue
-			}
-			a.held[i] = nil
-			if _, err := a.close(h); err != nil {
-				return fmt.Errorf("close of %d: %w", i, err)
-			}
-		}
-		if err := a.flush(); err != nil {
+		if err := a.closeAll(); err != nil {
 			return err
 		}
 	}
