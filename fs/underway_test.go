@@ -182,11 +182,7 @@ func TestRenameCutShortElsewhere(t *testing.T) {
 	for name, c := range map[string]struct{ from, to string }{"another there": {"content", "another"}, "another here": {"changed", "content"}, "nothing here": {"", "content"}} {
 		state := t.TempDir()
 		m := newTestMount(t, testOptions{state: state})
-		m.put("from", []byte("content"))
-		_, err := m.fs.announce(intentRename, fileMove{
-			From: backend.Source{Bucket: testBucket, Key: "from", ETag: m.inStoreETag("from")}, To: backend.ObjectID{Bucket: testBucket, Key: "to"},
-		})
-		check(t, err)
+		m.announceRename()
 		m.put("to", []byte(c.to))
 		if c.from == "" {
 			m.remove("from")
@@ -205,6 +201,16 @@ func TestRenameCutShortElsewhere(t *testing.T) {
 	}
 }
 
+// announceRename stores a file and journals that its rename begins.
+func (m *testMount) announceRename() {
+	m.t.Helper()
+	m.put("from", []byte("content"))
+	_, err := m.fs.announce(intentRename, fileMove{
+		From: backend.Source{Bucket: testBucket, Key: "from", ETag: m.inStoreETag("from")}, To: backend.ObjectID{Bucket: testBucket, Key: "to"},
+	})
+	check(m.t, err)
+}
+
 func (m *testMount) inStoreETag(key string) string {
 	_, obj := m.object(key)
 	return obj.ETag
@@ -215,11 +221,7 @@ func TestRenameCutShortStoreAway(t *testing.T) {
 	t.Parallel()
 	state := t.TempDir()
 	m := newTestMount(t, testOptions{state: state})
-	m.put("from", []byte("content"))
-	_, err := m.fs.announce(intentRename, fileMove{
-		From: backend.Source{Bucket: testBucket, Key: "from", ETag: m.inStoreETag("from")}, To: backend.ObjectID{Bucket: testBucket, Key: "to"},
-	})
-	check(t, err)
+	m.announceRename()
 	m.put("to", []byte("content"))
 	left := m.leftAt(state)
 	next := newTestMount(t, testOptions{store: m.raw, state: left, wrap: func(s backend.Store) backend.Store {
