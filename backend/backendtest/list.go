@@ -22,7 +22,7 @@ var listCases = []testCase{
 	{name: "StartAfter", run: listStartAfter},
 	{name: "Fields", run: listFields},
 	{name: "ChangesBetweenPages", run: listChanges},
-	{name: "DefaultPage", run: listDefaultPage},
+	{name: "DefaultPage", thousand: true, run: listDefaultPage},
 }
 
 // tree is a set of names in byte order that a file system can hold too.

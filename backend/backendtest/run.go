@@ -71,6 +71,9 @@ func Run(t *testing.T, newStore func(t *testing.T) (store backend.Store, bucket 
 					if c.needs != "" && !reflect.ValueOf(e.caps).FieldByName(c.needs).Bool() {
 						t.Skipf("the store does not claim %s", c.needs)
 					}
+					if c.thousand && opt.again {
+						t.Skip("a thousand objects: the run without Again has it, and OBJMOUNT_SOAK")
+					}
 					c.run(e)
 				})
 			}
@@ -83,6 +86,8 @@ type testCase struct {
 	name  string
 	needs string // the field of backend.Capabilities without which it is skipped; "": none
 	run   func(*env)
+	// thousand: it makes so many objects, to see what a whole page is.
+	thousand bool
 }
 
 // env is what a subtest works with.

@@ -2,6 +2,7 @@ package backendtest
 
 import (
 	"context"
+	"os"
 	"testing"
 	"time"
 
@@ -13,6 +14,13 @@ type Option func(*options)
 
 type options struct {
 	lockBucket func(ctx context.Context, bucket string) error
+	again      bool
+}
+
+// Again says that the suite has run on the same server in another way: what takes a thousand objects and is about the server's
+// pages alone is left out, unless OBJMOUNT_SOAK is set.
+func Again() Option {
+	return func(o *options) { o.again = os.Getenv("OBJMOUNT_SOAK") == "" }
 }
 
 // LockBuckets lets the suite try locks on a store whose bucket has none: create makes a new

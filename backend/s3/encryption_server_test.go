@@ -104,8 +104,8 @@ func below(prefixes map[string]*[32]byte) func(bucket, key string) *[32]byte {
 
 // TestConformanceOfEncrypted: with a key of SSE-C for every object a store does all that it does without.
 func TestConformanceOfEncrypted(t *testing.T) {
-	srv, certificate := startMinIOWithTLS(t)
-	store := openStore(t, srv, Config{CABundle: certificate, CustomerKey: below(map[string]*[32]byte{"": aKeyOf('k')})})
+	shared := sharedMinIOWithTLS(t)
+	store := openStore(t, shared.server, Config{CABundle: shared.certificate, CustomerKey: below(map[string]*[32]byte{"": aKeyOf('k')})})
 	for name, versioned := range map[string]bool{"plain": false, "versioned": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -113,7 +113,7 @@ func TestConformanceOfEncrypted(t *testing.T) {
 			if versioned {
 				enableVersions(t, store, bucket)
 			}
-			backendtest.Run(t, func(*testing.T) (backend.Store, string) { return store, bucket }, backendtest.LockBuckets(lockBuckets(store)))
+			backendtest.Run(t, func(*testing.T) (backend.Store, string) { return store, bucket }, backendtest.LockBuckets(lockBuckets(store)), backendtest.Again())
 		})
 	}
 }
@@ -167,7 +167,8 @@ type encryptedPlaces struct {
 
 func newEncryptedPlaces(t *testing.T) encryptedPlaces {
 	t.Helper()
-	srv, certificate := startMinIOWithTLS(t)
+	shared := sharedMinIOWithTLS(t)
+	srv, certificate := shared.server, shared.certificate
 	p := encryptedPlaces{srv: srv, certificate: certificate}
 	p.store = openStore(t, srv, Config{CABundle: certificate, CustomerKey: below(map[string]*[32]byte{"k/": aKeyOf('k'), "f/": aKeyOf('f')})})
 	p.keyless = openStore(t, srv, Config{CABundle: certificate})

@@ -34,7 +34,9 @@ func TestMain(m *testing.M) {
 		os.Setenv("AWS_ACCESS_KEY_ID", testKey)
 		os.Setenv("AWS_SECRET_ACCESS_KEY", testSecret)
 	}
+	running.dir = dir
 	code := m.Run()
+	endServers()
 	os.RemoveAll(dir)
 	if code == 0 {
 		if err := goleak.Find(); err != nil {

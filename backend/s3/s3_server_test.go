@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"syscall"
 	"testing"
 	"time"
@@ -36,7 +37,7 @@ func servers(*testing.T) []func(testing.TB) server {
 			return server{os.Getenv("OBJMOUNT_TEST_STORE"), endpoint, os.Getenv("AWS_ACCESS_KEY_ID"), os.Getenv("AWS_SECRET_ACCESS_KEY")}
 		}}
 	}
-	return []func(testing.TB) server{startVersityGW, startMinIO}
+	return []func(testing.TB) server{sharedVersityGW, sharedMinIO}
 }
 
 // eachServer runs a subtest on every store, with a new bucket.
@@ -117,11 +118,10 @@ func startAsked(t testing.TB, client *http.Client, health string, env []string, 
 	var log bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &log, &log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := cmd.Start(); err != nil {
+	exited := make(chan error, 1)
+	if err := startOnThread(cmd, exited); err != nil {
 		t.Fatal(err)
 	}
-	exited := make(chan error, 1)
-	go func() { exited <- cmd.Wait() }()
 	t.Cleanup(func() {
 		cmd.Process.Kill()
 		<-exited
@@ -143,6 +143,21 @@ func startAsked(t testing.TB, client *http.Client, health string, env []string, 
 			t.Fatalf("%s does not get ready", path)
 		}
 	}
+}
+
+// startOnThread starts cmd from a thread that lives as long as it: the kernel sends the parent-death signal when that thread ends.
+func startOnThread(cmd *exec.Cmd, exited chan<- error) error {
+	started := make(chan error)
+	go func() {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err := cmd.Start()
+		started <- err
+		if err == nil {
+			exited <- cmd.Wait()
+		}
+	}()
+	return <-started
 }
 
 func startVersityGW(t testing.TB) server {

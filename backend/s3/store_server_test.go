@@ -33,7 +33,7 @@ func enableVersions(t *testing.T, store *Store, bucket string) {
 func TestVersionedConformance(t *testing.T) {
 	eachServer(t, func(t *testing.T, _ server, store *Store, bucket string) {
 		enableVersions(t, store, bucket)
-		backendtest.Run(t, func(*testing.T) (backend.Store, string) { return store, bucket })
+		backendtest.Run(t, func(*testing.T) (backend.Store, string) { return store, bucket }, backendtest.Again())
 	})
 }
 
