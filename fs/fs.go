@@ -36,7 +36,8 @@ type FS struct {
 	believed, missed atomic.Int64 // Config.TTL and Config.NegativeTTL as they are now, in nanoseconds
 	passthrough      atomic.Bool
 	waiting          atomic.Int64 // requests of the kernel that may have to wait
-	fewSaid          atomic.Bool  // see fewFiles
+	interrupted      interruptions
+	fewSaid          atomic.Bool // see fewFiles
 	errands          errands
 
 	moving    moving    // the directory that is being renamed

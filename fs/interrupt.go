@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -22,8 +21,8 @@ import (
 //
 // A context is made per request without a goroutine; the first Done starts a watcher.
 type request struct {
-	context.Context               // of the mount
-	waiting         *atomic.Int64 // FS.waiting
+	context.Context // of the mount
+	fs              *FS
 	cancel          <-chan struct{}
 	pid             uint32
 	inside          []*node // see FS.enter; the request's goroutine changes it while it has no others
@@ -38,12 +37,12 @@ type request struct {
 
 func (f *FS) request(cancel <-chan struct{}, pid uint32) *request {
 	f.waiting.Add(1)
-	return &request{Context: f.ctx, waiting: &f.waiting, cancel: cancel, pid: pid, done: make(chan struct{}), finished: make(chan struct{})}
+	return &request{Context: f.ctx, fs: f, cancel: cancel, pid: pid, done: make(chan struct{}), finished: make(chan struct{})}
 }
 
 // finish ends the watcher. Call it once, when the request is answered.
 func (r *request) finish() {
-	r.waiting.Add(-1)
+	r.fs.waiting.Add(-1)
 	close(r.finished)
 }
 
@@ -76,59 +75,83 @@ func (r *request) end(err error) {
 }
 
 func (r *request) watch() {
-	exiting := time.NewTicker(time.Second)
-	defer exiting.Stop()
-	for interrupted := false; !interrupted; {
+	look, ended, cancel := time.NewTicker(time.Second), r.leftBehind, r.cancel
+	defer look.Stop()
+	for {
 		select {
 		case <-r.finished:
 			return
 		case <-r.Context.Done():
 			r.end(r.Context.Err())
 			return
-		case <-exiting.C:
-			if signalWhileExiting(r.pid) {
-				r.end(context.Canceled)
-				return
-			}
-		case <-r.cancel:
-			interrupted = true
+		case <-cancel: // the kernel sends one interrupt per request: a deadly signal may follow a harmless one
+			cancel, ended = nil, r.deadlySignalPending
+			look.Reset(100 * time.Millisecond)
+		case <-look.C:
 		}
-	}
-	// The kernel sends one interrupt per request: a deadly signal may follow a harmless one.
-	tick := time.NewTicker(100 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		if deadlySignalPending(r.pid) {
+		if ended() {
+			r.fs.interrupted.add(threadGroup(r.pid), time.Now())
 			r.end(context.Canceled)
 			return
 		}
-		select {
-		case <-r.finished:
-			return
-		case <-r.Context.Done():
-			r.end(r.Context.Err())
-			return
-		case <-tick.C:
+	}
+}
+
+// deadlySignalPending reads the pending masks of the thread from /proc/PID/status (proc(5)). A process that is gone counts as killed.
+func (r *request) deadlySignalPending() bool {
+	pending, _ := pendingSignal(r.pid)
+	return pending
+}
+
+// leftBehind reports whether a process that ends because of a signal closes its files on its way out. No signal reaches it any more, not even
+// KILL: the kernel drops them, and nothing in /proc tells (seen on Linux 6.18, since 6.1 by its source). So it is known by what was before: the signal
+// that ends it, one that has ended a wait of it, or an exit code of 128 and a signal, which is how shells, and programs that catch it, say so.
+func (r *request) leftBehind() bool {
+	pending, memory := pendingSignal(r.pid)
+	return !memory && (pending || endedBySignal(exitCode(r.pid)) || r.fs.interrupted.has(threadGroup(r.pid), time.Now()))
+}
+
+// endedBySignal looks at an exit code as wait(2) has it.
+func endedBySignal(code int) bool {
+	status := code >> 8 & 0xff
+	return code&0x7f != 0 || status > 128 && status <= 128+64 && deadlySignals&(1<<(status-128-1)) != 0
+}
+
+// interruptedFor is how long a process has to end after a signal has ended a wait of it.
+const interruptedFor = time.Minute
+
+// interruptions are the processes whose wait a deadly signal has ended, for a minute. It is safe for concurrent use; the zero value has none.
+type interruptions struct {
+	mu    sync.Mutex
+	until map[uint32]time.Time
+}
+
+func (i *interruptions) add(process uint32, now time.Time) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	for p, until := range i.until {
+		if now.After(until) {
+			delete(i.until, p)
 		}
 	}
+	if process == 0 {
+		return
+	}
+	if i.until == nil {
+		i.until = make(map[uint32]time.Time)
+	}
+	i.until[process] = now.Add(interruptedFor)
+}
+
+func (i *interruptions) has(process uint32, now time.Time) bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	until, known := i.until[process]
+	return known && now.Before(until)
 }
 
 const deadlySignals = 1<<(syscall.SIGINT-1) | 1<<(syscall.SIGTERM-1) | 1<<(syscall.SIGQUIT-1) |
 	1<<(syscall.SIGHUP-1) | 1<<(syscall.SIGKILL-1)
-
-// deadlySignalPending reads the pending masks of a thread from /proc/PID/status (proc(5)). A
-// process that is gone counts as killed.
-func deadlySignalPending(pid uint32) bool {
-	pending, _ := pendingSignal(pid)
-	return pending
-}
-
-// signalWhileExiting reports whether a deadly signal waits for a process that closes its files on its way out: the kernel does
-// not interrupt the FLUSH of such a one any more, whatever signal comes (seen on Linux 6.18), so Ctrl-C and kill would have no effect.
-func signalWhileExiting(pid uint32) bool {
-	pending, memory := pendingSignal(pid)
-	return pending && !memory
-}
 
 // pendingSignal tells whether a deadly signal is pending for a thread, and whether the thread has memory: who exits gives it back
 // before the files, and has no line VmSize then.

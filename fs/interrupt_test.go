@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -41,5 +42,35 @@ func TestThreadGroup(t *testing.T) {
 		if g := threadGroup(tid); g != 0 {
 			t.Errorf("thread %d is said to be of %d", tid, g)
 		}
+	}
+}
+
+// TestEndedBySignal: exit codes as the kernel shows them (wait(2)).
+func TestEndedBySignal(t *testing.T) {
+	t.Parallel()
+	for code, want := range map[int]bool{
+		0: false, 2: true, 9: true, 11 | 0x80: true, // a core was dumped
+		1 << 8: false, 2 << 8: false, 127 << 8: false, 128 << 8: false, 255 << 8: false,
+		129 << 8: true, 130 << 8: true, 131 << 8: true, 137 << 8: true, 143 << 8: true, 141 << 8: false, // PIPE
+	} {
+		if endedBySignal(code) != want {
+			t.Errorf("exit code %#x: %v", code, !want)
+		}
+	}
+}
+
+// TestInterruptions: a process whose wait was ended is remembered for a minute, and then forgotten.
+func TestInterruptions(t *testing.T) {
+	t.Parallel()
+	var i interruptions
+	now := time.Now()
+	i.add(7, now)
+	i.add(0, now) // not known
+	if !i.has(7, now.Add(interruptedFor-1)) || i.has(7, now.Add(interruptedFor)) || i.has(0, now) || i.has(8, now) {
+		t.Error("the wrong processes are known")
+	}
+	i.add(8, now.Add(interruptedFor+1))
+	if len(i.until) != 1 {
+		t.Errorf("%d processes are kept", len(i.until))
 	}
 }
