@@ -96,7 +96,8 @@ func (c *mapsCase) stored(key string) error {
 	return nil
 }
 
-// learnMarkers asks which directories have a marker. A mount may write one where there was none; it must not take one away.
+// learnMarkers asks which directories have a marker. A mount may write one where there was none: for the last file that goes, and for a file
+// that is stored more than two seconds after it was written, because its mtime is kept then. It must not take one away.
 func (c *mapsCase) learnMarkers() error {
 	keys, err := c.bucketKeys()
 	if err != nil {
@@ -113,7 +114,7 @@ func (c *mapsCase) learnMarkers() error {
 			return fmt.Errorf("the marker of %s is gone", dir)
 		}
 	}
-	c.store.markers = found
+	c.store.markers, c.store.news = found, false
 	maps.DeleteFunc(c.cleared, func(dir string, _ bool) bool { return found[dir] })
 	return nil
 }
@@ -172,6 +173,7 @@ func (a *mapsActor) ask(verb, key string, more map[string]any) ([]json.RawMessag
 // raced takes over what is left open when another client changes a key that waits to be stored: it may have been stored just before.
 func (a *mapsActor) raced(change func() error) error {
 	waits := a.model.waiting()
+	a.store.news = true
 	if err := change(); err != nil {
 		return err
 	}

@@ -23,6 +23,7 @@ func sameTag(a, b *mapsVersion) bool {
 type mapsStore struct {
 	objects map[string]*mapsVersion // files
 	markers map[string]bool         // directories that have one, without the slash
+	news    bool                    // a mount has stored a file since the markers were looked at
 }
 
 // A mapsNode is a file as a mount has it: a version, and what was changed since.
@@ -192,6 +193,7 @@ func (n *mapsNode) truncate(size int) {
 // store is a commit; false: another client was faster.
 func (m *mapsMount) store(s *mapsStore, n *mapsNode) bool {
 	n.dirty, n.pending = false, false
+	s.news = true
 	if !n.current(s) {
 		m.lose(n)
 		return false

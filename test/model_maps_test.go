@@ -155,15 +155,24 @@ func (run *mapsRun) check(t *rapid.T, calls []mapsCall) {
 		said, err := c.step(call)
 		c.said = append(c.said, fmt.Sprintf("%v -> %s", call, said))
 		if err != nil {
-			keys, listed := c.bucketKeys()
-			t.Fatalf("call %d, %v: %v\nthe bucket has %q %v, the model %q, %q\n%s", i, call, err, keys, listed,
-				slices.Sorted(maps.Keys(c.store.objects)), slices.Sorted(maps.Keys(c.store.markers)), strings.Join(c.said, "\n"))
+			t.Fatalf("call %d, %v: %v\n%s\n%s", i, call, err, c.views(), strings.Join(c.said, "\n"))
 		}
 		run.applied++
 	}
 	if err := c.finish(); err != nil {
 		t.Fatalf("in the end: %v\n%s", err, strings.Join(c.said, "\n"))
 	}
+}
+
+// views says what there is after a call that went wrong, everywhere.
+func (c *mapsCase) views() string {
+	keys, err := c.bucketKeys()
+	all := fmt.Sprintf("the model has %q and directories %q, the bucket %q %v", slices.Sorted(maps.Keys(c.store.objects)), slices.Sorted(maps.Keys(c.store.markers)), keys, err)
+	for _, a := range c.actors {
+		entries, err := os.ReadDir(a.path(""))
+		all += fmt.Sprintf(", mount %d %v %v", a.who+1, entries, err)
+	}
+	return all
 }
 
 // step makes one call. What waits to be stored at one mount is stored before others look; the other client may also come in between.
@@ -187,6 +196,11 @@ func (c *mapsCase) step(call mapsCall) (string, error) {
 	a := c.actors[call.who]
 	if named := slices.Contains([]string{"unlink", "rename", "rmdir"}, call.what); named && len(a.model.waiting()) > 0 {
 		if err := a.flush(); err != nil {
+			return "", err
+		}
+	}
+	if c.store.news && slices.Contains([]string{"open", "rename", "mkdir", "rmdir", "readdir"}, call.what) {
+		if err := c.learnMarkers(); err != nil {
 			return "", err
 		}
 	}
