@@ -135,7 +135,7 @@ func newMapsRun(t *testing.T, c combination) *mapsRun {
 	for i := range run.mounts {
 		run.mounts[i] = newMount(t, mountOptions{
 			store: s, source: "s3://" + run.bucket, args: append(c.args(), "--metadata-ttl="+mapsTTL, "--negative-ttl="+mapsTTL),
-			noisy: `(?i)conflict|another client|changed|` + killedCopyNoise,
+			noisy: `(?i)conflict|another client|changed|the last close failed.*stale file handle|` + killedCopyNoise,
 		})
 	}
 	return run
