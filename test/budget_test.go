@@ -188,6 +188,7 @@ var budgetCases = []budgetCase{
 }
 
 func TestRequestBudget(t *testing.T) {
+	t.Parallel()
 	for _, c := range budgetCases {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

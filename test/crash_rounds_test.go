@@ -74,6 +74,7 @@ type chain struct {
 // TestCrashRounds kills objmount at named points while programs write, edit, rename and remove, mounts again, and looks at what the
 // store has: every call that returned is done, the one under way is done or not done, nothing is in conflict, no upload is forgotten.
 func TestCrashRounds(t *testing.T) {
+	t.Parallel()
 	chains, rounds := 10, 5
 	if os.Getenv("OBJMOUNT_SOAK") != "" {
 		chains, rounds = 12, 12

@@ -191,6 +191,7 @@ func (p *faultyProgram) check(where string, read func(name string) []byte) {
 // TestFaultyCampaign: several programs work while one request of some is spoilt in some way. Calls succeed, or fail as documented; what
 // succeeded is in the store at the end, with the right bytes, and nothing waits or is a conflict.
 func TestFaultyCampaign(t *testing.T) {
+	t.Parallel()
 	seed, lasts := uint64(time.Now().UnixNano()), 5*time.Second
 	if soaking() {
 		lasts = time.Minute

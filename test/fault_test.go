@@ -38,6 +38,7 @@ func operations(names ...string) func(operation, path string) bool {
 // TestLostReplies: the store has done it, but the answer was lost. A repeat must recognise its own
 // success and not report a conflict, or store twice.
 func TestLostReplies(t *testing.T) {
+	t.Parallel()
 	for _, storeName := range []string{"versitygw", "minio"} {
 		t.Run(storeName, func(t *testing.T) {
 			t.Parallel()

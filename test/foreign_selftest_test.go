@@ -8,6 +8,7 @@ import (
 
 // The foreign client itself, on every store: what the other tests trust.
 func TestForeignClient(t *testing.T) {
+	t.Parallel()
 	for _, name := range []string{"versitygw", "minio"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

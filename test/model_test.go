@@ -29,6 +29,9 @@ func TestLikeAPlainDirectory(t *testing.T) {
 	setFlag(t, "rapid.nofailfile", "true") // the failure itself prints the calls
 	for _, c := range combinations() {
 		t.Run(c.String(), func(t *testing.T) {
+			if !soaking() { // there are programs enough in each
+				t.Parallel()
+			}
 			run := newModelRun(t, c)
 			defer run.dumpAfter(10 * time.Minute)()
 			calls := sequences(possible(t, run.plain))

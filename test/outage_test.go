@@ -279,6 +279,7 @@ func (o *outage) checkAll() {
 
 // TestOutage: whatever the store does not do for a while, programs wait and then go on without an error.
 func TestOutage(t *testing.T) {
+	t.Parallel()
 	lasts := 2500 * time.Millisecond
 	args := []string{"--first-byte-timeout=1s", "--connect-timeout=1s", "--stall-timeout=1s"}
 	if soaking() {

@@ -32,6 +32,7 @@ const (
 )
 
 func TestPosix(t *testing.T) {
+	t.Parallel()
 	for i, c := range []combination{{"versitygw", false, false}, {"minio", true, true}} {
 		t.Run(c.String(), func(t *testing.T) {
 			t.Parallel()

@@ -64,6 +64,7 @@ var races = []struct {
 // TestTwoWriters: the first close wins, the second is ESTALE; what the loser wrote is kept, and
 // both mounts show what the store has.
 func TestTwoWriters(t *testing.T) {
+	t.Parallel()
 	for _, storeName := range []string{"versitygw", "minio"} {
 		for _, race := range races {
 			t.Run(storeName+"/"+race.name, func(t *testing.T) {
@@ -192,6 +193,7 @@ func TestEditLosesToASmaller(t *testing.T) {
 // TestReaderSeesOneVersion: a file that is replaced while it is open keeps its bytes or fails, and
 // the next open has the new ones.
 func TestReaderSeesOneVersion(t *testing.T) {
+	t.Parallel()
 	for _, storeName := range []string{"versitygw", "minio"} {
 		t.Run(storeName, func(t *testing.T) {
 			t.Parallel()

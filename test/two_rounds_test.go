@@ -18,6 +18,7 @@ import (
 // TestContest: two mounts and other clients change the same files at once, in both commit modes, small files and large ones. No update of content
 // is lost, no record appended twice or never, nobody reads a mixture, and what lost is kept.
 func TestContest(t *testing.T) {
+	t.Parallel()
 	rounds, steps, limit := 1, 12, 20*time.Second
 	if os.Getenv("OBJMOUNT_SOAK") != "" {
 		rounds, steps, limit = 6, 120, 25*time.Second

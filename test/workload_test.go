@@ -10,6 +10,7 @@ import (
 // TestWorkloadsOnPlainDirectory runs the workloads where they must pass: if one fails here, the
 // workload is wrong and not objmount.
 func TestWorkloadsOnPlainDirectory(t *testing.T) {
+	t.Parallel()
 	for _, l := range workloads {
 		t.Run(l.name, func(t *testing.T) {
 			t.Parallel()
@@ -58,36 +59,42 @@ var pairwise = []combination{
 }
 
 func combinations() []combination {
-	if os.Getenv("OBJMOUNT_SOAK") == "" {
+	if !soaking() {
 		return pairwise
 	}
+	return allCombinations()
+}
+
+// allCombinations has the opposite of each as far from the end as that is from the beginning.
+func allCombinations() []combination {
 	var all []combination
-	for _, store := range []string{"versitygw", "minio"} {
-		for i := range 4 {
-			all = append(all, combination{store, i&1 != 0, i&2 != 0})
-		}
+	for i := range 8 {
+		all = append(all, combination{[]string{"versitygw", "minio"}[i>>2], i&1 != 0, i&2 != 0})
 	}
 	return all
 }
 
-// TestWorkloads runs every workload through real mounts and compares with the foreign client:
+// TestWorkloads runs workloads (see workloadsOf) through real mounts and compares with the foreign client:
 // after each workload where close means stored, and after the unmount everywhere.
 func TestWorkloads(t *testing.T) {
-	for _, c := range combinations() {
+	t.Parallel()
+	for i, c := range allCombinations() {
 		t.Run(c.String(), func(t *testing.T) {
+			t.Parallel()
+			chosen := workloadsOf(i)
 			s := openStore(t, c.store)
 			bucket := s.newBucket(t)
 			m := newMount(t, mountOptions{store: s, source: "s3://" + bucket, args: c.args(), noisy: killedCopyNoise})
 			trees := map[string]map[string]entry{}
 			t.Run("workload", func(t *testing.T) {
-				results := make(chan func(), len(workloads))
+				results := make(chan func(), len(chosen))
 				t.Cleanup(func() {
 					close(results)
 					for f := range results {
 						f()
 					}
 				})
-				for _, l := range workloads {
+				for _, l := range chosen {
 					t.Run(l.name, func(t *testing.T) {
 						t.Parallel()
 						tree := runWorkload(t, l, m, s, bucket, !c.background)
@@ -96,13 +103,28 @@ func TestWorkloads(t *testing.T) {
 				}
 			})
 			m.unmount()
-			for _, l := range workloads {
+			for _, l := range chosen {
 				if tree := trees[folderOf(l)]; tree != nil {
 					compareObjects(t, s.snapshot(t, bucket, folderOf(l)+"/"), folderOf(l)+"/", tree)
 				}
 			}
 		})
 	}
+}
+
+// workloadsOf are the workloads of a combination, by its number in allCombinations: in soak all of them. Else each workload is on two
+// that have nothing in common, so that it sees both stores, both commit modes, and mounts with and without a disk cache; and every
+// combination has some.
+func workloadsOf(number int) []workload {
+	if soaking() {
+		return workloads
+	}
+	pair := min(number, len(allCombinations())-1-number)
+	var chosen []workload
+	for i := pair; i < len(workloads); i += len(allCombinations()) / 2 {
+		chosen = append(chosen, workloads[i])
+	}
+	return chosen
 }
 
 // killedCopyNoise is what one workload provokes on purpose.
