@@ -114,7 +114,8 @@ func (f *FS) commitReferences(ctx context.Context, n *node, id backend.ObjectID)
 // changed tells whether a staged file holds anything that no commit was begun for.
 func changed(file *staging.File) bool { return file.Dirty() || file.State() == staging.StateOpen }
 
-// prepareCommit writes the markers that a file with attributes of its own needs.
+// prepareCommit writes the markers that a file with attributes of its own needs. In background mode, where close does not wait for the
+// store, the upload does it.
 func (f *FS) prepareCommit(ctx context.Context, n *node, o commitOptions) error {
 	f.inheritType(ctx, n)
 	if err := f.checkLimits(ctx, n, true); err != nil {
@@ -139,17 +140,16 @@ func (f *FS) prepareCommit(ctx context.Context, n *node, o commitOptions) error 
 	if !n.explicit && f.cfg.Posix != PosixOff && time.Since(n.attr.mtime) > 2*time.Second {
 		n.explicit = true
 	}
-	own := f.ownLocked(n)
+	own, file := f.ownLocked(n), n.staged
 	n.mu.Unlock()
 	if !own {
 		return nil
 	}
-	err := f.markKeeping(ctx, f.parentOf(n))
-	if backend.IsKind(err, backend.KindPermission) || backend.IsKind(err, backend.KindLocked) { // the content must not wait for that
-		f.log.Warn("attributes are stored, but no marker tells other mounts to look", slog.String("error", err.Error()))
+	if f.cfg.Commit == CommitBackground && !o.wait && o.delay == 0 {
+		f.staged.owe(file, true)
 		return nil
 	}
-	return err
+	return f.markFor(ctx, n)
 }
 
 // propertiesLocked are the properties to store with a node's content: those of the object it

@@ -44,6 +44,7 @@ const (
 // Callbacks are what the write-back queue calls: see writeback.Config.
 type Callbacks struct {
 	BeforeStream func(*staging.File) error
+	BeforeCommit func(context.Context, *staging.File) error
 	OnCommit     func(*staging.File, *staging.Snapshot, backend.Object)
 	OnFail       func(*staging.File, *staging.Snapshot, error)
 	MayReplace   func(context.Context, backend.Object) error

@@ -80,7 +80,7 @@ func New(cfg Config) (*FS, error) {
 	root := f.tree.root()
 	root.attr = f.dirAttr()
 	f.addGroups()
-	f.queue = cfg.NewQueue(Callbacks{BeforeStream: f.describe, OnCommit: f.committed, OnFail: f.failed, MayReplace: f.unlocked})
+	f.queue = cfg.NewQueue(Callbacks{BeforeStream: f.describe, BeforeCommit: f.markUpload, OnCommit: f.committed, OnFail: f.failed, MayReplace: f.unlocked})
 	f.notices.Add(1)
 	go f.notifier()
 	if !cfg.ReadOnly {

@@ -129,6 +129,8 @@ func (t *table[T]) len() int {
 type stagedNodes struct {
 	mu    sync.RWMutex
 	nodes map[string]*node // by staging.File.ID
+	// unmarked are files with attributes of their own whose upload has to write the marker of their directory first.
+	unmarked map[string]bool
 }
 
 func (s *stagedNodes) set(file *staging.File, n *node) {
@@ -144,6 +146,7 @@ func (s *stagedNodes) drop(file *staging.File) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.nodes, file.ID())
+	delete(s.unmarked, file.ID())
 }
 
 func (s *stagedNodes) node(file *staging.File) *node {

@@ -117,7 +117,7 @@ func newTestMount(t *testing.T, o testOptions) *testMount {
 		NewQueue: func(call Callbacks) *writeback.Queue {
 			return writeback.New(writeback.Config{
 				Store: store, Capabilities: func(string) backend.Capabilities { return caps }, PartSize: o.partSize,
-				BeforeStream: call.BeforeStream, OnCommit: call.OnCommit, OnFail: call.OnFail, MayReplace: call.MayReplace, RetryTimeout: 5 * time.Second, Log: log,
+				BeforeStream: call.BeforeStream, BeforeCommit: call.BeforeCommit, OnCommit: call.OnCommit, OnFail: call.OnFail, MayReplace: call.MayReplace, RetryTimeout: 5 * time.Second, Log: log,
 			})
 		},
 		Capabilities: func(string) backend.Capabilities { return caps },

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/objmount/objmount/cache/staging"
+	"github.com/objmount/objmount/fs/attributes"
 )
 
 // recover takes over what an earlier mount left: finished files are uploaded, promised deletes and
@@ -72,8 +73,13 @@ func (f *FS) recoveredNode(spec staging.Spec, file *staging.File) *node {
 		n.current = &version{remote: base}
 	}
 	f.tree.add(parent, name, n, false)
+	own := attributes.Decode(spec.Properties.Metadata).Has
 	n.mu.Lock()
 	f.attachLocked(n, file)
+	n.explicit = spec.Content == nil && own.Has(attributes.Mtime) // of an object that was there before they may be another program's
+	if f.ownLocked(n) {
+		f.staged.owe(file, true)
+	}
 	n.mu.Unlock()
 	return n
 }

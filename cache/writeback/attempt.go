@@ -30,6 +30,9 @@ const restarts = 3
 
 // attempt stores the job's snapshot, or says why not.
 func (q *Queue) attempt(j *job) (backend.Object, error) {
+	if err := q.cfg.BeforeCommit(q.ctx, j.file); err != nil {
+		return backend.Object{}, err
+	}
 	flights, landed := q.landStream(j.file)
 	defer landed()
 	for try := 0; ; try++ {

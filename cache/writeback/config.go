@@ -43,6 +43,9 @@ type Config struct {
 	// call SetProperties: properties that change later cost a copy of the object onto itself. An error: nothing of it goes up
 	// before its commit.
 	BeforeStream func(f *staging.File) error
+	// BeforeCommit is called at the beginning of each attempt to store a file, with no lock held: other objects may have to be
+	// stored first. Its errors are treated like the store's; Cancel waits until it returns, and ctx ends with the queue.
+	BeforeCommit func(ctx context.Context, f *staging.File) error
 	// OnCommit is called when s is stored as obj (whose LastModified may be zero), with no lock
 	// held, before those who wait for s are woken and before the next upload of the same key
 	// starts. It must call f.Committed, and must not call Cancel, Commit, Wait or Flush for f.
@@ -84,6 +87,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.BeforeStream == nil {
 		c.BeforeStream = func(*staging.File) error { return nil }
+	}
+	if c.BeforeCommit == nil {
+		c.BeforeCommit = func(context.Context, *staging.File) error { return nil }
 	}
 	if c.OnCommit == nil {
 		c.OnCommit = func(*staging.File, *staging.Snapshot, backend.Object) {}

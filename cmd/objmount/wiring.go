@@ -299,7 +299,7 @@ func (p *parts) newQueue(call fs.Callbacks) *writeback.Queue {
 		Parts:    min(p.cfg.parallelParts.n, max(p.cfg.maxConnections.n/2, 1)), // a part may need a second request for what it is made of
 		PartSize: int64(p.cfg.partSize), BufferLimit: divideMemory(int64(p.cfg.memoryLimit)).merge,
 		RetryTimeout: queuePatience(time.Duration(p.cfg.retryTimeout)),
-		BeforeStream: call.BeforeStream, OnCommit: call.OnCommit, OnFail: call.OnFail, MayReplace: call.MayReplace, Log: p.log,
+		BeforeStream: call.BeforeStream, BeforeCommit: call.BeforeCommit, OnCommit: call.OnCommit, OnFail: call.OnFail, MayReplace: call.MayReplace, Log: p.log,
 	})
 	return p.queue
 }
