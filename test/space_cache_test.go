@@ -123,7 +123,7 @@ func eachCacheFile(dir string, change func(data []byte) []byte) error {
 func TestCacheDirectory(t *testing.T) {
 	t.Parallel()
 	for i, trouble := range cacheTroubles {
-		if (i >= 5 || trouble.killed) && !longRun() {
+		if i >= 5 && !longRun() {
 			continue
 		}
 		t.Run(trouble.name, func(t *testing.T) {
@@ -176,17 +176,21 @@ func cacheRound(t *testing.T, trouble cacheTrouble, rng *mathrand.Rand) {
 		}
 		readsAll(t, again, files)
 	}
-	files["new"] = bytesOf(rng.Uint64(), 2<<20)
-	if err := os.WriteFile(again.in("new"), files["new"], 0o600); err != nil {
-		t.Error(err)
+	warned := func() bool { return trouble.name == "foreign files" || len(again.cacheWarnings()) > 0 }
+	for i := 0; i == 0 || i < 20 && !warned(); i++ { // a busy machine caches not all that is new
+		name := fmt.Sprint("new", i)
+		files[name] = bytesOf(rng.Uint64(), 2<<20)
+		if err := os.WriteFile(again.in(name), files[name], 0o640); err != nil {
+			t.Error(err)
+		}
+		readsAll(t, again, files)
 	}
-	readsAll(t, again, files)
 	again.unmount()
 	lines := again.cacheWarnings()
 	if len(lines) > 1 {
 		t.Errorf("%d warnings about one directory:\n%s", len(lines), strings.Join(lines, "\n"))
 	}
-	if len(lines) == 0 && trouble.name != "foreign files" {
+	if !warned() {
 		t.Error("nobody is warned")
 	}
 }
@@ -203,7 +207,7 @@ func readsAll(t *testing.T, m *mount, files map[string][]byte) {
 		if !bytes.Equal(got, data) {
 			t.Errorf("%s: %s", name, firstDifference(got, data))
 		}
-		if info, err := os.Stat(m.in(name)); err != nil || name != "new" && info.Mode().Perm() != 0o640 {
+		if info, err := os.Stat(m.in(name)); err != nil || info.Mode().Perm() != 0o640 {
 			t.Errorf("%s: %v, %v", name, info, err)
 		}
 	}
