@@ -38,12 +38,14 @@ func TestPosix(t *testing.T) {
 			t.Parallel()
 			s := openStore(t, c.store)
 			m := newMount(t, mountOptions{store: s, source: "s3://" + s.newBucket(t), args: c.args()})
-			watchdog := time.AfterFunc(3*time.Minute, m.dumpGoroutines) // frees a call that hangs
+			const patience = 3 * time.Minute                       // of one check, whatever runs beside it
+			watchdog := time.AfterFunc(patience, m.dumpGoroutines) // frees a call that hangs
 			defer watchdog.Stop()
 			for _, name := range slices.Sorted(maps.Keys(posixtest.All)) {
 				if i > 0 && onceEnough[name] != "" && os.Getenv("OBJMOUNT_SOAK") == "" {
 					continue
 				}
+				watchdog.Reset(patience)
 				t.Run(name, func(t *testing.T) {
 					if onceEnough[name] != "" {
 						s.needs(t, quickWrites)
