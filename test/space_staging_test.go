@@ -241,15 +241,13 @@ func watchStaging(m *mount, limit int64) func() int64 {
 // was closed before survives a kill, and is stored when the store takes it again.
 func TestStagingDiskFillsWhileStoreIsHeld(t *testing.T) {
 	t.Parallel()
-	if !longRun() {
-		t.Skip("minutes of waiting; part of soak")
-	}
 	for _, end := range []string{"goes on", "killed"} {
 		t.Run(end, func(t *testing.T) {
 			t.Parallel()
 			s := openStore(t, "versitygw")
 			p := newProxy(t, s)
-			m := stagedOn(t, smallDisk(t, 8), p.endpoint, "--commit=background", "--staging-limit=0")
+			dir := smallDisk(t, 8)
+			m := stagedOn(t, dir, p.endpoint, "--commit=background", "--staging-limit=0")
 			p.on(&rule{match: operations("PutObject", "UploadPart"), hold: make(chan struct{})})
 			closed := 0
 			var err error
@@ -263,6 +261,7 @@ func TestStagingDiskFillsWhileStoreIsHeld(t *testing.T) {
 			for i := range closed {
 				m.has(fmt.Sprint("f", i), bytesOf(uint64(i), 1<<20))
 			}
+			fillDisk(t, dir) // to the last byte, and it stays so
 			if end == "killed" {
 				m.kill()
 				p.clear()

@@ -72,7 +72,7 @@ const (
 
 // takeSlot finds or makes a slot that no process holds and locks it: the one that this
 // mountpoint had last, else the first. kind is that of config.slotKind.
-func takeSlot(state string, sc scope, src source, mountpoint, kind string) (*slot, error) {
+func takeSlot(state string, sc scope, src source, mountpoint, kind string, log *slog.Logger) (*slot, error) {
 	base := filepath.Join(state, "mounts")
 	if err := os.MkdirAll(base, 0o700); err != nil {
 		return nil, fail(exitLocal, "no place for files that are not uploaded yet: %v; choose another with --state-dir", err)
@@ -107,13 +107,31 @@ func takeSlot(state string, sc scope, src source, mountpoint, kind string) (*slo
 		}
 		s := &slot{scope: sc, dir: dir, name: name, lock: lock}
 		s.kept = slotNote{scope: sc, Source: src.String(), Mountpoint: mountpoint}
-		if err := s.note(-1); err != nil {
+		if err := errors.Join(s.dropSpare(), s.take(log)); err != nil {
 			lock.Close()
 			return nil, fail(exitLocal, "the state directory cannot be written: %v; choose another with --state-dir", err)
 		}
 		return s, nil
 	}
 	return nil, fail(exitLocal, "%s is mounted %d times on this machine; unmount one", src, maxSlots)
+}
+
+// take notes that a mount runs here. A note that says so, as one after a crash does, is left alone, and on a full disk so is one that says that
+// something is kept here: to upload that makes room.
+func (s *slot) take(log *slog.Logger) error {
+	before, there := readNote(s.dir) // as it is now that nobody else changes it
+	ours := there && before.scope == s.scope && before.Source == s.kept.Source && before.at(s.kept.Mountpoint)
+	if ours && before.Pending == -1 {
+		s.kept.Pending = -1
+		return nil
+	}
+	err := s.note(-1)
+	if errors.Is(err, unix.ENOSPC) && there && before.scope == s.scope && before.Pending != 0 {
+		log.Warn("the disk with the state directory is full; what is kept there is uploaded, and writing has to wait for that",
+			slog.String("dir", s.dir), slog.Int("files", before.Pending))
+		return nil
+	}
+	return err
 }
 
 // lockSlot makes the directory and takes its lock, which ends with the process.
@@ -171,7 +189,7 @@ func (s *slot) orphan(name string) *slot {
 	o := &slot{scope: note.scope, dir: dir, name: name, lock: lock}
 	if o.kept, ok = readNote(dir); ok && o.kept.Pending != 0 { // as it is now that nobody else changes it
 		o.kept.AdoptedBy = s.kept.Mountpoint
-		if o.note(-1) == nil {
+		if errors.Join(o.dropSpare(), o.note(-1)) == nil {
 			return o
 		}
 	}
@@ -253,7 +271,7 @@ func (a adoption) end(closed bool) (kept int) {
 // handBack gives an adopted slot back with what is left in it.
 func (s *slot) handBack(pending int) error {
 	s.kept.AdoptedBy = ""
-	return errors.Join(s.note(pending), s.release())
+	return errors.Join(s.leave(pending), s.release())
 }
 
 // staging is the directory of the staging area.

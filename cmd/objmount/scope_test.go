@@ -16,7 +16,7 @@ import (
 
 func mustTake(t *testing.T, state, mountpoint string, readOnly bool) *slot {
 	t.Helper()
-	s, err := takeSlot(state, scope{"host", "b", "p/"}, source{bucket: "b", prefix: "p/"}, mountpoint, kindOf(readOnly))
+	s, err := takeSlot(state, scope{"host", "b", "p/"}, source{bucket: "b", prefix: "p/"}, mountpoint, kindOf(readOnly), quiet())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,7 +98,7 @@ func TestOrphans(t *testing.T) {
 	}
 	take := func(sc scope, mountpoint string, readOnly bool) *slot {
 		t.Helper()
-		s, err := takeSlot(state, sc, source{bucket: sc.Bucket, prefix: sc.Prefix}, mountpoint, kindOf(readOnly))
+		s, err := takeSlot(state, sc, source{bucket: sc.Bucket, prefix: sc.Prefix}, mountpoint, kindOf(readOnly), quiet())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -219,7 +219,7 @@ func TestStateThatCannotBeWritten(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	_, err := takeSlot(filepath.Join(file, "below"), scope{}, source{}, "/mnt", "")
+	_, err := takeSlot(filepath.Join(file, "below"), scope{}, source{}, "/mnt", "", quiet())
 	if codeOf(err) != exitLocal || !strings.Contains(err.Error(), "--state-dir") {
 		t.Errorf("%v", err)
 	}

@@ -44,7 +44,7 @@ func TestStrayedFilesAreTold(t *testing.T) {
 	state := t.TempDir()
 	take := func(endpoint, mountpoint string) *slot {
 		t.Helper()
-		s, err := takeSlot(state, scope{Endpoint: endpoint}, source{remote: allRemotes}, mountpoint, "")
+		s, err := takeSlot(state, scope{Endpoint: endpoint}, source{remote: allRemotes}, mountpoint, "", quiet())
 		if err != nil {
 			t.Fatal(err)
 		}

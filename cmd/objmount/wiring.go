@@ -99,7 +99,7 @@ func (p *parts) open(ctx context.Context) error {
 func (p *parts) openSlot(context.Context) error {
 	c := p.cfg
 	var err error
-	p.slot, err = takeSlot(c.places.state, scope{p.endpoint, c.src.bucket, c.src.prefix}, c.src, c.mountpoint, c.slotKind())
+	p.slot, err = takeSlot(c.places.state, scope{p.endpoint, c.src.bucket, c.src.prefix}, c.src, c.mountpoint, c.slotKind(), p.log)
 	if err != nil {
 		return err
 	}
@@ -229,7 +229,9 @@ func (p *parts) openStaging(context.Context) error {
 		return fail(exitLocal, "the files that are not uploaded yet cannot be opened: %v; free the disk or choose another directory with --state-dir", err)
 	}
 	adopted := adopt(p.staging, orphans, p.log)
+	stop := p.slot.keepSpare(p.log)
 	p.closeLater(func(context.Context) error {
+		stop()
 		var kept int
 		p.unsent, kept = left(p.staging)
 		err := p.staging.Close()
@@ -237,7 +239,7 @@ func (p *parts) openStaging(context.Context) error {
 			kept -= a.end(err == nil)
 		}
 		if err == nil {
-			err = p.slot.note(kept)
+			err = p.slot.leave(kept)
 		}
 		return err
 	})
