@@ -11,7 +11,8 @@ type campaign struct {
 	whatFor string
 }
 
-// campaigns are all there are. Those of the folder test start object servers and mount; the others need nothing.
+// campaigns are all there are. Those of the folder test start object servers and mount, that of backend/s3 starts servers; the others
+// need nothing.
 var campaigns = []campaign{
 	{
 		name: "extents", folder: "cache/staging", run: "^Test(Model|ModelLimit|ExtentMap.*|SameContent|Streamed)$", rounds: 2000, flags: []string{"-rapid.checks=2000"},
@@ -36,6 +37,10 @@ var campaigns = []campaign{
 	{
 		name: "inodes", folder: "fs", run: "^Test(XattrModel|XattrModelCrash|ShuffledNames)$", rounds: 100, flags: []string{"-rapid.checks=100"},
 		whatFor: "attributes, names, lookups and handles against models, with crashes",
+	},
+	{
+		name: "object servers", folder: "backend/s3", run: "^Test(Conformance|VersionedConformance|ConformanceOfEncrypted|ManyVersionsOnServers)$", rounds: 1, env: []string{"OBJMOUNT_SOAK=1"},
+		whatFor: "what backend/s3 claims of both servers, with full pages also of encrypted objects and of versions",
 	},
 	{
 		name: "system calls", folder: "test", run: "^TestLikeAPlainDirectory$", env: []string{"OBJMOUNT_SOAK=1"},
