@@ -31,15 +31,12 @@ demo: build ## a first session: S3 server, mount, read, write (data in ./demo-da
 	test/tools.sh demo
 	demo/demo.sh
 
-# On a cold build cache a dependency is compiled once for each set of flags: vet has those of the tests (files that are not for the race
-# detector are vetted by `make lint`), and the demo's tests those of
-# the demo (its server is large; `make soak` has it with the race detector).
-DEMO := env CGO_ENABLED=0 $(GO)
-
-test: tools build ## packages and end to end, on VersityGW and MinIO, under the race detector, and the demo
+# vet has the flags of the tests: on a cold build cache each set of flags compiles all dependencies. What is not for the race
+# detector is vetted by `make lint`.
+test: tools build ## everything under the race detector: packages, end to end on VersityGW and MinIO, the demo
 	$(GO) vet -race ./...
 	test/run.sh $(GO) test -race -vet=off -timeout 40m ./test/ $$($(GO) list ./... | grep -v /objmount/test$$)
-	cd demo && $(DEMO) vet -trimpath ./... && ../test/run.sh $(DEMO) test -trimpath -vet=off -timeout 3m ./...
+	cd demo && $(GO) vet -race ./... && ../test/run.sh $(GO) test -race -vet=off -timeout 3m ./...
 	test/run.sh bash -c 'OBJMOUNT_DEMO_DATA=$$TMPDIR/demo $(MAKE) demo </dev/null && rm -r "$$TMPDIR/demo"'
 
 e2e: tools build ## the end-to-end tests alone, each with its name
@@ -51,7 +48,6 @@ docs: tools build ## write docs/capabilities.md from what the end-to-end tests c
 		-skip 'TestWorkloads|TestPosix|Budget|TestKilled|TestCrashRounds|TestTwoWriters|TestLikeAPlainDirectory' ./test/
 
 soak: tools build ## campaigns of random tests side by side for TIME=1h, and one table (ONLY="kill|model", findings in ./soak-findings)
-	cd demo && ../test/run.sh $(GO) test -race -timeout 10m ./...
 	test/run.sh $(GO) run ./test/soak -time $(or $(TIME),1h) -only '$(ONLY)'
 
 lint: ## formatting, vet, golangci-lint with .golangci.yml
