@@ -43,12 +43,14 @@ type flush struct {
 	before []Waiting
 	step   Step
 	moved  time.Time // when something was stored last
-	told   bool      // why it was not
+	said   time.Time // when a step was said last
+	told   bool      // why nothing was stored
 }
 
-// look says how far it is when that has changed, and once why it does not. A store that is away shows by saying nothing.
+// look says how far it is when that has changed, and every second, and once why it does not change. A store that is away shows by
+// saying nothing.
 func (f *flush) look() error {
-	const soon = 3 * time.Second
+	const soon, again = 3 * time.Second, time.Second
 	left := map[waitingID]Waiting{}
 	for _, w := range f.Stage.Waiting(f.p) {
 		left[w.identity()] = w
@@ -74,11 +76,17 @@ func (f *flush) look() error {
 		step.Bytes += min(now.Done, w.Size)
 	}
 	step.Bytes = max(step.Bytes, f.step.Bytes) // parts of an attempt that failed may be sent again
+	now := time.Now()
 	if step != f.step {
-		f.step, f.moved = step, time.Now()
-		return f.progress(func(s *Step) { *s = step })
+		f.moved = now
 	}
-	if f.told || reason == "" || time.Since(f.moved) < soon {
+	if step != f.step || now.Sub(f.said) >= again {
+		f.step, f.said = step, now
+		if err := f.progress(func(s *Step) { *s = step }); err != nil {
+			return err
+		}
+	}
+	if f.told || reason == "" || now.Sub(f.moved) < soon {
 		return nil
 	}
 	f.told = true

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -25,6 +26,29 @@ func (m *mount) ctlIn(dir string, args ...string) ctlAnswer {
 	return m.ctlAs(dir, nil, args)
 }
 
+// ctlNoticed is ctl that calls then, once, when standard output or standard error says something.
+func (m *mount) ctlNoticed(text string, then func(), args ...string) ctlAnswer {
+	m.t.Helper()
+	once := sync.OnceFunc(then)
+	return m.ctlInto(m.dir, nil, args, &noticing{text: text, then: once}, &noticing{text: text, then: once})
+}
+
+// noticing is a buffer that calls a function once it has a text.
+type noticing struct {
+	said bytes.Buffer // not embedded: its ReadFrom would pass Write by
+	text string
+	then func()
+}
+
+// Write implements io.Writer.
+func (n *noticing) Write(p []byte) (int, error) {
+	count, err := n.said.Write(p)
+	if n.text != "" && strings.Contains(n.said.String(), n.text) {
+		n.then()
+	}
+	return count, err
+}
+
 // ctlWith is ctl with more in its environment.
 func (m *mount) ctlWith(environment []string, args ...string) ctlAnswer {
 	m.t.Helper()
@@ -33,18 +57,22 @@ func (m *mount) ctlWith(environment []string, args ...string) ctlAnswer {
 
 func (m *mount) ctlAs(dir string, more, args []string) ctlAnswer {
 	m.t.Helper()
+	return m.ctlInto(dir, more, args, &noticing{}, &noticing{})
+}
+
+func (m *mount) ctlInto(dir string, more, args []string, out, problems *noticing) ctlAnswer {
+	m.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), unmountTimeout)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, m.cmd.Path, append([]string{"ctl"}, args...)...)
 	cmd.Dir, cmd.Env = dir, append(m.environment(), more...)
-	var out, problems bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &problems
+	cmd.Stdout, cmd.Stderr = out, problems
 	err := cmd.Run()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
 		m.t.Fatalf("objmount ctl %q: %v", args, err)
 	}
-	return ctlAnswer{out.String(), problems.String(), cmd.ProcessState.ExitCode()}
+	return ctlAnswer{out.said.String(), problems.said.String(), cmd.ProcessState.ExitCode()}
 }
 
 // mustCtl is ctl for what must succeed; it returns standard output.

@@ -115,17 +115,15 @@ func TestCtlUploads(t *testing.T) {
 // TestCtlFlushTellsHowFar: flush says how many bytes of all are done, as JSON and in lines for a log, and prefetch does so too.
 func TestCtlFlushTellsHowFar(t *testing.T) {
 	t.Parallel()
-	if !soaking() {
-		t.Skip("on a slow machine files are stored before flush asks for them: part of soak until the store waits for flush")
-	}
 	s := openStore(t, "versitygw")
 	bucket := s.newBucket(t)
 	p := newProxy(t, s)
-	slow := func(operation string) {
-		p.clear()
-		p.on(&rule{latency: 800 * time.Millisecond, match: func(o, path string) bool { return o == operation && strings.Contains(path, "/d/") }})
+	hold := func(operation string) { // until it is said how far it is
+		p.on(&rule{hold: make(chan struct{}), match: func(o, path string) bool {
+			return o == operation && strings.Contains(path, "/d/") && !strings.HasSuffix(path, "/")
+		}})
 	}
-	slow("PutObject")
+	hold("PutObject")
 	m := newMount(t, mountOptions{store: s, endpoint: p.endpoint, source: "s3://" + bucket, args: []string{"--commit=background"}})
 	type line struct {
 		Progress *struct {
@@ -136,7 +134,11 @@ func TestCtlFlushTellsHowFar(t *testing.T) {
 	}
 	told := func(doing string, args ...string) {
 		t.Helper()
-		lines := jsonLines[line](t, m.mustCtl(args...))
+		a := m.ctlNoticed(`"`+doing+`"`, p.clear, args...)
+		if a.code != 0 {
+			t.Fatalf("%s: %+v", doing, a)
+		}
+		lines := jsonLines[line](t, a.out)
 		var steps int
 		for _, l := range lines {
 			if at := l.Progress; at != nil && at.Doing == doing {
@@ -147,7 +149,7 @@ func TestCtlFlushTellsHowFar(t *testing.T) {
 			}
 		}
 		if last := lines[len(lines)-1].Result; steps == 0 || last == nil || last.Done != 3 || last.Bytes != 3000 {
-			t.Errorf("%s: %d steps, and in the end %+v", doing, steps, last)
+			t.Errorf("%s: %d steps, and in the end %+v\n%s", doing, steps, last, a.out)
 		}
 	}
 	fill := func() {
@@ -157,13 +159,12 @@ func TestCtlFlushTellsHowFar(t *testing.T) {
 	}
 	fill()
 	told("uploading", "flush", "--json", ".")
-	slow("GetObject")
+	p.on(&rule{latency: 800 * time.Millisecond, match: operations("GetObject")})
 	m.mustCtl("cache", "evict", ".")
 	told("fetching", "cache", "prefetch", "--json", "d")
-	slow("PutObject")
-	p.on(&rule{latency: 2 * time.Second, match: func(o, path string) bool { return o == "PutObject" && strings.HasSuffix(path, "/c") }})
+	hold("PutObject")
 	fill()
-	if a := m.ctl("flush", "."); a.code != 0 || !strings.Contains(a.problems, "uploading: ") || !strings.Contains(a.problems, " of 2.9 KiB, ") || !strings.Contains(a.out, "3 files (2.9 KiB) stored") {
+	if a := m.ctlNoticed("uploading: ", p.clear, "flush", "."); a.code != 0 || !strings.Contains(a.problems, "uploading: ") || !strings.Contains(a.problems, " of 2.9 KiB, ") || !strings.Contains(a.out, "3 files (2.9 KiB) stored") {
 		t.Errorf("in lines: %+v", a)
 	}
 	m.unmount()

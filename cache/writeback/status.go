@@ -37,7 +37,9 @@ func (q *Queue) Pending() []Status {
 	}
 	slices.SortFunc(order, func(a, b *job) int { return int(a.seq) - int(b.seq) })
 	for _, j := range order {
-		list = append(list, j.status())
+		if j.file.State() != staging.StateCommitted { // else OnCommit has seen it, and the job is about to end
+			list = append(list, j.status())
+		}
 	}
 	for f, e := range q.files {
 		if s := e.stream; s != nil && len(e.jobs) == 0 && (s.busy || s.frugal || len(s.flights) > 0) {
