@@ -3,6 +3,7 @@ package metadata
 import (
 	"fmt"
 	"path/filepath"
+	"reflect"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -131,4 +132,35 @@ func TestAttributesInMemoryAreBounded(t *testing.T) {
 	}
 	expect(t, c, listed("999", "v", day), "v")
 	expect(t, c, listed("500", "v", day), "unknown")
+}
+
+// TestRecordChecksum: a record of which any bit is another one, that is shorter, or that belongs to another object is none.
+func TestRecordChecksum(t *testing.T) {
+	t.Parallel()
+	id := backend.ObjectID{Bucket: "b", Key: "dir/file"}
+	m := &memory{id: id, etag: "e", second: 1_700_000_000, object: backend.Object{
+		Bucket: id.Bucket, Key: id.Key, ETag: "e", Size: 12, LastModified: time.Unix(1_700_000_000, 0).UTC(), HasMetadata: true,
+		Metadata: map[string]string{"mode": "33188"}, TagCount: 2,
+	}}
+	data := encodeRecord(m)
+	if got := decodeRecord(id, data); !reflect.DeepEqual(got, m) {
+		t.Fatalf("got %+v, want %+v", got, m)
+	}
+	for bit := range 8 * len(data) {
+		data[bit/8] ^= 1 << (bit % 8)
+		if got := decodeRecord(id, data); got != nil {
+			t.Errorf("with bit %d changed it is %+v", bit, got)
+		}
+		data[bit/8] ^= 1 << (bit % 8)
+	}
+	for n := range data {
+		if got := decodeRecord(id, data[:n]); got != nil {
+			t.Errorf("%d bytes of it are %+v", n, got)
+		}
+	}
+	for _, other := range []backend.ObjectID{{Bucket: "b", Key: "dir/other"}, {Bucket: "c", Key: "dir/file"}} {
+		if got := decodeRecord(other, data); got != nil {
+			t.Errorf("of %v it is %+v", other, got)
+		}
+	}
 }
