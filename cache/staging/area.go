@@ -258,16 +258,7 @@ func (a *Area) AddIntent(kind string, payload []byte, sync bool) (id uint64, err
 
 // DropIntent says that a promise was kept. An unknown id is no error.
 func (a *Area) DropIntent(id uint64) error {
-	a.mu.Lock()
-	_, known := a.intents[id]
-	others := a.adopted
-	a.mu.Unlock()
-	if !known {
-		for _, o := range others {
-			if err := o.DropIntent(id); err != nil {
-				return err
-			}
-		}
+	if a = a.areaOf(id); a == nil {
 		return nil
 	}
 	if _, err := a.journal.append(record{kind: recordNoIntent, file: id}); err != nil {
@@ -283,16 +274,24 @@ func (a *Area) DropIntent(id uint64) error {
 // RevokeIntent says that a promise is not to be kept, and is durable when it returns: else a promise that nobody remembers would be kept
 // after a power cut. An unknown id is no error.
 func (a *Area) RevokeIntent(id uint64) error {
+	if a = a.areaOf(id); a == nil {
+		return nil
+	}
+	return errors.Join(a.DropIntent(id), a.committer.commit())
+}
+
+// areaOf returns the area, this one or an adopted one, that has an intent; nil: none.
+func (a *Area) areaOf(id uint64) *Area {
 	a.mu.Lock()
 	_, known := a.intents[id]
 	others := a.adopted
 	a.mu.Unlock()
 	if known {
-		return errors.Join(a.DropIntent(id), a.committer.commit())
+		return a
 	}
 	for _, o := range others {
-		if err := o.RevokeIntent(id); err != nil {
-			return err
+		if found := o.areaOf(id); found != nil {
+			return found
 		}
 	}
 	return nil
