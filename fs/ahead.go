@@ -114,9 +114,9 @@ func (f *FS) askAhead(dir *node) {
 			return backend.ObjectID{Bucket: bucketNamed(parent, name), Key: names.DirObject}
 		}
 	}
-	parent.mu.Lock()
+	parent.lock()
 	next := parent.unasked.take(func(component string) bool { return marker(component) == this })
-	parent.mu.Unlock()
+	parent.unlock()
 	if len(next) < 2 {
 		return
 	}

@@ -132,9 +132,9 @@ func TestOwnChangeForgetsWhatCameAhead(t *testing.T) {
 		return m.fs.markers.byID[marker] != nil
 	})
 	other := m.fs.dirNode(tree, "001", "001/")
-	other.mu.Lock()
+	other.lock()
 	other.attr.mode = 0o40750
-	other.mu.Unlock()
+	other.unlock()
 	check(t, m.fs.writeMarker(t.Context(), other, true))
 	if m.fs.markers.take(marker) != nil {
 		t.Error("an answer from before the change is still there")

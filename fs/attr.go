@@ -110,8 +110,8 @@ func (f *FS) fillLocked(n *node, out *fuse.Attr) {
 }
 
 func (f *FS) fill(n *node, out *fuse.Attr) {
-	n.mu.RLock()
-	defer n.mu.RUnlock()
+	n.rlock()
+	defer n.runlock()
 	f.fillLocked(n, out)
 }
 
@@ -126,9 +126,9 @@ func (f *FS) entry(n *node, out *fuse.EntryOut) {
 
 // goodFor is how long the kernel may believe what is known of a node: until it is TTL old.
 func (f *FS) goodFor(n *node) time.Duration {
-	n.mu.RLock()
-	defer n.mu.RUnlock()
-	if n.staged != nil || n.opens > 0 || n.doomed || n.id == rootID || n.group != "" || f.cfg.Consistency == Immutable {
+	n.rlock()
+	defer n.runlock()
+	if n.staged != nil || n.opens > 0 || n.doomed || n.id == rootID || n.group() != "" || f.cfg.Consistency == Immutable {
 		return f.ttl()
 	}
 	ttl := f.ttl()
@@ -154,15 +154,15 @@ func (f *FS) GetAttr(cancel <-chan struct{}, in *fuse.GetAttrIn, out *fuse.AttrO
 
 // freshen makes sure that a node's attributes are at most TTL old.
 func (f *FS) freshen(r *request, n *node) error {
-	n.mu.RLock()
+	n.rlock()
 	pinned := n.staged != nil || n.opens > 0 || n.doomed
 	fresh := time.Since(n.checked) < f.ttl() || f.cfg.Consistency == Immutable
-	n.mu.RUnlock()
+	n.runlock()
 	f.tree.mu.RLock()
-	parent, name, detached, isBucket := n.parent, n.name, n.detached, n.bucket != ""
+	parent, name, detached, isBucket := n.parent, n.name, n.detached, n.bucket() != ""
 	f.tree.mu.RUnlock()
 	switch {
-	case n.id == rootID || isBucket || n.group != "":
+	case n.id == rootID || isBucket || n.group() != "":
 		if _, err := f.keepingFor(r, n); err != nil {
 			f.log.Debug("marker of the root", "error", err.Error()) // shown as last known
 		}

@@ -188,9 +188,9 @@ func TestMissingMarkerIsRemembered(t *testing.T) {
 		}
 	}, m.atMost(map[string]int{"ListObjectsV2": 3}))
 	n := m.fs.tree.child(m.fs.tree.root(), "dir")
-	n.mu.Lock()
+	n.lock()
 	n.keeps.checked = n.keeps.checked.Add(-markerFor - time.Second)
-	n.mu.Unlock()
+	n.unlock()
 	m.requests(func() {
 		_, err := os.Stat(m.path("dir/new"))
 		if !errors.Is(err, os.ErrNotExist) {
@@ -359,10 +359,10 @@ func TestForeignChangeOfADirectory(t *testing.T) {
 	age := func() {
 		root := m.fs.tree.root()
 		for _, n := range []*node{root, m.fs.tree.child(root, "dir")} {
-			n.mu.Lock()
+			n.lock()
 			n.keeps.checked = n.keeps.checked.Add(-markerFor - time.Second)
 			n.checked = n.checked.Add(-time.Hour)
-			n.mu.Unlock()
+			n.unlock()
 			m.fs.notifyContent(n)
 		}
 		m.fs.cfg.Metadata.Invalidate(testBucket, "")
@@ -402,9 +402,9 @@ func TestForeignAttributesAreNotUndone(t *testing.T) {
 			check(t, os.Chmod(other.path("dir/f"), 0o600))
 			check(t, other.fs.Drain(t.Context(), nil))
 			n := m.fs.tree.child(m.fs.tree.child(m.fs.tree.root(), "dir"), "f")
-			n.mu.Lock()
+			n.lock()
 			n.propsAt = time.Time{} // as after the time for which what is known is good
-			n.mu.Unlock()
+			n.unlock()
 			check(t, change(t, m.path("dir/f")))
 			check(t, m.fs.Drain(t.Context(), nil))
 			if _, obj := m.object("dir/f"); obj.Metadata["file-permissions"] != "0100600" {

@@ -73,17 +73,17 @@ func (f *FS) commitError(ctx context.Context, n *node, file *staging.File, err e
 	if err == nil || backend.IsKind(err, backend.KindCanceled) {
 		return err
 	}
-	n.mu.Lock()
+	n.lock()
 	n.failure = nil
-	n.mu.Unlock()
+	n.unlock()
 	return told(err)
 }
 
 // unstored returns next for content that is yet to be stored. Of content that is stored, or that its
 // node has lost, there is nothing to wait for.
 func (f *FS) unstored(n *node, file *staging.File, next error) error {
-	n.mu.Lock()
-	defer n.mu.Unlock()
+	n.lock()
+	defer n.unlock()
 	if n.staged == file && !n.doomed && file.State() != staging.StateCommitted {
 		return next
 	}

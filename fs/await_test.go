@@ -50,8 +50,8 @@ func TestCloseThroughRename(t *testing.T) {
 			<-uploading
 			eventually(t, func() bool { // the stream is no commit yet
 				n := m.fs.staged.all()[0]
-				n.mu.RLock()
-				defer n.mu.RUnlock()
+				n.rlock()
+				defer n.runlock()
 				return !n.staged.Dirty()
 			})
 			go func() { renamed <- os.Rename(m.path(test.from), m.path(test.to)) }()

@@ -29,10 +29,10 @@ func (f *FS) Flush(cancel <-chan struct{}, in *fuse.FlushIn) fuse.Status {
 		return fuse.OK
 	}
 	n := h.node
-	n.mu.Lock()
+	n.lock()
 	h.activeLocked(false)
 	due := n.written || n.failure != nil || n.refused != nil
-	n.mu.Unlock()
+	n.unlock()
 	if !due {
 		return f.status("close", f.promiseEmpty(n))
 	}
@@ -44,8 +44,8 @@ func (f *FS) Flush(cancel <-chan struct{}, in *fuse.FlushIn) fuse.Status {
 
 // orRefused returns err, or the refusal of tags that is still to be told. Either is told once.
 func (n *node) orRefused(err error) error {
-	n.mu.Lock()
-	defer n.mu.Unlock()
+	n.lock()
+	defer n.unlock()
 	refused := n.refused
 	if backend.IsKind(err, backend.KindCanceled) { // nobody has heard it
 		return err
@@ -61,14 +61,14 @@ func (n *node) orRefused(err error) error {
 // it wrote stays in staging as interrupted.
 func (f *FS) interruptedReplace(h *handle, pid uint32) bool {
 	n := h.node
-	n.mu.RLock()
+	n.rlock()
 	replacing := n.replacing && n.staged != nil && n.writers == 1 && len(n.after) == 0 // not renamed since
-	n.mu.RUnlock()
+	n.runlock()
 	if !replacing || !killedBySignal(pid) {
 		return false
 	}
 	kept := f.showsKept(n)
-	n.mu.Lock()
+	n.lock()
 	file := f.detachStagedLocked(n)
 	n.propsAt = time.Time{} // it may have been given others
 	if n.current != nil {
@@ -83,7 +83,7 @@ func (f *FS) interruptedReplace(h *handle, pid uint32) bool {
 			n.attr.mtime = mtime
 		}
 	}
-	n.mu.Unlock()
+	n.unlock()
 	if file == nil {
 		return false
 	}
@@ -126,7 +126,7 @@ func (f *FS) Release(cancel <-chan struct{}, in *fuse.ReleaseIn) {
 	}
 	h.close()
 	n := h.node
-	n.mu.Lock()
+	n.lock()
 	f.closeModeLocked(n, h)
 	if h.writable {
 		h.activeLocked(false)
@@ -134,7 +134,7 @@ func (f *FS) Release(cancel <-chan struct{}, in *fuse.ReleaseIn) {
 	}
 	file, last, doomed := n.staged, n.opens == 0 && n.holds == 0, n.doomed
 	idle := n.writers == 0
-	n.mu.Unlock()
+	n.unlock()
 	switch {
 	case doomed && last:
 		f.buryLast(n)

@@ -39,31 +39,31 @@ func (f *FS) commitOnce(ctx context.Context, n *node, o commitOptions) error {
 	}
 	file := n.staged
 	if file == nil || n.doomed {
-		defer n.mu.Unlock()
+		defer n.unlock()
 		return n.tellLocked()
 	}
 	touched := n.written // also by a truncate to the size it has: that is its date
 	if (o.reseal || touched) && !changed(file) && file.State() == staging.StateSealed {
 		if err := f.resealLocked(n, file); err != nil {
-			n.mu.Unlock()
+			n.unlock()
 			return err
 		}
 	}
 	if !changed(file) {
-		n.mu.Unlock()
+		n.unlock()
 		return f.await(ctx, n, file, o)
 	}
 	f.dateLocked(n)
 	if props := f.propertiesLocked(n); !reflect.DeepEqual(props, file.Spec().Properties) {
 		if err := file.SetProperties(props); err != nil {
-			n.mu.Unlock()
+			n.unlock()
 			return err
 		}
 	}
 	n.written, n.replacing, n.assured, n.failure = false, false, false, nil
 	snap, err := file.Seal(false)
 	if err != nil {
-		n.mu.Unlock()
+		n.unlock()
 		return err
 	}
 	// Queued under the lock: the queue must see the snapshots of a file in their order.
@@ -73,7 +73,7 @@ func (f *FS) commitOnce(ctx context.Context, n *node, o commitOptions) error {
 	} else {
 		f.queue.Enqueue(snap, o.delay)
 	}
-	n.mu.Unlock()
+	n.unlock()
 	if o.fsync {
 		if err := file.Sync(); err != nil {
 			return err
@@ -93,10 +93,10 @@ func (f *FS) commitReferences(ctx context.Context, n *node, id backend.ObjectID)
 		if other == n {
 			continue
 		}
-		other.mu.RLock()
+		other.rlock()
 		doomed := other.doomed
 		refers := other.staged != nil && other.staged.References(id.Bucket, id.Key) && (doomed || other.staged.Spec().Target != id)
-		other.mu.RUnlock()
+		other.runlock()
 		if !refers {
 			continue
 		}
@@ -122,26 +122,26 @@ func (f *FS) prepareCommit(ctx context.Context, n *node, o commitOptions) error 
 		return err
 	}
 	var replaces *staging.Remote
-	n.mu.RLock()
+	n.rlock()
 	if n.staged != nil && !n.doomed && changed(n.staged) {
 		replaces = covered(n.staged.Spec())
 	}
-	n.mu.RUnlock()
+	n.runlock()
 	if replaces != nil && !o.nested {
 		if err := f.commitReferences(ctx, n, backend.ObjectID{Bucket: replaces.Bucket, Key: replaces.Key}); err != nil {
 			return err
 		}
 	}
-	n.mu.Lock()
+	n.lock()
 	if n.staged == nil || n.doomed || !changed(n.staged) {
-		n.mu.Unlock()
+		n.unlock()
 		return nil
 	}
 	if !n.explicit && f.cfg.Posix != PosixOff && time.Since(n.attr.mtime) > 2*time.Second {
 		n.explicit = true
 	}
 	own, file := f.ownLocked(n), n.staged
-	n.mu.Unlock()
+	n.unlock()
 	if !own {
 		return nil
 	}
@@ -201,7 +201,7 @@ func (f *FS) committed(file *staging.File, snap *staging.Snapshot, obj backend.O
 	obj.Size = snap.Size
 	v := newVersion(obj)
 	extents, spec := snap.Current()
-	n.mu.Lock()
+	n.lock()
 	clean, err := file.Committed(snap, v.remote)
 	if err != nil {
 		f.log.Warn("journal", "key", obj.Key, "error", err.Error())
@@ -227,7 +227,7 @@ func (f *FS) committed(file *staging.File, snap *staging.Snapshot, obj backend.O
 	if shown.LastModified.IsZero() {
 		shown.LastModified = n.attr.mtime
 	}
-	n.mu.Unlock()
+	n.unlock()
 
 	shown.Metadata, shown.HasMetadata, shown.Headers = props.Metadata, true, props.Headers
 	f.facts.drop(obj.ID())
@@ -300,13 +300,13 @@ func isCopyOf(extents []staging.Extent, size int64, r *staging.Remote) bool {
 
 // settle lets go of staged content that is in the store and that nobody writes.
 func (f *FS) settle(n *node, file *staging.File) {
-	n.mu.Lock()
+	n.lock()
 	if n.staged != file || n.writers > 0 || n.written || file.Dirty() || file.State() != staging.StateCommitted {
-		n.mu.Unlock()
+		n.unlock()
 		return
 	}
 	f.detachStagedLocked(n)
-	n.mu.Unlock()
+	n.unlock()
 	f.removeStaged(file)
 }
 
@@ -329,9 +329,9 @@ func (f *FS) failed(file *staging.File, snap *staging.Snapshot, cause error) {
 		slog.Bool("conflict", conflict), slog.String("error", cause.Error()))
 	if !conflict {
 		if n != nil {
-			n.mu.Lock()
+			n.lock()
 			n.failure = cause
-			n.mu.Unlock()
+			n.unlock()
 		}
 		return
 	}
@@ -350,12 +350,12 @@ func (f *FS) lose(n *node, cause error) {
 	f.tree.mu.RLock()
 	parent, name := n.parent, n.name
 	f.tree.mu.RUnlock()
-	n.mu.Lock()
+	n.lock()
 	n.lost, n.failure = true, cause
 	f.detachStagedLocked(n)
 	after := n.after
 	n.after = nil
-	n.mu.Unlock()
+	n.unlock()
 	for _, source := range after { // the object under the old name stays
 		if f.promises.get(source.id()) != source {
 			continue

@@ -34,14 +34,14 @@ func contentType(file *staging.File, inherited string) string {
 
 // inheritType asks for the content type of the object that a new file's first bytes were copied from.
 func (f *FS) inheritType(ctx context.Context, n *node) {
-	n.mu.RLock()
+	n.rlock()
 	var source *staging.Remote
 	if n.staged != nil && n.untypedLocked() && n.inherited == "" && contenttype.ByName(n.staged.Spec().Target.Key) == "" {
 		if head := n.staged.Extents(0, 1); len(head) > 0 {
 			source = head[0].Object
 		}
 	}
-	n.mu.RUnlock()
+	n.runlock()
 	if source == nil {
 		return
 	}
@@ -49,9 +49,9 @@ func (f *FS) inheritType(ctx context.Context, n *node) {
 	if err != nil {
 		return // the commit itself meets what is wrong
 	}
-	n.mu.Lock()
+	n.lock()
 	n.inherited = obj.Headers.ContentType
-	n.mu.Unlock()
+	n.unlock()
 }
 
 // untypedLocked tells whether a file is new, and nobody has given it a content type.
@@ -62,8 +62,8 @@ func (n *node) untypedLocked() bool {
 // typeUnder is the content type that a file gets with a new name: one that had a name which said nothing, and is as
 // this mount has made it. So programs work that write a file under a name of their own and rename it. Empty: it keeps what it has.
 func (n *node) typeUnder(key string) string {
-	n.mu.RLock()
-	defer n.mu.RUnlock()
+	n.rlock()
+	defer n.runlock()
 	if !n.guessed {
 		return ""
 	}
@@ -72,8 +72,8 @@ func (n *node) typeUnder(key string) string {
 
 // typed notes the content type that a file was stored with under its new name.
 func (n *node) typed(contentType string) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
+	n.lock()
+	defer n.unlock()
 	if n.guessed = false; n.props != nil {
 		props := n.props.Clone()
 		props.Headers.ContentType = contentType

@@ -101,9 +101,9 @@ func (f *FS) locateLast(ctx context.Context, at place, component string) (Locate
 func (f *FS) unsent(l Located) []*node {
 	var found []*node
 	for _, n := range f.staged.all() {
-		n.mu.RLock()
+		n.rlock()
 		waits := n.staged != nil && !n.doomed && (n.written || changed(n.staged) || n.staged.State() != staging.StateCommitted)
-		n.mu.RUnlock()
+		n.runlock()
 		if waits && l.holds(f.tree.locate(n)) {
 			found = append(found, n)
 		}
@@ -136,9 +136,9 @@ func (f *FS) Unsent(l Located) int {
 func (f *FS) Settle(ctx context.Context, l Located) error {
 	for _, n := range f.unsent(l) {
 		f.endMade(n)
-		n.mu.RLock()
+		n.rlock()
 		written := n.active > 0
-		n.mu.RUnlock()
+		n.runlock()
 		if written {
 			continue
 		}
@@ -229,22 +229,22 @@ func (f *FS) forgetBelow(dir *node, key string) {
 		dir, key = below, next
 	}
 	f.forgetFile(dir, contentName)
-	dir.mu.Lock()
+	dir.lock()
 	dir.keeps, dir.checked = keepState{}, time.Time{}
-	dir.mu.Unlock()
+	dir.unlock()
 	f.post(func(s *fuse.Server) { s.InodeNotify(dir.id, -1, 0) }) // attributes only
 }
 
 func (f *FS) forgetFile(dir *node, name string) {
 	n := f.tree.child(dir, name)
 	if n != nil && !n.dir {
-		n.mu.Lock()
+		n.lock()
 		n.checked = time.Time{}
 		clean := n.staged == nil && n.writers == 0
 		if n.staged == nil {
 			n.props, n.propsAt = nil, time.Time{}
 		}
-		n.mu.Unlock()
+		n.unlock()
 		if clean {
 			f.tree.detach(n)
 		}

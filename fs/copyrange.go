@@ -57,9 +57,9 @@ func (f *FS) CopyFileRange(cancel <-chan struct{}, in *fuse.CopyFileRangeIn) (ui
 // storeSource commits a file that is about to be copied from, if it refers to an object that its own
 // commit replaces or deletes: references to that object would be broken by the commit.
 func (f *FS) storeSource(ctx context.Context, n *node) error {
-	n.mu.RLock()
+	n.rlock()
 	due := n.replacesOwnBytesLocked()
-	n.mu.RUnlock()
+	n.runlock()
 	if !due {
 		return nil
 	}
@@ -82,10 +82,10 @@ func (n *node) replacesOwnBytesLocked() bool {
 // EOPNOTSUPP makes the kernel copy by read and write.
 func (f *FS) copyRange(file *staging.File, to int64, src, dst *node, from, length int64) (int64, error) {
 	if src != dst {
-		if !src.mu.TryRLock() {
+		if !src.tryRLock() {
 			return 0, syscall.EOPNOTSUPP
 		}
-		defer src.mu.RUnlock()
+		defer src.runlock()
 		if src.doomed || src.replacesOwnBytesLocked() {
 			return 0, syscall.EOPNOTSUPP // its object is about to go, or it was written again
 		}

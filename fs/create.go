@@ -71,14 +71,14 @@ func (f *FS) makeNew(ctx context.Context, parent *node, name string, a attr) (*n
 		return nil, err
 	}
 	made := make(chan struct{})
-	n.mu.Lock()
+	n.lock()
 	err = f.assureLocked(n)
 	if err == nil {
 		n.made = made
 		n.writers++
 		n.active++
 	}
-	n.mu.Unlock()
+	n.unlock()
 	if err != nil {
 		f.unmake(n)
 		return nil, err
@@ -123,8 +123,8 @@ func (f *FS) outgrownLocked(n *node) error {
 
 // promiseEmpty journals, at a close, a new file that nobody has written: it is stored after its last close, which nobody waits for.
 func (f *FS) promiseEmpty(n *node) error {
-	n.mu.Lock()
-	defer n.mu.Unlock()
+	n.lock()
+	defer n.unlock()
 	file := n.staged
 	if file == nil || n.doomed || n.current != nil || file.State() != staging.StateOpen || file.Size() > 0 {
 		return nil
@@ -134,9 +134,9 @@ func (f *FS) promiseEmpty(n *node) error {
 
 // endMade ends the wait for somebody to open a new file; if nobody has, it is stored.
 func (f *FS) endMade(n *node) {
-	n.mu.Lock()
+	n.lock()
 	if n.made == nil {
-		n.mu.Unlock()
+		n.unlock()
 		return
 	}
 	close(n.made)
@@ -144,7 +144,7 @@ func (f *FS) endMade(n *node) {
 	n.writers--
 	n.active--
 	file, idle := n.staged, n.writers == 0 && !n.doomed
-	n.mu.Unlock()
+	n.unlock()
 	switch {
 	case file == nil || !idle:
 	case file.State() == staging.StateCommitted && !file.Dirty():
@@ -158,10 +158,10 @@ func (f *FS) endMade(n *node) {
 
 // unmake takes a new file back whose making failed.
 func (f *FS) unmake(n *node) {
-	n.mu.Lock()
+	n.lock()
 	n.doomed = true
 	file := n.staged
-	n.mu.Unlock()
+	n.unlock()
 	if file != nil {
 		if _, err := f.queue.Cancel(f.ctx, file); err != nil {
 			f.log.Warn("cancel", "error", err.Error())
@@ -206,9 +206,9 @@ func (f *FS) storeNew(ctx context.Context, parent *node, name string, a attr) (*
 // storeFirst stores a new file before the call that makes it has returned, and takes it back if that fails: EEXIST when another
 // client was the first to have the name. Then nothing is kept, because a call that failed has made nothing.
 func (f *FS) storeFirst(ctx context.Context, n *node, wait bool) error {
-	n.mu.RLock()
+	n.rlock()
 	file := n.staged
-	n.mu.RUnlock()
+	n.runlock()
 	err := f.commit(ctx, n, commitOptions{wait: wait})
 	if err == nil || backend.IsKind(err, backend.KindCanceled) { // only the wait was ended
 		return err

@@ -301,9 +301,9 @@ func (f *FS) factsAhead(dir *node, component string) {
 		return
 	}
 	at := f.tree.locate(dir)
-	dir.mu.Lock()
+	dir.lock()
 	next := dir.following.next(func(other string) bool { return other == component })
-	dir.mu.Unlock()
+	dir.unlock()
 	if len(next) == 0 {
 		return
 	}
@@ -341,9 +341,9 @@ func (f *FS) noteFollowing(d *dirHandle, e *dirEntry) {
 	if e.dir {
 		name += "/"
 	}
-	d.node.mu.Lock()
+	d.node.lock()
 	d.node.following.note(name)
-	d.node.mu.Unlock()
+	d.node.unlock()
 }
 
 // next returns what to fetch ahead when an entry is looked at: those that follow it, if it follows the one that was

@@ -16,7 +16,7 @@ const groupSeparator = "/"
 func (f *FS) addGroups() {
 	root := f.tree.root()
 	for _, name := range f.cfg.Groups {
-		n := &node{dir: true, group: name, attr: f.dirAttr(), tagCount: -1, ino: inoOf(name+groupSeparator, "", ""), pins: 1}
+		n := &node{dir: true, extra: &extra{group: name}, body: &body{attr: f.dirAttr(), tagCount: -1}, ino: inoOf(name+groupSeparator, "", ""), pins: 1}
 		f.tree.add(root, name, n, false)
 	}
 }
@@ -26,7 +26,7 @@ func (f *FS) isGroupList(n *node) bool { return n.id == rootID && len(f.cfg.Grou
 
 // isBucketList tells whether a node is a list of buckets: of all, or of a group.
 func (f *FS) isBucketList(n *node) bool {
-	return n.group != "" || n.id == rootID && f.cfg.Bucket == "" && len(f.cfg.Groups) == 0
+	return n.group() != "" || n.id == rootID && f.cfg.Bucket == "" && len(f.cfg.Groups) == 0
 }
 
 // aboveBuckets tells whether a node is a list of buckets or of groups: nothing is stored of it.
@@ -34,10 +34,10 @@ func (f *FS) aboveBuckets(n *node) bool { return f.isBucketList(n) || f.isGroupL
 
 // bucketNamed is what the Store calls a bucket that a list of buckets shows.
 func bucketNamed(list *node, name string) string {
-	if list.group == "" {
+	if list.group() == "" {
 		return name
 	}
-	return list.group + groupSeparator + name
+	return list.group() + groupSeparator + name
 }
 
 // bucketList returns the directory that shows a bucket, and the bucket's name there; nil: none does. Only for
@@ -48,7 +48,7 @@ func (f *FS) bucketList(bucket string) (list *node, name string) {
 	}
 	group, name, _ := strings.Cut(bucket, groupSeparator)
 	list = f.tree.child(f.tree.root(), group)
-	if list == nil || list.group != group {
+	if list == nil || list.group() != group {
 		return nil, ""
 	}
 	return list, name

@@ -197,7 +197,7 @@ func (s *stagedNodes) dirs(t *tree, dir *node) map[string]bool {
 				continue
 			}
 			if _, kind := names.Decode(m.name); kind == names.Natural && !m.detached {
-				found[strings.TrimSuffix(m.suffix, "/")] = true
+				found[strings.TrimSuffix(m.suffix(), "/")] = true
 			}
 			break
 		}

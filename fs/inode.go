@@ -3,6 +3,7 @@ package fs
 import (
 	"hash/fnv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/objmount/objmount/backend"
@@ -10,48 +11,109 @@ import (
 	"github.com/objmount/objmount/cache/staging"
 )
 
-// version is one version of an object as an inode pins it: its bytes never change.
+// version is one version of an object as an inode pins it: its bytes never change. It is compared by is, not by its
+// address: a node that was folded has another *version of the same version.
 type version struct {
 	remote   *staging.Remote
 	modified time.Time // LastModified; zero when the store has not said it yet
 	sum      string    // CRC64NVME of the whole, in base64; empty: none, or not known
 	summed   bool      // the store was asked for sum
+	serial   uint32    // tells versions of one node apart, also two with the same bytes
 }
 
+// lastVersion is the serial of the version that was made last.
+var lastVersion atomic.Uint32
+
 func newVersion(o backend.Object) *version {
-	return &version{
-		remote:   &staging.Remote{Source: backend.Source{Bucket: o.Bucket, Key: o.Key, ETag: o.ETag, VersionID: o.VersionID}, Size: o.Size},
-		modified: o.LastModified,
-	}
+	v := versionOf(&staging.Remote{Source: backend.Source{Bucket: o.Bucket, Key: o.Key, ETag: o.ETag, VersionID: o.VersionID}, Size: o.Size})
+	v.modified = o.LastModified
+	return v
+}
+
+func versionOf(r *staging.Remote) *version {
+	return &version{remote: r, serial: lastVersion.Add(1)}
+}
+
+// is tells whether two are the same version of one node; nil is no version.
+func (v *version) is(o *version) bool {
+	return v == o || v != nil && o != nil && v.serial == o.serial
 }
 
 func (v *version) blocks() blocks.Source {
 	return blocks.Source{Source: v.remote.Source, Size: v.remote.Size}
 }
 
-// node is an inode. Directories and files share the type; dir says which it is.
+// node is an inode. Directories and files share the type; dir says which it is. There is one for an inode for as long as
+// the kernel, or anybody here, knows it. What little use needs is in body, which is folded away: see fold.go.
 type node struct {
 	id  uint64 // the kernel's node id; never reused while the mount lives
 	ino uint64 // st_ino
-	dir bool
-	// view says what it is in a view of versions. Immutable.
-	view viewKind
-	// group is set on the directory of a group of buckets. Immutable.
-	group string
 
 	// Guarded by tree.mu.
 	parent   *node  // nil for the root
 	name     string // directory entry
-	suffix   string // what it adds to its parent's key prefix; of a directory with the slash
-	bucket   string // set on a bucket's own directory (and the root of a mount of one bucket)
-	lookups  uint64
-	children int    // nodes whose parent is this
-	pins     int    // reasons to stay without lookups: staged content, a promised delete
-	used     uint64 // tree.uses when the kernel asked for it last
+	extra    *extra // nil: a file that has nothing of it. Of a directory immutable, and there
+	nextID   *node  // in the tree's table of ids
+	nextName *node  // and of names
+	lookups  uint32 // math.MaxUint32: too many to be counted; it stays
+	used     uint32 // tree.uses when the kernel asked for it last
+	pins     int32  // reasons to stay without lookups: staged content, a promised delete
 	detached bool
 
-	mu sync.RWMutex
+	dir  bool     // immutable
+	view viewKind // what it is in a view of versions; immutable
+
+	mu guard // taken by lock and rlock
 	// Guarded by mu.
+	*body             // nil: folded. Who has taken mu by lock or rlock has one
+	packed packed     // what is left of the body that was folded
+	more   packedBits // of packed
+}
+
+// guard is the lock of a node. It has a type of its own so that it is not taken by accident.
+type guard struct{ rw sync.RWMutex }
+
+// extra is what most files have not. It is guarded by tree.mu, but for group and rest.
+type extra struct {
+	suffix   string // what the node adds to its parent's key prefix; of a directory with the slash
+	bucket   string // set on a bucket's own directory (and the root of a mount of one bucket); immutable
+	group    string // set on the directory of a group of buckets; immutable
+	children int    // nodes whose parent is this
+	origin   *origin
+	was      *string // what suffix was before it changed, since the node was folded last; nil: it has not
+	rest     *rest   // guarded by node.mu, and set with tree.mu
+}
+
+// suffix is what a node adds to its parent's key prefix. tree.mu is held.
+func (n *node) suffix() string {
+	if n.extra == nil {
+		return n.name
+	}
+	return n.extra.suffix
+}
+
+// bucket is set on a bucket's own directory, and on the root of a mount of one bucket.
+func (n *node) bucket() string {
+	if !n.dir {
+		return ""
+	}
+	return n.extra.bucket
+}
+
+// group is set on the directory of a group of buckets.
+func (n *node) group() string {
+	if !n.dir {
+		return ""
+	}
+	return n.extra.group
+}
+
+// body is what a node is while it is used. Guarded by node.mu, but for the first three.
+type body struct {
+	tree   *tree       // set before the node can be found; nil: it cannot
+	recent atomic.Bool // used since the clock came by
+	listed atomic.Bool // known to the clock
+
 	attr      attr
 	current   *version            // the object behind it; nil: never stored
 	marker    *backend.Object     // the delete marker that a file of a view of versions stands for, as listed
@@ -104,255 +166,4 @@ func inoOf(bucket, key, etag string) uint64 {
 		ino += 2
 	}
 	return ino
-}
-
-type childKey struct {
-	parent uint64
-	name   string
-}
-
-// tree holds the nodes. Its lock is a leaf beside the staging locks: nothing is called
-// while it is held.
-type tree struct {
-	mu     sync.RWMutex
-	byID   map[uint64]*node
-	byName map[childKey]*node
-	last   uint64
-
-	uses    uint64        // counts useLocked
-	most    int           // more nodes are too many; 0: no bound
-	askAt   int           // with so many the kernel is asked to forget some
-	tooMany chan struct{} // has an element when it should be
-}
-
-const rootID = 1
-
-func newTree(bucket, prefix string) *tree {
-	root := &node{id: rootID, ino: rootID, dir: true, suffix: prefix, bucket: bucket, lookups: 1, tagCount: -1}
-	return &tree{byID: map[uint64]*node{rootID: root}, byName: map[childKey]*node{}, last: rootID}
-}
-
-func (t *tree) root() *node { return t.get(rootID) }
-
-// get returns the node of a kernel's node id; the kernel names only nodes it holds.
-func (t *tree) get(id uint64) *node {
-	t.mu.RLock()
-	defer t.mu.RUnlock()
-	return t.byID[id]
-}
-
-func (t *tree) child(parent *node, name string) *node {
-	t.mu.RLock()
-	defer t.mu.RUnlock()
-	return t.byName[childKey{parent.id, name}]
-}
-
-// named returns the node that has a name now: another than n, if n was replaced; n, if nobody but the kernel has forgotten it; nil, if n
-// has lost the name to nobody.
-func (t *tree) named(parent *node, name string, n *node) *node {
-	t.mu.RLock()
-	defer t.mu.RUnlock()
-	if other := t.byName[childKey{parent.id, name}]; other != nil {
-		return other
-	}
-	if n.detached || n.parent != parent || n.name != name {
-		return nil
-	}
-	return n
-}
-
-// place is where a node lies in the store.
-type place struct {
-	bucket string
-	key    string // of a directory: its prefix, "" or ending in "/" (but for a part of a long name)
-}
-
-func (p place) id() backend.ObjectID { return backend.ObjectID{Bucket: p.bucket, Key: p.key} }
-
-// locate returns bucket and key of a node, by way of its parents.
-func (t *tree) locate(n *node) place {
-	t.mu.RLock()
-	defer t.mu.RUnlock()
-	return t.locateLocked(n)
-}
-
-func (t *tree) locateLocked(n *node) place {
-	var size int
-	bucket := ""
-	for m := n; m != nil; m = m.parent {
-		size += len(m.suffix)
-		if m.bucket != "" {
-			bucket = m.bucket
-			break
-		}
-	}
-	key := make([]byte, size)
-	for m := n; m != nil; m = m.parent {
-		size -= len(m.suffix)
-		copy(key[size:], m.suffix)
-		if m.bucket != "" {
-			break
-		}
-	}
-	return place{bucket, string(key)}
-}
-
-// add makes a node under a name, which must be free or is taken over: the node that had
-// it is detached. The kernel's reference is counted when lookup is set.
-func (t *tree) add(parent *node, name string, n *node, lookup bool) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.last++
-	n.id = t.last
-	n.parent, n.name = parent, name
-	if lookup {
-		n.lookups++
-	}
-	t.detachLocked(t.byName[childKey{parent.id, name}])
-	t.byID[n.id] = n
-	t.byName[childKey{parent.id, name}] = n
-	parent.children++
-	t.useLocked(n)
-}
-
-// detachLocked takes a node's name away. Programs that have it open keep it.
-func (t *tree) detachLocked(n *node) {
-	if n == nil || n.detached || n.parent == nil {
-		return
-	}
-	n.detached = true
-	delete(t.byName, childKey{n.parent.id, n.name})
-	t.dropLocked(n)
-}
-
-func (t *tree) detach(n *node) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.detachLocked(n)
-}
-
-// move gives a node another name; a node that had it is detached and returned.
-func (t *tree) move(n, parent *node, name, suffix string) *node {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	old := t.byName[childKey{parent.id, name}]
-	if old == n {
-		return nil
-	}
-	t.detachLocked(old)
-	if !n.detached {
-		delete(t.byName, childKey{n.parent.id, n.name})
-	}
-	from := n.parent
-	parent.children++
-	n.parent, n.name, n.suffix, n.detached = parent, name, suffix, false
-	t.byName[childKey{parent.id, name}] = n
-	from.children--
-	t.dropLocked(from)
-	return old
-}
-
-// remember counts a reference of the kernel.
-func (t *tree) remember(n *node) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	n.lookups++
-	if t.byID[n.id] == nil { // it had just been forgotten
-		t.reviveLocked(n)
-	}
-	t.useLocked(n)
-}
-
-func (t *tree) reviveLocked(n *node) {
-	t.byID[n.id] = n
-	if n.parent == nil {
-		return
-	}
-	n.parent.children++
-	if t.byID[n.parent.id] == nil {
-		t.reviveLocked(n.parent)
-	}
-	key := childKey{n.parent.id, n.name}
-	if t.byName[key] == nil && !n.detached {
-		t.byName[key] = n
-	}
-}
-
-// pin and unpin keep a node without references of the kernel.
-func (t *tree) pin(n *node) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	n.pins++
-}
-
-func (t *tree) unpin(n *node) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	n.pins--
-	t.dropLocked(n)
-}
-
-// forget takes back references of the kernel.
-func (t *tree) forget(id, count uint64) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	n := t.byID[id]
-	if n == nil {
-		return
-	}
-	n.lookups -= min(count, n.lookups)
-	t.dropLocked(n)
-}
-
-// dropLocked removes a node that nothing refers to, and then its parents likewise.
-func (t *tree) dropLocked(n *node) {
-	for n != nil && n.id != rootID && n.lookups == 0 && n.children == 0 && n.pins == 0 && t.byID[n.id] == n {
-		delete(t.byID, n.id)
-		key := childKey{n.parent.id, n.name}
-		if t.byName[key] == n {
-			delete(t.byName, key)
-		}
-		n.parent.children--
-		n = n.parent
-	}
-}
-
-// below calls fn for every node below dir that match selects, in no order. fn runs without the lock.
-func (t *tree) below(dir *node, fn func(n *node)) {
-	t.mu.RLock()
-	var found []*node
-	for _, n := range t.byID {
-		if n == dir || n.detached {
-			continue
-		}
-		for m := n.parent; m != nil; m = m.parent {
-			if m == dir {
-				found = append(found, n)
-				break
-			}
-		}
-	}
-	t.mu.RUnlock()
-	for _, n := range found {
-		fn(n)
-	}
-}
-
-// isBelow tells whether a node lies below a directory.
-func (t *tree) isBelow(n, dir *node) bool {
-	t.mu.RLock()
-	defer t.mu.RUnlock()
-	for m := n.parent; m != nil; m = m.parent {
-		if m == dir {
-			return true
-		}
-	}
-	return false
-}
-
-// count returns how many nodes there are.
-func (t *tree) count() int {
-	t.mu.RLock()
-	defer t.mu.RUnlock()
-	return len(t.byID)
 }

@@ -6,12 +6,20 @@ import (
 	"pgregory.net/rapid"
 )
 
+func newDir(suffix string) *node {
+	return &node{dir: true, extra: &extra{suffix: suffix}, body: &body{}}
+}
+
+func newFile(suffix string) *node {
+	return &node{extra: &extra{suffix: suffix}, body: &body{}}
+}
+
 func TestLocate(t *testing.T) {
 	t.Parallel()
 	tree := newTree("bucket", "top/")
-	dir := &node{dir: true, suffix: "a/"}
+	dir := newDir("a/")
 	tree.add(tree.root(), "a", dir, true)
-	file := &node{suffix: "f"}
+	file := newFile("f")
 	tree.add(dir, "f", file, true)
 	if got, want := tree.locate(file), (place{"bucket", "top/a/f"}); got != want {
 		t.Errorf("locate = %v, want %v", got, want)
@@ -43,7 +51,10 @@ func TestTreeKeepsWhatTheKernelHolds(t *testing.T) {
 				if parent.id != rootID && held[parent] == 0 {
 					continue
 				}
-				n := &node{dir: rapid.Bool().Draw(t, "dir"), suffix: name + "/"}
+				n := newFile(name + "/")
+				if rapid.Bool().Draw(t, "dir") {
+					n = newDir(name + "/")
+				}
 				tree.add(parent, name, n, true)
 				held[n]++
 				nodes = append(nodes, n)
@@ -82,8 +93,10 @@ func TestTreeKeepsWhatTheKernelHolds(t *testing.T) {
 		if left := tree.count(); left != 1 {
 			t.Fatalf("%d nodes left without references", left-1)
 		}
-		if len(tree.byName) != 0 {
-			t.Fatalf("%d names left", len(tree.byName))
+		for _, n := range tree.index.names {
+			if n != nil {
+				t.Fatalf("the name %s is left", n.name)
+			}
 		}
 	})
 }

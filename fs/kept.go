@@ -153,9 +153,9 @@ func (f *FS) dropWaiting(ctx context.Context, file *staging.File) (stored bool, 
 		obj, err := f.queue.Cancel(ctx, file)
 		return obj != nil, err
 	}
-	n.mu.RLock()
+	n.rlock()
 	written := n.writers > 0
-	n.mu.RUnlock()
+	n.runlock()
 	if written {
 		return false, keptError(file, backend.KindBusy, "a program has it open for writing; let it end first")
 	}

@@ -209,11 +209,11 @@ func growsLocked(n *node, file *staging.File, size, most int64) error {
 // checkLimits returns KindRefused or KindTooLarge if the bucket does not take what is staged; it is noted for the status. fresh as for
 // limitsOf. What is only another name, or other attributes, of what is stored in the bucket already is taken.
 func (f *FS) checkLimits(ctx context.Context, n *node, fresh bool) error {
-	n.mu.RLock()
+	n.rlock()
 	file, old := n.staged, n.current
 	due := file != nil && !n.doomed && changed(file) && n.attr.mode&syscall.S_IFMT == syscall.S_IFREG
 	given := n.givenTypeLocked()
-	n.mu.RUnlock()
+	n.runlock()
 	if !due {
 		return nil
 	}
@@ -256,8 +256,8 @@ func (n *node) givenTypeLocked() string {
 
 // refuse notes why a file may not be stored, also for the next mount; nil: it may.
 func (n *node) refuse(err error) error {
-	n.mu.Lock()
-	defer n.mu.Unlock()
+	n.lock()
+	defer n.unlock()
 	n.unfit = err
 	if file := n.staged; err != nil && file != nil && !n.doomed && file.State() == staging.StateOpen {
 		return errors.Join(err, file.SetState(staging.StateOpen, err.Error())) // it has no promise that this takes back
@@ -275,8 +275,8 @@ func (f *FS) unfit(file *staging.File) error {
 }
 
 func (f *FS) unfitNode(n *node) error {
-	n.mu.RLock()
-	defer n.mu.RUnlock()
+	n.rlock()
+	defer n.runlock()
 	if n.staged == nil || n.doomed {
 		return nil
 	}

@@ -14,9 +14,9 @@ import (
 func (f *FS) mayArrive(ctx context.Context, n *node, to backend.ObjectID) error {
 	from := f.tree.locate(n).id()
 	if from.Bucket == to.Bucket && (n.dir || contenttype.ByName(from.Key) == contenttype.ByName(to.Key)) {
-		n.mu.RLock()
+		n.rlock()
 		staged := n.staged != nil
-		n.mu.RUnlock()
+		n.runlock()
 		if staged { // its commit asks: better now than between the old name and the new
 			_, _ = f.limitsOf(ctx, to.Bucket, true)
 		}
@@ -29,11 +29,11 @@ func (f *FS) mayArrive(ctx context.Context, n *node, to backend.ObjectID) error 
 	if n.dir {
 		return f.treeMayArrive(ctx, place{from.Bucket, from.Key}, place{to.Bucket, to.Key + "/"}, l)
 	}
-	n.mu.RLock()
+	n.rlock()
 	file, v, regular := n.staged, n.current, n.attr.mode&syscall.S_IFMT == syscall.S_IFREG
 	written := n.writers > 0 || file != nil && file.Streamed() > 0
 	given := n.givenTypeLocked()
-	n.mu.RUnlock()
+	n.runlock()
 	switch {
 	case !regular:
 		return nil

@@ -178,9 +178,9 @@ func (f *FS) mayChange(ctx context.Context, n *node, seen *backend.Object) error
 	if n.dir {
 		return nil
 	}
-	n.mu.RLock()
+	n.rlock()
 	v, file := n.current, n.staged
-	n.mu.RUnlock()
+	n.runlock()
 	switch {
 	case file != nil && changed(file):
 		return nil
@@ -217,11 +217,11 @@ func lockedBy(file *staging.File) error {
 // mayChangeAgain is mayChange for a file that was stored by this mount and is open for writing still: where what is stored
 // is locked from then on, that was the last change.
 func (f *FS) mayChangeAgain(ctx context.Context, n *node) error {
-	n.mu.RLock()
+	n.rlock()
 	file, v := n.staged, n.current
 	again := v != nil && file != nil && !changed(file) && file.State() == staging.StateCommitted && f.locks(v.remote.Bucket)
 	locked := again && file.Spec().Properties.Lock.Active(time.Now())
-	n.mu.RUnlock()
+	n.runlock()
 	if !again || !locked && !f.retains(ctx, v.remote.Bucket) {
 		return nil
 	}
@@ -231,8 +231,8 @@ func (f *FS) mayChangeAgain(ctx context.Context, n *node) error {
 
 // objectsOf are the objects in the store that go with a node: its own, and the one that its staged content is to replace.
 func (f *FS) objectsOf(n *node) []backend.ObjectID {
-	n.mu.RLock()
-	defer n.mu.RUnlock()
+	n.rlock()
+	defer n.runlock()
 	var ids []backend.ObjectID
 	if n.current != nil {
 		ids = append(ids, n.current.remoteID())
@@ -298,8 +298,8 @@ func (f *FS) mayTakeFree(ctx context.Context, id backend.ObjectID) error {
 // learn takes over what was told of the object of a node: who changes it need not ask for its properties.
 func (f *FS) learn(n *node, id backend.ObjectID, obj backend.Object, asked time.Time) {
 	kept := f.showsKept(n)
-	n.mu.Lock()
-	defer n.mu.Unlock()
+	n.lock()
+	defer n.unlock()
 	if v := n.current; n.staged == nil && v != nil && v.remoteID() == id && v.remote.ETag == obj.ETag {
 		f.learnLocked(n, obj, asked, kept)
 	}

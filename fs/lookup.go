@@ -101,8 +101,8 @@ func (f *FS) local(parent *node, name string) *node {
 	if n == nil || n.dir {
 		return nil
 	}
-	n.mu.RLock()
-	defer n.mu.RUnlock()
+	n.rlock()
+	defer n.runlock()
 	if n.staged != nil && !n.doomed {
 		return n
 	}
@@ -128,9 +128,9 @@ func (f *FS) resolve(ctx context.Context, parent *node, name string, kind names.
 		if _, err := f.keeping(ctx, n); err != nil {
 			return nil, err
 		}
-		n.mu.Lock()
+		n.lock()
 		n.checked = began
-		n.mu.Unlock()
+		n.unlock()
 		return n, nil
 	}
 	if e.Object == nil || kind != objectKind(e) {
@@ -148,7 +148,7 @@ func (f *FS) dirNode(parent *node, name, suffix string) *node {
 	if n := f.tree.child(parent, name); n != nil && n.dir && n.view == noView {
 		return n
 	}
-	n := &node{dir: true, suffix: suffix, attr: f.dirAttr(), tagCount: -1, checked: time.Now()}
+	n := &node{dir: true, extra: &extra{suffix: suffix}, body: &body{attr: f.dirAttr(), tagCount: -1, checked: time.Now()}}
 	n.ino = inoAt(f.tree.locate(parent), suffix, true)
 	f.tree.add(parent, name, n, false)
 	return n
@@ -160,7 +160,7 @@ func (f *FS) fileNode(parent *node, name, suffix string, o backend.Object, meta 
 	p := f.tree.locate(parent)
 	ino := inoAt(p, suffix, false)
 	if n := f.tree.child(parent, name); n != nil && !n.dir {
-		n.mu.Lock()
+		n.lock()
 		// An answer that was asked for before our own commit does not count.
 		same := n.staged != nil || n.checked.After(began) || n.current != nil && n.current.remote.ETag == o.ETag
 		if same && n.staged == nil && n.current != nil && n.current.remote.ETag == o.ETag {
@@ -168,13 +168,15 @@ func (f *FS) fileNode(parent *node, name, suffix string, o backend.Object, meta 
 			n.current.modified = o.LastModified
 			f.refreshLocked(n, o, meta)
 		}
-		n.mu.Unlock()
+		n.unlock()
 		if same {
 			return n
 		}
 		ino = inoOf(p.bucket, p.key+suffix, o.ETag)
 	}
-	n := &node{suffix: suffix, ino: ino, attr: f.fileAttr(o, meta), current: newVersion(o), tagCount: o.TagCount, checked: began}
+	n := &node{ino: ino, extra: &extra{suffix: suffix}, body: &body{
+		attr: f.fileAttr(o, meta), current: newVersion(o), tagCount: o.TagCount, checked: began,
+	}}
 	f.tree.add(parent, name, n, false)
 	return n
 }
@@ -207,9 +209,9 @@ func (f *FS) stagedBelow(parent *node, name string) bool {
 
 func (f *FS) lookupBucket(ctx context.Context, list *node, name string) (*node, error) {
 	if n := f.tree.child(list, name); n != nil {
-		n.mu.RLock()
+		n.rlock()
 		fresh := time.Since(n.checked) < f.ttl()
-		n.mu.RUnlock()
+		n.runlock()
 		if fresh {
 			f.askBucket(ctx, n)
 			return n, nil
@@ -231,7 +233,7 @@ func (f *FS) lookupBucket(ctx context.Context, list *node, name string) (*node, 
 // mount are shown.
 func (f *FS) askBucket(ctx context.Context, n *node) {
 	if _, err := f.keeping(ctx, n); err != nil {
-		f.log.Debug("marker of a bucket", "bucket", n.bucket, "error", err.Error())
+		f.log.Debug("marker of a bucket", "bucket", n.bucket(), "error", err.Error())
 	}
 }
 
@@ -240,12 +242,12 @@ func (f *FS) bucketNode(list *node, name string) *node {
 	n := f.tree.child(list, name)
 	if n == nil {
 		bucket := bucketNamed(list, name)
-		n = &node{dir: true, bucket: bucket, attr: f.dirAttr(), tagCount: -1, ino: inoOf(bucket, "", "")}
+		n = &node{dir: true, extra: &extra{bucket: bucket}, body: &body{attr: f.dirAttr(), tagCount: -1}, ino: inoOf(bucket, "", "")}
 		f.tree.add(list, name, n, false)
 	}
-	n.mu.Lock()
+	n.lock()
 	n.checked = time.Now()
-	n.mu.Unlock()
+	n.unlock()
 	return n
 }
 

@@ -34,9 +34,9 @@ func (f *FS) writeMarkerInTurn(ctx context.Context, dir *node, withAttributes bo
 		if err = f.tryMarker(ctx, dir, withAttributes, attempt < 2); !raced(err) {
 			return err
 		}
-		dir.mu.Lock()
+		dir.lock()
 		dir.keeps.asked = false
-		dir.mu.Unlock()
+		dir.unlock()
 		if !withAttributes { // there is one now
 			return nil
 		}
@@ -50,9 +50,9 @@ func raced(err error) bool {
 }
 
 func (f *FS) tryMarker(ctx context.Context, dir *node, withAttributes, conditional bool) error {
-	dir.mu.RLock()
+	dir.rlock()
 	asked := dir.keeps.asked
-	dir.mu.RUnlock()
+	dir.runlock()
 	if withAttributes && !asked {
 		if err := f.askMarker(ctx, dir); err != nil {
 			return err
@@ -63,7 +63,7 @@ func (f *FS) tryMarker(ctx context.Context, dir *node, withAttributes, condition
 		props = backend.Properties{}
 	}
 	props.Headers.ContentType = markerType
-	dir.mu.RLock()
+	dir.rlock()
 	if dir.props != nil {
 		props = dir.props.Clone()
 	}
@@ -80,7 +80,7 @@ func (f *FS) tryMarker(ctx context.Context, dir *node, withAttributes, condition
 			props.Metadata[metaSince] = strconv.FormatInt(since.Unix(), 10)
 		}
 	}
-	dir.mu.RUnlock()
+	dir.runlock()
 	if err := f.keepTags(ctx, old, &props); err != nil {
 		return err
 	}
@@ -95,8 +95,8 @@ func (f *FS) tryMarker(ctx context.Context, dir *node, withAttributes, condition
 // askMarker looks what marker a directory has.
 func (f *FS) askMarker(ctx context.Context, dir *node) error {
 	obj, err := f.cfg.Store.Head(ctx, f.markerOf(dir), backend.GetOptions{})
-	dir.mu.Lock()
-	defer dir.mu.Unlock()
+	dir.lock()
+	defer dir.unlock()
 	if err == nil {
 		props := backend.PropertiesOf(obj)
 		dir.props, dir.keeps.marker, dir.keeps.exists, dir.keeps.asked = &props, &obj, true, true
@@ -168,10 +168,10 @@ func named(o backend.Object, id backend.ObjectID) backend.Object {
 // marked takes over that a directory's marker was stored.
 func (f *FS) marked(dir *node, obj backend.Object, props backend.Properties, s keepState) {
 	tell(&obj, props)
-	dir.mu.Lock()
+	dir.lock()
 	dir.props = &props
-	dir.mu.Unlock()
-	if dir.id != rootID && dir.bucket == "" {
+	dir.unlock()
+	if dir.id != rootID && dir.bucket() == "" {
 		f.cfg.Metadata.Stored(obj)
 	}
 	s.exists, s.asked, s.marker = true, true, &obj
@@ -213,9 +213,9 @@ func (f *FS) clearContent(ctx context.Context, dir, n *node) error {
 
 // storeEmpty puts a marker without bytes in the place of one whose bytes are this file.
 func (f *FS) storeEmpty(ctx context.Context, dir, n *node) error {
-	n.mu.RLock()
+	n.rlock()
 	file := n.staged
-	n.mu.RUnlock()
+	n.runlock()
 	if file != nil {
 		if _, err := f.queue.Cancel(ctx, file); err != nil {
 			return err
@@ -232,12 +232,12 @@ func (f *FS) storeEmpty(ctx context.Context, dir, n *node) error {
 	if err := f.askMarker(ctx, dir); err != nil {
 		return err
 	}
-	n.mu.RLock()
+	n.rlock()
 	v := n.current
-	n.mu.RUnlock()
-	dir.mu.RLock()
+	n.runlock()
+	dir.rlock()
 	old, state, props := dir.keeps.marker, dir.keeps, dir.props
-	dir.mu.RUnlock()
+	dir.runlock()
 	if old == nil || v == nil || old.ETag != v.remote.ETag {
 		return syscall.ESTALE
 	}

@@ -58,7 +58,7 @@ func (f *FS) makeDir(ctx context.Context, parent *node, name, component string, 
 	if len(key) > maxKey {
 		return nil, syscall.ENAMETOOLONG
 	}
-	n := &node{dir: true, suffix: component + "/", ino: inoOf(at.bucket, key, ""), attr: a, tagCount: -1, checked: time.Now()}
+	n := &node{dir: true, extra: &extra{suffix: component + "/"}, ino: inoOf(at.bucket, key, ""), body: &body{attr: a, tagCount: -1, checked: time.Now()}}
 	above, err := f.keeping(ctx, parent)
 	if err != nil {
 		return nil, err
@@ -97,9 +97,9 @@ func (f *FS) makeDir(ctx context.Context, parent *node, name, component string, 
 
 // touchDir shows that a directory's content changed.
 func (f *FS) touchDir(dir *node) {
-	dir.mu.Lock()
+	dir.lock()
 	dir.attr.mtime = time.Now()
-	dir.mu.Unlock()
+	dir.unlock()
 }
 
 func (f *FS) makeBucket(ctx context.Context, list *node, name string, out *fuse.EntryOut) fuse.Status {
@@ -142,11 +142,11 @@ func (f *FS) Rmdir(cancel <-chan struct{}, h *fuse.InHeader, name string) fuse.S
 		return f.status("rmdir", err)
 	case !n.dir:
 		return fuse.ENOTDIR
-	case n.view != noView, n.group != "":
+	case n.view != noView, n.group() != "":
 		return fuse.EPERM
 	case f.isPart(n):
 		return fuse.Status(syscall.ENOTEMPTY)
-	case n.bucket != "":
+	case n.bucket() != "":
 		return f.removeBucket(r, n)
 	case f.staysPresent(f.tree.locate(n)):
 		return fuse.Status(syscall.EBUSY)
@@ -213,7 +213,7 @@ func (f *FS) removeBucket(ctx context.Context, n *node) fuse.Status {
 		err = f.cfg.Store.Delete(ctx, backend.DeleteInput{Bucket: marker.Bucket, Key: marker.Key})
 	}
 	if err == nil {
-		err = f.cfg.Store.DeleteBucket(ctx, n.bucket)
+		err = f.cfg.Store.DeleteBucket(ctx, n.bucket())
 	}
 	if err != nil {
 		return f.status("rmdir", err)

@@ -35,8 +35,8 @@ func TestMknodIsStoredSoon(t *testing.T) {
 		eventually(t, func() bool { data, err := m.stored("f"); return err == nil && len(data) == 0 })
 		eventually(t, func() bool {
 			n := m.nodeOf("f")
-			n.mu.RLock()
-			defer n.mu.RUnlock()
+			n.rlock()
+			defer n.runlock()
 			return n.staged == nil && n.writers == 0 && n.active == 0
 		})
 		mknod(t, m.path("synced"))

@@ -207,12 +207,12 @@ func (n *node) refersBelowLocked(bucket, prefix string) bool {
 // error it is not locked.
 func (f *FS) lockSteady(ctx context.Context, n *node) error {
 	for {
-		n.mu.Lock()
+		n.lock()
 		done := f.moving.stopsLocked(f.tree, n)
 		if done == nil {
 			return nil
 		}
-		n.mu.Unlock()
+		n.unlock()
 		select {
 		case <-done:
 		case <-ctx.Done():

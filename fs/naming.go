@@ -23,7 +23,7 @@ func (t *tree) pieces(dir *node) []string {
 	defer t.mu.RUnlock()
 	var all []string
 	for ; dir.isPartLocked(); dir = dir.parent {
-		all = append([]string{dir.suffix}, all...)
+		all = append([]string{dir.suffix()}, all...)
 	}
 	return all
 }
@@ -40,7 +40,7 @@ func (t *tree) home(dir *node) *node {
 
 // isPartLocked tells whether a node is the directory of a part of a long name. tree.mu is held.
 func (n *node) isPartLocked() bool {
-	return n.dir && n.parent != nil && n.bucket == "" && (n.view == noView || n.view == viewPart) && !strings.HasSuffix(n.suffix, "/")
+	return n.dir && n.parent != nil && n.bucket() == "" && (n.view == noView || n.view == viewPart) && !strings.HasSuffix(n.suffix(), "/")
 }
 
 // fits tells whether a component is shown in the directory behind these pieces. What is short enough
@@ -210,7 +210,7 @@ func (f *FS) newComponent(ctx context.Context, parent *node, name string, dir bo
 func (f *FS) movable(n *node) error {
 	f.tree.mu.RLock()
 	defer f.tree.mu.RUnlock()
-	if n.isPartLocked() || !n.dir && n.suffix == "" {
+	if n.isPartLocked() || !n.dir && n.suffix() == "" {
 		return syscall.EINVAL
 	}
 	return nil
@@ -227,7 +227,7 @@ func (f *FS) isPart(n *node) bool {
 func (f *FS) isContent(n *node) bool {
 	f.tree.mu.RLock()
 	defer f.tree.mu.RUnlock()
-	return !n.dir && n.suffix == "" && n.name == contentName
+	return !n.dir && n.suffix() == "" && n.name == contentName
 }
 
 // descend makes the nodes of the directories that lead to a key below a directory, for content that is

@@ -63,8 +63,8 @@ func (f *FS) Open(cancel <-chan struct{}, in *fuse.OpenIn, out *fuse.OpenOut) fu
 // joinWriters counts a writer. Beside readers by passthrough there can be none: they keep the old
 // inode, the writer gets a new one.
 func (f *FS) joinWriters(n *node) error {
-	n.mu.Lock()
-	defer n.mu.Unlock()
+	n.lock()
+	defer n.unlock()
 	if n.open.passthrough > 0 {
 		f.tree.detach(n)
 		return syscall.ESTALE
@@ -75,18 +75,18 @@ func (f *FS) joinWriters(n *node) error {
 }
 
 func (f *FS) leaveWriters(n *node) {
-	n.mu.Lock()
+	n.lock()
 	n.writers--
 	n.active--
-	n.mu.Unlock()
+	n.unlock()
 }
 
 // storeAttributes commits changed attributes of an inode that is open by passthrough: what is opened
 // beside may be another inode, which knows only what is stored.
 func (f *FS) storeAttributes(ctx context.Context, n *node) error {
-	n.mu.RLock()
+	n.rlock()
 	pending := n.open.passthrough > 0 && n.staged != nil
-	n.mu.RUnlock()
+	n.runlock()
 	if !pending {
 		return nil
 	}
@@ -98,11 +98,11 @@ func (f *FS) register(ctx context.Context, n *node, h *handle, out *fuse.OpenOut
 	if err := f.storeAttributes(ctx, n); err != nil {
 		return err
 	}
-	n.mu.Lock()
+	n.lock()
 	if !f.openPassthroughLocked(n, h, out) {
 		if n.open.passthrough > 0 { // the kernel takes no open through its cache beside them
 			f.tree.detach(n)
-			n.mu.Unlock()
+			n.unlock()
 			return syscall.ESTALE
 		}
 		n.open.cached++
@@ -115,7 +115,7 @@ func (f *FS) register(ctx context.Context, n *node, h *handle, out *fuse.OpenOut
 		h.version, h.sum, h.summed = n.current.remote, n.current.sum, n.current.summed
 	}
 	n.opens++
-	n.mu.Unlock()
+	n.unlock()
 	out.Fh = f.handles.add(h)
 	return nil
 }
@@ -128,8 +128,8 @@ func (f *FS) truncateForOpen(ctx context.Context, n *node) error {
 	if err := f.stage(ctx, n); err != nil {
 		return err
 	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
+	n.lock()
+	defer n.unlock()
 	if n.staged == nil {
 		return syscall.ESTALE
 	}
@@ -175,10 +175,10 @@ func (f *FS) Create(cancel <-chan struct{}, in *fuse.CreateIn, name string, out 
 		return f.status("create", err)
 	}
 	h := &handle{node: n, writable: true, opener: threadGroup(in.Pid), thread: in.Pid}
-	n.mu.Lock()
+	n.lock()
 	n.writers++
 	n.active++
-	n.mu.Unlock()
+	n.unlock()
 	if err := f.register(r, n, h, &out.OpenOut); err != nil {
 		f.leaveWriters(n)
 		return f.status("create", err)
@@ -236,7 +236,7 @@ func (f *FS) newFile(ctx context.Context, parent *node, name string, a attr) (*n
 			return nil, err
 		}
 	}
-	n := &node{suffix: component, ino: inoOf(id.Bucket, id.Key, ""), attr: a, tagCount: 0, checked: time.Now()}
+	n := &node{extra: &extra{suffix: component}, ino: inoOf(id.Bucket, id.Key, ""), body: &body{attr: a, tagCount: 0, checked: time.Now()}}
 	if err := f.give(n, id); err != nil {
 		return nil, err
 	}
@@ -257,9 +257,9 @@ func (f *FS) newFile(ctx context.Context, parent *node, name string, a attr) (*n
 		return nil, err
 	}
 	f.tree.add(parent, name, n, false)
-	n.mu.Lock()
+	n.lock()
 	f.attachLocked(n, file)
-	n.mu.Unlock()
+	n.unlock()
 	return n, nil
 }
 

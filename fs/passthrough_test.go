@@ -31,9 +31,9 @@ func throughMount(t *testing.T, key string, data []byte, settings ...func(*mem.B
 			t.Fatal("read other bytes than were stored")
 		}
 		n := m.fs.tree.child(m.fs.tree.root(), key)
-		n.mu.RLock()
+		n.rlock()
 		through := n.open.passthrough
-		n.mu.RUnlock()
+		n.runlock()
 		check(t, h.Close())
 		if through > 0 {
 			return m

@@ -93,9 +93,9 @@ func TestCachedFileKeepsItsVersion(t *testing.T) {
 	m.requests(func() { file, err = os.Open(m.path("f")); check(t, err) }, map[string]int{"HeadObject": 1})
 	defer file.Close()
 	n := m.fs.tree.child(m.fs.tree.root(), "f")
-	n.mu.RLock()
+	n.rlock()
 	id := n.current.remote.VersionID
-	n.mu.RUnlock()
+	n.runlock()
 	if id == "" {
 		t.Error("its version is not known")
 	}

@@ -53,7 +53,7 @@ func (f *FS) keeping(ctx context.Context, dir *node) (keepState, error) {
 		return state, nil
 	}
 	f.tree.mu.RLock()
-	parent, isBucket := dir.parent, dir.bucket != ""
+	parent, isBucket := dir.parent, dir.bucket() != ""
 	f.tree.mu.RUnlock()
 	if f.isPart(dir) { // it has no marker, and shows what is in the directory around it
 		return f.keeping(ctx, parent)
@@ -73,11 +73,11 @@ func (f *FS) keeping(ctx context.Context, dir *node) (keepState, error) {
 // askKeeping asks for a directory's marker. Who comes meanwhile goes on with what was known before, and
 // so does everybody where the store does not answer.
 func (f *FS) askKeeping(ctx context.Context, dir *node, before keepState) (keepState, error) {
-	dir.mu.Lock()
+	dir.lock()
 	if dir.keeps.known {
 		dir.keeps.checked = time.Now()
 	}
-	dir.mu.Unlock()
+	dir.unlock()
 	obj, err := f.headMarker(ctx, dir)
 	missing := backend.IsKind(err, backend.KindNotExist) || backend.IsKind(err, backend.KindPermission)
 	if err != nil && !missing {
@@ -95,8 +95,8 @@ func (f *FS) askKeeping(ctx context.Context, dir *node, before keepState) (keepS
 			state.since = time.Unix(seconds, 0)
 		}
 	}
-	dir.mu.Lock()
-	defer dir.mu.Unlock()
+	dir.lock()
+	defer dir.unlock()
 	if dir.keeps.marker != before.marker || dir.keeps.kept && !before.kept {
 		return dir.keeps, nil // written by this mount meanwhile
 	}
@@ -115,8 +115,8 @@ func (f *FS) askKeeping(ctx context.Context, dir *node, before keepState) (keepS
 // setKeeping takes over what is known of a directory without its marker.
 func (f *FS) setKeeping(dir *node, s keepState) keepState {
 	s.known, s.checked = true, time.Now()
-	dir.mu.Lock()
-	defer dir.mu.Unlock()
+	dir.lock()
+	defer dir.unlock()
 	if dir.keeps.kept && !s.kept {
 		dir.keeps.checked = s.checked
 		return dir.keeps // marked by this mount meanwhile
@@ -150,16 +150,16 @@ func (f *FS) markKeeping(ctx context.Context, dir *node) error {
 		return err
 	}
 	f.tree.mu.RLock()
-	parent, isBucket := dir.parent, dir.bucket != ""
+	parent, isBucket := dir.parent, dir.bucket() != ""
 	f.tree.mu.RUnlock()
 	if parent != nil && !isBucket {
 		if err := f.markKeeping(ctx, parent); err != nil {
 			return err
 		}
 		// Now that the directory above keeps attributes, a marker that is there already counts.
-		dir.mu.Lock()
+		dir.lock()
 		dir.keeps.known = false
-		dir.mu.Unlock()
+		dir.unlock()
 		if state, err = f.keeping(ctx, dir); err != nil || state.kept {
 			return err
 		}
@@ -172,10 +172,10 @@ func (f *FS) keepArriving(ctx context.Context, n, to *node) error {
 	if f.cfg.Posix != PosixAuto || f.keepState(to).kept {
 		return nil
 	}
-	n.mu.RLock()
+	n.rlock()
 	own := f.ownLocked(n) || n.keeps.kept
 	v, props := n.current, n.props
-	n.mu.RUnlock()
+	n.runlock()
 	var meta map[string]string
 	switch {
 	case own || n.dir:

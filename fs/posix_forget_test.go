@@ -59,8 +59,8 @@ func (m *testMount) forget(parent *node, name string, below ...string) *node {
 	if again == n {
 		m.t.Fatalf("%s was not forgotten", name)
 	}
-	again.mu.Lock() // what it answers the kernel comes after
-	defer again.mu.Unlock()
+	again.lock() // what it answers the kernel comes after
+	defer again.unlock()
 	return again
 }
 

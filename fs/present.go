@@ -43,9 +43,9 @@ func (f *FS) presentNode(ctx context.Context, parent *node, name, component stri
 	if _, err := f.keeping(ctx, n); err != nil {
 		return nil, err
 	}
-	n.mu.Lock()
+	n.lock()
 	n.checked = time.Now()
-	n.mu.Unlock()
+	n.unlock()
 	return n, nil
 }
 

@@ -21,12 +21,12 @@ func (f *FS) preserveUnlinked(ctx context.Context, d *deferredDelete) {
 		return
 	}
 	n := d.node
-	n.mu.Lock()
+	n.lock()
 	if n.staged == nil && n.opens > 0 {
 		f.attachLocked(n, keep)
 		keep = nil
 	}
-	n.mu.Unlock()
+	n.unlock()
 	if keep != nil {
 		f.removeStaged(keep)
 	}
@@ -36,9 +36,9 @@ func (f *FS) preserveUnlinked(ctx context.Context, d *deferredDelete) {
 // open: by its version id where there is one, else in staging up to preserveLimit. Beyond that
 // they get ESTALE. The file returned is attached when the object is really replaced.
 func (f *FS) preserve(ctx context.Context, n *node) (*staging.File, error) {
-	n.mu.RLock()
+	n.rlock()
 	v, staged, needed := n.current, n.staged != nil, n.opens > 0 && n.open.passthrough == 0
-	n.mu.RUnlock()
+	n.runlock()
 	if staged && v != nil {
 		f.preserveRanges(ctx, n, v.remoteID())
 		return nil, nil
@@ -79,7 +79,7 @@ func (f *FS) preserveRanges(ctx context.Context, n *node, id backend.ObjectID) {
 	}
 	var wanted []staging.Extent
 	var size int64
-	n.mu.RLock()
+	n.rlock()
 	if n.staged != nil && n.opens > 0 {
 		for _, e := range n.staged.Extents(0, n.staged.Size()) {
 			if of(e) {
@@ -88,7 +88,7 @@ func (f *FS) preserveRanges(ctx context.Context, n *node, id backend.ObjectID) {
 			}
 		}
 	}
-	n.mu.RUnlock()
+	n.runlock()
 	if size > preserveLimit {
 		return
 	}
@@ -99,7 +99,7 @@ func (f *FS) preserveRanges(ctx context.Context, n *node, id backend.ObjectID) {
 		if err := f.readInto(ctx, h, e, buf); err != nil {
 			return // reading them is ESTALE
 		}
-		n.mu.Lock()
+		n.lock()
 		if n.staged != nil {
 			for _, now := range n.staged.Extents(e.Off, e.Len) { // not what was written meanwhile
 				if !of(now) {
@@ -110,6 +110,6 @@ func (f *FS) preserveRanges(ctx context.Context, n *node, id backend.ObjectID) {
 				}
 			}
 		}
-		n.mu.Unlock()
+		n.unlock()
 	}
 }

@@ -2,6 +2,7 @@ package fs
 
 import (
 	"cmp"
+	"math"
 	"slices"
 
 	"github.com/hanwen/go-fuse/v2/fuse"
@@ -19,22 +20,35 @@ const (
 	pruneAgain = 16
 )
 
-// bound says how many nodes there may be before the kernel is asked to forget some; 0: any number. It is called once,
-// before the first request.
+// bound says how many nodes there may be before the kernel is asked to forget some, directories counted by dirWeight; 0: any
+// number. It is called once, before the first request.
 func (t *tree) bound(most int) {
+	t.clock.bound(most)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.most, t.askAt, t.tooMany = most, most, make(chan struct{}, 1)
 }
 
+// dirWeight is how many files a directory counts as: it takes so much more memory.
+const dirWeight = 4
+
+// weightLocked is how many files would take as much memory as all nodes. tree.mu is held.
+func (t *tree) weightLocked() int { return t.index.count + (dirWeight-1)*t.dirs }
+
 // useLocked notes that the kernel has asked for a node, and whether there are too many now.
 func (t *tree) useLocked(n *node) {
+	if t.uses == math.MaxUint32 { // those that were used long ago stay those
+		for m := range t.index.all() {
+			m.used /= 2
+		}
+		t.uses /= 2
+	}
 	t.uses++
 	n.used = t.uses
-	if t.most == 0 || len(t.byID) <= t.askAt {
+	if t.most == 0 || t.weightLocked() <= t.askAt {
 		return
 	}
-	t.askAt = len(t.byID) + t.most/pruneAgain + 1
+	t.askAt = t.weightLocked() + t.most/pruneAgain + 1
 	select {
 	case t.tooMany <- struct{}{}:
 	default:
@@ -45,32 +59,47 @@ func (t *tree) useLocked(n *node) {
 func (t *tree) crowded() bool {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	return t.most > 0 && len(t.byID) > t.most+t.most/8
+	return t.most > 0 && t.weightLocked() > t.most+t.most/8
 }
 
 // surplus returns the nodes that were not used for the longest time, a quarter more than there are too many.
 func (t *tree) surplus() []*node {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	var idle []*node
-	for _, n := range t.byID {
-		if n.id != rootID && n.children == 0 && n.pins == 0 && n.lookups > 0 {
-			idle = append(idle, n)
+	type candidate struct {
+		node   *node
+		used   uint32
+		weight int
+	}
+	t.mu.RLock()
+	excess := t.weightLocked() - t.most*3/4
+	idle := make([]candidate, 0, t.index.count)
+	for n := range t.index.all() {
+		if n.id == rootID || n.children() > 0 || n.pins > 0 || n.lookups == 0 {
+			continue
 		}
+		weight := 1
+		if n.dir {
+			weight = dirWeight
+		}
+		idle = append(idle, candidate{n, n.used, weight})
 	}
-	most := len(t.byID) - t.most*3/4
-	if most <= 0 {
-		return nil
+	t.mu.RUnlock()
+	slices.SortFunc(idle, func(a, b candidate) int { return cmp.Compare(a.used, b.used) })
+	var most []*node
+	for _, c := range idle {
+		if excess <= 0 {
+			break
+		}
+		most = append(most, c.node)
+		excess -= c.weight
 	}
-	slices.SortFunc(idle, func(a, b *node) int { return cmp.Compare(a.used, b.used) })
-	return slices.Clone(idle[:min(most, len(idle))])
+	return most
 }
 
 // settled is called when the kernel has been asked.
 func (t *tree) settled() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.askAt = max(t.most, len(t.byID)+t.most/pruneAgain)
+	t.askAt = max(t.most, t.weightLocked()+t.most/pruneAgain)
 }
 
 // prune asks the kernel to forget inodes whenever there are too many, until the mount ends.
@@ -104,21 +133,16 @@ func (f *FS) prune() {
 func (f *FS) pruneBatch(s *fuse.Server, batch []*node) {
 	ids := make([]uint64, 0, len(batch))
 	for _, n := range batch {
-		n.mu.RLock()
-		if n.opens == 0 {
+		if n.idle() {
 			ids = append(ids, n.id)
 		}
-		n.mu.RUnlock()
 	}
 	if status := s.PruneNotify(ids); status != fuse.ENOSYS {
 
 		return
 	}
 	for _, n := range batch {
-		n.mu.RLock()
-		idle := n.opens == 0
-		n.mu.RUnlock()
-		if parent, name := f.tree.nameOf(n); idle && !n.dir && parent != nil {
+		if parent, name := f.tree.nameOf(n); n.idle() && !n.dir && parent != nil {
 			s.EntryNotify(parent.id, name)
 		}
 	}

@@ -60,9 +60,9 @@ func (f *FS) Read(cancel <-chan struct{}, in *fuse.ReadIn, buf []byte) (fuse.Rea
 // dropPages takes from the kernel what it was given of content whose checksum turned out wrong at its end:
 // the next read is of the store again.
 func (f *FS) dropPages(n *node) {
-	n.mu.Lock()
+	n.lock()
 	n.wrong = true // should the notification get lost, the next open does it
-	n.mu.Unlock()
+	n.unlock()
 	f.notifyContent(n)
 }
 
@@ -77,10 +77,10 @@ func staleIf(gone bool, err error) error {
 // movedOn waits for a commit of our own that may just be taking the place of the version that a read
 // was for. It returns false where there is none.
 func (f *FS) movedOn(ctx context.Context, n *node) bool {
-	n.mu.RLock()
+	n.rlock()
 	file, doomed := n.staged, n.doomed
 	recent := time.Since(n.checked) < 2*time.Second
-	n.mu.RUnlock()
+	n.runlock()
 	if file != nil && !doomed {
 		return f.queue.Wait(ctx, file) == nil
 	}
@@ -90,16 +90,16 @@ func (f *FS) movedOn(ctx context.Context, n *node) bool {
 // read is one attempt with what is pinned now.
 func (f *FS) read(ctx context.Context, h *handle, in *fuse.ReadIn, buf []byte) (fuse.ReadResult, error) {
 	n := h.node
-	n.mu.RLock()
+	n.rlock()
 	if n.lost {
-		n.mu.RUnlock()
+		n.runlock()
 		return nil, syscall.ESTALE
 	}
 	if n.staged != nil {
 		return f.readStaged(ctx, h, in, buf) // gives the lock back
 	}
 	v := n.current
-	n.mu.RUnlock()
+	n.runlock()
 	if v == nil {
 		return fuse.ReadResultData(nil), nil
 	}
@@ -124,7 +124,7 @@ func (f *FS) readStaged(ctx context.Context, h *handle, in *fuse.ReadIn, buf []b
 	off, size := int64(in.Offset), int64(min(int(in.Size), len(buf)))
 	extents := n.staged.Extents(off, size)
 	if len(extents) == 1 && !extents[0].Local && extents[0].Object != nil {
-		n.mu.RUnlock()
+		n.runlock()
 		e := extents[0]
 		return f.readVersion(ctx, h, e.Object, e.ObjectOff, int(e.Len))
 	}
@@ -136,14 +136,14 @@ func (f *FS) readStaged(ctx context.Context, h *handle, in *fuse.ReadIn, buf []b
 		switch {
 		case e.Local:
 			if _, err = n.staged.ReadLocal(e, part, e.Off); err != nil {
-				n.mu.RUnlock()
+				n.runlock()
 				return nil, err
 			}
 		case e.Object == nil:
 			clear(part)
 		}
 	}
-	n.mu.RUnlock()
+	n.runlock()
 	for _, e := range extents {
 		if e.Local || e.Object == nil {
 			continue

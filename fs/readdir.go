@@ -105,9 +105,9 @@ func (f *FS) restartLocked(d *dirHandle) {
 	}
 	d.entries, d.first, d.passed, d.ended, d.shown, d.rest = nil, 0, nil, false, nil, nil
 	d.began, d.listed = time.Now(), false
-	d.node.mu.Lock()
+	d.node.lock()
 	d.node.unread, d.node.unasked, d.node.following = noted[backend.Object]{}, noted[string]{}, noted[string]{} // noted anew
-	d.node.mu.Unlock()
+	d.node.unlock()
 	d.local = make(map[string]*node)
 	for _, n := range f.staged.in(f.tree, d.node) {
 		f.tree.mu.RLock()
@@ -367,8 +367,8 @@ func (f *FS) entryMode(d *dirHandle, e *dirEntry) uint32 {
 		n = f.tree.child(d.node, e.name)
 	}
 	if n != nil && !n.dir {
-		n.mu.RLock()
-		defer n.mu.RUnlock()
+		n.rlock()
+		defer n.runlock()
 		return n.attr.mode & syscall.S_IFMT
 	}
 	if e.entry.Object == nil {

@@ -68,19 +68,19 @@ func (f *FS) recoveredNode(spec staging.Spec, file *staging.File) *node {
 	a := attr{mode: syscall.S_IFREG | f.cfg.FileMode, uid: f.cfg.UID, gid: f.cfg.GID, mtime: time.Now()}
 	a.apply(spec.Properties.Metadata)
 	props := spec.Properties.Clone()
-	n := &node{suffix: rest, ino: inoAt(f.tree.locate(parent), rest, false), attr: a, props: &props, checked: time.Now()}
+	n := &node{extra: &extra{suffix: rest}, ino: inoAt(f.tree.locate(parent), rest, false), body: &body{attr: a, props: &props, checked: time.Now()}}
 	if base := spec.Content; base != nil && spec.Condition.IfMatch == base.ETag {
-		n.current = &version{remote: base}
+		n.current = versionOf(base)
 	}
 	f.tree.add(parent, name, n, false)
 	own := attributes.Decode(spec.Properties.Metadata).Has
-	n.mu.Lock()
+	n.lock()
 	f.attachLocked(n, file)
 	n.explicit = spec.Content == nil && own.Has(attributes.Mtime) // of an object that was there before they may be another program's
 	if f.ownLocked(n) {
 		f.staged.owe(file, true)
 	}
-	n.mu.Unlock()
+	n.unlock()
 	return n
 }
 
@@ -116,8 +116,8 @@ func (f *FS) scratch(n *node) {
 	if n == nil {
 		return
 	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
+	n.lock()
+	defer n.unlock()
 	if n.staged == nil || !n.doomed || n.staged.State() == staging.StateScratch {
 		return
 	}
@@ -145,12 +145,12 @@ func (f *FS) recoverPromise(d *deferredDelete) {
 			return
 		}
 		f.promises.add(d)
-		n.mu.Lock()
+		n.lock()
 		waits := n.staged == file
 		if waits {
 			n.after = append(n.after, d)
 		}
-		n.mu.Unlock()
+		n.unlock()
 		if !waits {
 			f.fulfilLater(d)
 		}
@@ -167,8 +167,8 @@ func (f *FS) recoverPromise(d *deferredDelete) {
 func (f *FS) waitsForCommit(d *deferredDelete) bool {
 	waits, id := false, d.id()
 	f.tree.below(f.tree.root(), func(n *node) {
-		n.mu.Lock()
-		defer n.mu.Unlock()
+		n.lock()
+		defer n.unlock()
 		if n.staged == nil || n.staged.Spec().Target == id || !n.staged.References(id.Bucket, id.Key) {
 			return
 		}

@@ -144,10 +144,10 @@ func (f *FS) rename(ctx context.Context, from *node, oldName string, m move) err
 }
 
 func (f *FS) renameFile(ctx context.Context, n *node, m move) error {
-	n.mu.RLock()
+	n.rlock()
 	file, v := n.staged, n.current
 	settled := file == nil || v != nil && file.State() == staging.StateCommitted && !file.Dirty() && !n.written
-	n.mu.RUnlock()
+	n.runlock()
 	if m.noReplace && v != nil && !f.cfg.Capabilities(m.place.bucket).CopyDestination {
 		return syscall.EINVAL
 	}
@@ -253,9 +253,9 @@ func (f *FS) renameStored(ctx context.Context, n *node, v *version, m move, cond
 // classOf returns properties to send with a copy, for an object with a class or encryption of
 // its own, which a plain copy would lose, or that gets another content type.
 func (f *FS) classOf(ctx context.Context, n *node, v *version, contentType string) (*backend.Properties, error) {
-	n.mu.RLock()
+	n.rlock()
 	props := n.props
-	n.mu.RUnlock()
+	n.runlock()
 	props, err := f.fullProperties(ctx, n, v, props)
 	if err != nil {
 		return nil, f.sourceGone(n, v, err)
@@ -287,12 +287,12 @@ func (f *FS) arrive(n *node, old *version, obj backend.Object, m move) {
 	if v.remote.ETag == "" {
 		v.remote.ETag = old.remote.ETag
 	}
-	n.mu.Lock()
+	n.lock()
 	if n.staged != nil {
 		if err := n.staged.Rebase(old.remote, v.remote); err != nil {
 			f.log.Warn("journal", "error", err.Error())
 		}
-		if now := n.current; now != nil && now != old && now.remote.ETag == old.remote.ETag { // its version id was learnt since
+		if now := n.current; now != nil && !now.is(old) && now.remote.ETag == old.remote.ETag { // its version id was learnt since
 			f.rebaseLocked(n, now.remote, v.remote)
 		}
 		if err := n.staged.SetTarget(obj.ID(), backend.Condition{IfMatch: v.remote.ETag}); err != nil {
@@ -306,7 +306,7 @@ func (f *FS) arrive(n *node, old *version, obj backend.Object, m move) {
 	if n.props != nil {
 		shown.Metadata, shown.HasMetadata = n.props.Metadata, true
 	}
-	n.mu.Unlock()
+	n.unlock()
 	if meta, ok := f.cfg.Metadata.Attributes(backend.Object{Bucket: old.remote.Bucket, Key: old.remote.Key, ETag: old.remote.ETag, LastModified: old.modified}); ok && !shown.HasMetadata {
 		shown.Metadata, shown.HasMetadata = meta, true
 	}
@@ -326,10 +326,10 @@ func (f *FS) arrive(n *node, old *version, obj backend.Object, m move) {
 // stored under the old one is deleted after the commit.
 func (f *FS) renameStaged(ctx context.Context, n *node, m move, condition backend.Condition) error {
 	replaced := stagedUnder(m.target)
-	n.mu.Lock()
+	n.lock()
 	file, v := n.staged, n.current
 	if file == nil || file.State() == staging.StateCommitted && !file.Dirty() && !n.written { // stored since
-		n.mu.Unlock()
+		n.unlock()
 		if v == nil {
 			return syscall.ESTALE
 		}
@@ -342,7 +342,7 @@ func (f *FS) renameStaged(ctx context.Context, n *node, m move, condition backen
 		err = file.SetTarget(m.place.id(), condition) // first, so that a close meanwhile stores it there
 		f.giveAgainLocked(n)
 	}
-	n.mu.Unlock()
+	n.unlock()
 	if err != nil {
 		return err
 	}
@@ -350,26 +350,26 @@ func (f *FS) renameStaged(ctx context.Context, n *node, m move, condition backen
 		err = f.promiseOldName(n, file, v, before, m.place.id())
 	}
 	if err != nil {
-		n.mu.Lock()
+		n.lock()
 		if targetErr := file.SetTarget(before.Target, before.Condition); targetErr != nil {
 			f.log.Warn("journal", "error", targetErr.Error())
 		}
 		f.giveAgainLocked(n)
-		n.mu.Unlock()
+		n.unlock()
 		f.revive(n)
 		return err
 	}
 	f.replaceTarget(m)
 	over()
 	f.tree.move(n, m.to, m.name, m.component)
-	n.mu.Lock()
+	n.lock()
 	sealed := n.staged == file && file.State() == staging.StateSealed && !file.Dirty()
 	stored := n.current != nil
 	due := sealed || n.writers == 0 // else its close commits it
 	if sealed {
 		err = f.resealLocked(n, file)
 	}
-	n.mu.Unlock()
+	n.unlock()
 	if err != nil || !due {
 		return err
 	}

@@ -125,6 +125,13 @@ func (f *FS) nameOf(n *node) (dir *node, name string) {
 	return n.parent, n.name
 }
 
+// componentOf returns the directory of a node, and what its key has beyond that of the directory.
+func (f *FS) componentOf(n *node) (dir *node, component string) {
+	f.tree.mu.RLock()
+	defer f.tree.mu.RUnlock()
+	return n.parent, n.suffix()
+}
+
 func (f *FS) parentOf(n *node) *node {
 	f.tree.mu.RLock()
 	defer f.tree.mu.RUnlock()
@@ -137,10 +144,10 @@ func (f *FS) pauseBelow(ctx context.Context, dir *node, at place) ([]*node, erro
 	var waiting []*node
 	for _, n := range f.staged.all() {
 		below := f.tree.isBelow(n, dir)
-		n.mu.RLock()
+		n.rlock()
 		file := n.staged
 		concerned := file != nil && !n.doomed && (below || n.refersBelowLocked(at.bucket, at.key))
-		n.mu.RUnlock()
+		n.runlock()
 		if !concerned {
 			continue
 		}
@@ -159,9 +166,9 @@ func (f *FS) pauseBelow(ctx context.Context, dir *node, at place) ([]*node, erro
 // more is given back while the directory moves: see growing.
 func (f *FS) stopStream(ctx context.Context, n *node, file *staging.File, below bool) error {
 	for range 2 { // some may have been given back until it was stopped
-		n.mu.RLock()
+		n.rlock()
 		streamed := below && file.Streamed() > 0
-		n.mu.RUnlock()
+		n.runlock()
 		if streamed {
 			return syscall.EBUSY
 		}
@@ -184,7 +191,7 @@ func (f *FS) resume(waiting []*node) {
 // requeue hands content to write-back again whose upload was stopped. Content that a program still writes
 // is left to its close.
 func (f *FS) requeue(n *node) error {
-	n.mu.Lock()
+	n.lock()
 	file := n.staged
 	sealed := file != nil && !n.doomed && file.State() == staging.StateSealed && !file.Dirty()
 	var err error
@@ -192,7 +199,7 @@ func (f *FS) requeue(n *node) error {
 		err = f.resealLocked(n, file)
 	}
 	due := sealed || file != nil && n.writers == 0
-	n.mu.Unlock()
+	n.unlock()
 	if err == nil && due {
 		err = f.commit(f.ctx, n, commitOptions{})
 	}
@@ -211,8 +218,8 @@ func (f *FS) followCopies(dir *node, d dirMove, copies []copied) {
 		return c, ok && r.Bucket == d.Bucket && r.ETag == c.from.ETag
 	}
 	f.tree.below(dir, func(n *node) {
-		n.mu.Lock()
-		defer n.mu.Unlock()
+		n.lock()
+		defer n.unlock()
 		if n.dir || n.current == nil || n.view != noView {
 			return
 		}
@@ -224,7 +231,7 @@ func (f *FS) followCopies(dir *node, d dirMove, copies []copied) {
 		}
 	})
 	for _, n := range f.staged.all() {
-		n.mu.Lock()
+		n.lock()
 		if n.staged != nil {
 			for _, e := range n.staged.Extents(0, n.staged.Size()) {
 				if e.Object == nil {
@@ -235,7 +242,7 @@ func (f *FS) followCopies(dir *node, d dirMove, copies []copied) {
 				}
 			}
 		}
-		n.mu.Unlock()
+		n.unlock()
 		if f.tree.isBelow(n, dir) {
 			f.retarget(n, d, byKey)
 		}
@@ -255,9 +262,9 @@ func (f *FS) rebaseLocked(n *node, old, now *staging.Remote) {
 // there, too; or there is an object that was unlinked while it is open.
 func (f *FS) retarget(n *node, d dirMove, byKey map[string]copied) {
 	target := backend.ObjectID{Bucket: d.ToBucket, Key: f.tree.locate(n).key}
-	n.mu.RLock()
+	n.rlock()
 	concerned := n.staged != nil && !n.doomed && n.staged.Spec().Target != target // else staged after its version had moved
-	n.mu.RUnlock()
+	n.runlock()
 	if !concerned {
 		return
 	}
@@ -266,8 +273,8 @@ func (f *FS) retarget(n *node, d dirMove, byKey map[string]copied) {
 		f.log.Warn("journal", "error", err.Error())
 	}
 	f.preserveUnlinked(f.ctx, unlinked)
-	n.mu.Lock()
-	defer n.mu.Unlock()
+	n.lock()
+	defer n.unlock()
 	if n.staged == nil {
 		return
 	}

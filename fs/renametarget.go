@@ -15,8 +15,8 @@ import (
 // destination is the condition on what has the name now, where the store can check it.
 func (f *FS) destination(m move) backend.Condition {
 	if m.target != nil {
-		m.target.mu.RLock()
-		defer m.target.mu.RUnlock()
+		m.target.rlock()
+		defer m.target.runlock()
 		if file := m.target.staged; file != nil {
 			return file.Spec().Condition // not stored: what its own commit would have met
 		}
@@ -32,9 +32,9 @@ func (f *FS) destination(m move) backend.Condition {
 // rename fails after all, leaveTarget undoes it.
 func (f *FS) claimName(ctx context.Context, m *move) (backend.Condition, error) {
 	if m.target != nil {
-		m.target.mu.RLock()
+		m.target.rlock()
 		file := m.target.staged
-		m.target.mu.RUnlock()
+		m.target.runlock()
 		if file != nil {
 			if _, err := f.queue.Cancel(ctx, file); err != nil {
 				return backend.Condition{}, err
@@ -117,14 +117,14 @@ func (f *FS) replaceTarget(m move) {
 		return
 	}
 	t := m.target
-	t.mu.Lock()
+	t.lock()
 	f.unsealLocked(t)
 	keep := m.preserved
 	if keep != nil && t.staged == nil && t.opens > 0 {
 		f.attachLocked(t, keep)
 		keep = nil
 	}
-	t.mu.Unlock()
+	t.unlock()
 	if keep != nil {
 		f.removeStaged(keep)
 	}

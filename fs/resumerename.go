@@ -66,9 +66,9 @@ func (f *FS) copyMissing(ctx context.Context, o backend.Object, to backend.Objec
 // has tells whether content is staged for a key.
 func (s *stagedNodes) has(id backend.ObjectID) bool {
 	for _, n := range s.all() {
-		n.mu.RLock()
+		n.rlock()
 		found := n.staged != nil && !n.doomed && n.staged.Spec().Target == id
-		n.mu.RUnlock()
+		n.runlock()
 		if found {
 			return true
 		}

@@ -11,10 +11,10 @@ import (
 // revalidate asks the store whether the version that a node pins is the current one. A small
 // file's bytes come with the answer, if they are wanted. What a HEAD told is returned; nil: none was sent.
 func (f *FS) revalidate(ctx context.Context, n *node, bytesToo bool) (*backend.Object, error) {
-	n.mu.RLock()
+	n.rlock()
 	v, staged, doomed, lost := n.current, n.staged != nil, n.doomed, n.lost
 	recent := time.Since(n.checked) < f.ttl()
-	n.mu.RUnlock()
+	n.runlock()
 	switch {
 	case lost:
 		return nil, syscall.ESTALE
@@ -35,9 +35,9 @@ func (f *FS) recheck(ctx context.Context, n *node, v *version, bytesToo bool) (*
 	obj, err := f.currentObject(ctx, id, v, bytesToo)
 	if err != nil {
 		if backend.IsKind(err, backend.KindNotExist) {
-			n.mu.RLock()
-			ours := n.staged != nil || n.current != v
-			n.mu.RUnlock()
+			n.rlock()
+			ours := n.staged != nil || !n.current.is(v)
+			n.runlock()
 			if ours {
 				return nil, nil
 			}
@@ -47,19 +47,19 @@ func (f *FS) recheck(ctx context.Context, n *node, v *version, bytesToo bool) (*
 		return nil, err
 	}
 	kept := f.showsKept(n)
-	n.mu.Lock()
-	if n.staged != nil || n.current != v { // ours is newer than the answer
-		n.mu.Unlock()
+	n.lock()
+	if n.staged != nil || !n.current.is(v) { // ours is newer than the answer
+		n.unlock()
 		return nil, nil
 	}
 	if obj.ETag != v.remote.ETag {
-		n.mu.Unlock()
+		n.unlock()
 		f.cfg.Metadata.Stored(obj)
 		f.tree.detach(n)
 		return nil, syscall.ESTALE
 	}
 	f.learnLocked(n, obj, began, kept)
-	n.mu.Unlock()
+	n.unlock()
 	if bytesToo {
 		return nil, nil
 	}
@@ -87,11 +87,11 @@ func (n *node) pinLocked(versionID string) *version {
 	if versionID == "" || versionID == n.current.remote.VersionID {
 		return n.current
 	}
-	v, r := *n.current, *n.current.remote
+	was, r := n.current, *n.current.remote
 	r.VersionID = versionID
-	v.remote = &r
-	n.current = &v
-	return &v
+	n.current = versionOf(&r)
+	n.current.modified, n.current.sum, n.current.summed = was.modified, was.sum, was.summed
+	return n.current
 }
 
 // currentObject is one request: a GET of a small file (304 when its bytes are cached), a HEAD of a large one, and of a

@@ -51,9 +51,9 @@ func (f *FS) truncate(ctx context.Context, n *node, size int64, in *fuse.SetAttr
 		if err := f.storeAttributes(ctx, n); err != nil {
 			return err
 		}
-		n.mu.RLock()
+		n.rlock()
 		through := n.open.passthrough > 0
-		n.mu.RUnlock()
+		n.runlock()
 		if through { // they keep the old content; the name gets a new inode
 			f.tree.detach(n)
 			return syscall.ESTALE
@@ -71,9 +71,9 @@ func (f *FS) truncate(ctx context.Context, n *node, size int64, in *fuse.SetAttr
 	}); err != nil {
 		return err
 	}
-	n.mu.RLock()
+	n.rlock()
 	active := n.active
-	n.mu.RUnlock()
+	n.runlock()
 	if byHandle || active > 0 {
 		return nil
 	}
@@ -104,11 +104,11 @@ func wanted(a attr, in *fuse.SetAttrIn) (b attr, times bool) {
 }
 
 func (f *FS) setAttributes(ctx context.Context, n *node, in *fuse.SetAttrIn) error {
-	n.mu.RLock()
+	n.rlock()
 	next, times := wanted(n.attr, in)
 	same := next == n.attr
 	rights := next.mode != n.attr.mode || next.uid != n.attr.uid || next.gid != n.attr.gid
-	n.mu.RUnlock()
+	n.runlock()
 	if same {
 		return nil
 	}
@@ -135,7 +135,7 @@ func (f *FS) setAttributes(ctx context.Context, n *node, in *fuse.SetAttrIn) err
 	n.written = true
 	err := n.staged.SetProperties(f.propertiesLocked(n))
 	active := n.active
-	n.mu.Unlock()
+	n.unlock()
 	if err != nil {
 		return err
 	}
@@ -155,13 +155,13 @@ func (f *FS) setDirAttributes(ctx context.Context, n *node, next attr) error {
 		return err
 	}
 	defer leave()
-	n.mu.Lock()
+	n.lock()
 	before := n.attr
 	next.mode = syscall.S_IFDIR | next.mode&0o7777
 	n.attr = next
 	onlyTime := next.mode == before.mode && next.uid == before.uid && next.gid == before.gid
 	kept := n.keeps.kept
-	n.mu.Unlock()
+	n.unlock()
 	if onlyTime && !kept && time.Since(next.mtime) < 2*time.Second {
 		return nil
 	}
@@ -170,9 +170,9 @@ func (f *FS) setDirAttributes(ctx context.Context, n *node, next attr) error {
 		err = f.writeMarker(ctx, n, true)
 	}
 	if err != nil {
-		n.mu.Lock()
+		n.lock()
 		n.attr = before
-		n.mu.Unlock()
+		n.unlock()
 	}
 	return err
 }
@@ -180,7 +180,7 @@ func (f *FS) setDirAttributes(ctx context.Context, n *node, next attr) error {
 // markParent makes the directory above keep attributes, where there is one.
 func (f *FS) markParent(ctx context.Context, n *node) error {
 	f.tree.mu.RLock()
-	parent, isBucket := n.parent, n.bucket != ""
+	parent, isBucket := n.parent, n.bucket() != ""
 	f.tree.mu.RUnlock()
 	if parent == nil || isBucket {
 		return nil

@@ -22,8 +22,8 @@ func (f *FS) describe(file *staging.File) error {
 	if err := f.checkLimits(f.ctx, n, false); err != nil {
 		return err
 	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
+	n.lock()
+	defer n.unlock()
 	if n.staged != file || n.doomed || !changed(file) {
 		return nil
 	}
@@ -62,7 +62,7 @@ func (f *FS) makeRoom(ctx context.Context, n *node, file *staging.File, w *roomW
 	if w.until.IsZero() {
 		w.until = time.Now().Add(spaceWait)
 	}
-	n.mu.Lock() // readers look at the map and read under it
+	n.lock() // readers look at the map and read under it
 	err := file.DropStored()
 	var sent int64
 	if n.staged == file {
@@ -71,7 +71,7 @@ func (f *FS) makeRoom(ctx context.Context, n *node, file *staging.File, w *roomW
 	if n.staged == file && f.moving.stopsLocked(f.tree, n) == nil { // else its key is about to change
 		sent = f.queue.MakeRoom(file)
 	}
-	n.mu.Unlock()
+	n.unlock()
 	if err != nil {
 		f.log.Warn("staging", "error", err.Error())
 	}
@@ -93,8 +93,8 @@ func (f *FS) makeRoom(ctx context.Context, n *node, file *staging.File, w *roomW
 // growing sends parts of a file that is being written, unless a rename of a directory above it is under way: its
 // key is about to change.
 func (f *FS) growing(n *node, file *staging.File) {
-	n.mu.RLock()
-	defer n.mu.RUnlock()
+	n.rlock()
+	defer n.runlock()
 	if n.staged == file && f.moving.stopsLocked(f.tree, n) == nil {
 		f.queue.Grown(file)
 	}
@@ -113,10 +113,10 @@ func (f *FS) awaitStreams(ctx context.Context, n *node) error {
 		}
 		return nil
 	}
-	n.mu.RLock()
+	n.rlock()
 	streamed := n.staged != nil && !n.doomed && n.staged.Streamed() > 0
 	open := streamed && changed(n.staged)
-	n.mu.RUnlock()
+	n.runlock()
 	switch {
 	case !streamed:
 		return nil

@@ -42,9 +42,9 @@ func (f *FS) Readlink(cancel <-chan struct{}, h *fuse.InHeader) ([]byte, fuse.St
 	if n == nil {
 		return nil, fuse.Status(syscall.ESTALE)
 	}
-	n.mu.RLock()
+	n.rlock()
 	isLink, target := n.attr.mode&syscall.S_IFMT == syscall.S_IFLNK, n.attr.target
-	n.mu.RUnlock()
+	n.runlock()
 	if !isLink {
 		return nil, fuse.EINVAL
 	}
@@ -79,8 +79,8 @@ func (f *FS) readTarget(ctx context.Context, n *node) (string, error) {
 	if target == "" || len(target) > maxTarget {
 		return "", syscall.EIO
 	}
-	n.mu.Lock()
+	n.lock()
 	n.attr.target = target
-	n.mu.Unlock()
+	n.unlock()
 	return target, nil
 }

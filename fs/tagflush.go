@@ -51,9 +51,9 @@ func (f *FS) flushTagsOf(ctx context.Context, id backend.ObjectID, holding bool)
 
 // flushNodeTags is flushTags of the object behind a node.
 func (f *FS) flushNodeTags(ctx context.Context, n *node) error {
-	n.mu.RLock()
+	n.rlock()
 	v := n.current
-	n.mu.RUnlock()
+	n.runlock()
 	if v == nil {
 		return nil
 	}
@@ -102,11 +102,11 @@ func (f *FS) stillTheSame(c *tagChange) error {
 		return nil
 	}
 	if n != nil {
-		n.mu.RLock()
+		n.rlock()
 		if n.current != nil && n.current.remoteID() == c.id {
 			etag = n.current.remote.ETag
 		}
-		n.mu.RUnlock()
+		n.runlock()
 	}
 	if etag == "" {
 		return nil
@@ -268,11 +268,11 @@ func (f *FS) stopTags() {
 // was to be changed of an object that it replaces is forgotten.
 func (f *FS) renameWithTags(ctx context.Context, n *node, m move) error {
 	ids := []backend.ObjectID{m.place.id()}
-	n.mu.RLock()
+	n.rlock()
 	if n.current != nil && n.current.remoteID() != ids[0] {
 		ids = append(ids, n.current.remoteID())
 	}
-	n.mu.RUnlock()
+	n.runlock()
 	release, err := f.holdTags(ctx, true, ids...)
 	if err != nil {
 		return err
@@ -285,9 +285,9 @@ func (f *FS) renameWithTags(ctx context.Context, n *node, m move) error {
 // holdNodeTags is holdTags of the object of a file that is about to be deleted. Where versions are kept, what is left
 // of it gets its tags before.
 func (f *FS) holdNodeTags(ctx context.Context, n *node) (release func(gone bool), err error) {
-	n.mu.RLock()
+	n.rlock()
 	v := n.current
-	n.mu.RUnlock()
+	n.runlock()
 	if v == nil {
 		return func(bool) {}, nil
 	}

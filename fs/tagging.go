@@ -113,9 +113,9 @@ func (t *tagging) pending(id backend.ObjectID) bool {
 // was unlinked meanwhile it is errStored: its key may be another file's by then.
 func (f *FS) changeTags(ctx context.Context, n *node, tags map[string]string, change map[string]*string) error {
 	for {
-		n.mu.RLock()
+		n.rlock()
 		v := n.current
-		n.mu.RUnlock()
+		n.runlock()
 		if v == nil {
 			return &backend.Error{Kind: backend.KindNotExist, Op: "PutObjectTagging"}
 		}
@@ -128,18 +128,18 @@ func (f *FS) changeTags(ctx context.Context, n *node, tags map[string]string, ch
 		if err != nil {
 			return err
 		}
-		n.mu.Lock()
+		n.lock()
 		doomed := n.doomed
-		if !doomed && n.current == v && f.noteTags(what, n, intent, attributeDelay) {
+		if !doomed && n.current.is(v) && f.noteTags(what, n, intent, attributeDelay) {
 			if n.props != nil {
 				props := n.props.Clone()
 				props.Tags = overlay(tags, change) // it may not have them yet
 				n.props, n.tagCount = &props, len(props.Tags)
 			}
-			n.mu.Unlock()
+			n.unlock()
 			return nil
 		}
-		n.mu.Unlock() // it gets another key just now
+		n.unlock() // it gets another key just now
 		if err := f.cfg.Staging.DropIntent(intent); err != nil {
 			return err
 		}
@@ -294,8 +294,8 @@ func (f *FS) tagsStored(n *node, id backend.ObjectID, tags map[string]string) {
 	if n == nil {
 		return
 	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
+	n.lock()
+	defer n.unlock()
 	if n.current != nil && n.current.remoteID() == id && n.staged == nil && n.props != nil {
 		props := n.props.Clone()
 		props.Tags = tags
@@ -309,8 +309,8 @@ func (f *FS) tagsRefused(n *node, id backend.ObjectID, cause error) {
 	if n == nil {
 		return
 	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
+	n.lock()
+	defer n.unlock()
 	n.refused = cause
 	if n.current != nil && n.current.remoteID() == id && n.staged == nil {
 		n.props = nil

@@ -195,7 +195,7 @@ func TestXattrsDuringAnUpload(t *testing.T) {
 	close(hold)
 	eventually(t, func() bool { _, err := m.stored("f"); return err == nil })
 	n := m.nodeOf("f")
-	eventually(t, func() bool { n.mu.RLock(); defer n.mu.RUnlock(); return n.current != nil })
+	eventually(t, func() bool { n.rlock(); defer n.runlock(); return n.current != nil })
 	setXattr(t, m.path("f"), "user.own", "3") // built upon what was set, not upon what the upload had
 	check(t, os.Rename(m.path("f"), m.path("g")))
 	check(t, m.fs.Drain(t.Context(), nil))

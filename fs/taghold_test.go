@@ -106,7 +106,7 @@ func TestTagsRefusedBeforeAWrite(t *testing.T) {
 		setXattr(t, m.path("f"), "user.s3.tag.a", "2")
 		eventually(t, func() bool { return !m.fs.tags.pending(idOf("f")) })
 		n := m.nodeOf("f")
-		eventually(t, func() bool { n.mu.RLock(); defer n.mu.RUnlock(); return n.refused != nil })
+		eventually(t, func() bool { n.rlock(); defer n.runlock(); return n.refused != nil })
 		_, err = file.WriteString("written")
 		check(t, err)
 		check(t, m.fs.commit(t.Context(), n, commitOptions{wait: true})) // as another program's close

@@ -65,8 +65,8 @@ func stagedUnder(n *node) string {
 	if n == nil {
 		return ""
 	}
-	n.mu.RLock()
-	defer n.mu.RUnlock()
+	n.rlock()
+	defer n.runlock()
 	if n.staged == nil {
 		return ""
 	}

@@ -116,16 +116,16 @@ func (f *FS) remove(ctx context.Context, n *node, seen looks) error {
 	defer func() { release(err == nil) }()
 	f.hold(n)
 	defer f.letGo(n)
-	n.mu.RLock()
+	n.rlock()
 	file := n.staged
-	n.mu.RUnlock()
+	n.runlock()
 	if file != nil {
 		if _, err = f.queue.Cancel(ctx, file); err != nil {
 			f.revive(n)
 			return err
 		}
 	}
-	n.mu.Lock()
+	n.lock()
 	v, opens := n.current, n.opens
 	var replaces *staging.Remote // not stored yet: the name has another object, which goes with it
 	if file != nil && n.staged == file {
@@ -137,16 +137,16 @@ func (f *FS) remove(ctx context.Context, n *node, seen looks) error {
 			v = nil // under an old name, which is promised to go, or replaced since
 		}
 	}
-	n.mu.Unlock()
+	n.unlock()
 	over, err := f.announceRemoval(file, v, replaces)
 	if err != nil {
 		f.revive(n)
 		return err
 	}
 	defer over()
-	n.mu.Lock()
+	n.lock()
 	f.unsealLocked(n)
-	n.mu.Unlock()
+	n.unlock()
 	if v != nil && !f.promises.has(v.remoteID()) {
 		err = f.removeStored(ctx, n, v, opens, seen[v.remoteID()])
 	}
@@ -210,9 +210,9 @@ func (f *FS) removeStored(ctx context.Context, n *node, v *version, opens int, s
 	if err != nil {
 		return err
 	}
-	n.mu.Lock()
+	n.lock()
 	n.doomedID = d
-	n.mu.Unlock()
+	n.unlock()
 	f.cfg.Metadata.Removed(v.remote.Bucket, v.remote.Key)
 	return nil
 }
@@ -233,9 +233,9 @@ func (f *FS) unsealLocked(n *node) {
 
 // revive takes back a removal that failed; content that waited is queued again.
 func (f *FS) revive(n *node) {
-	n.mu.Lock()
+	n.lock()
 	n.doomed = false
-	n.mu.Unlock()
+	n.unlock()
 	if err := f.requeue(n); err != nil {
 		f.log.Warn("upload", "error", err.Error())
 	}
@@ -243,9 +243,9 @@ func (f *FS) revive(n *node) {
 
 // discard removes the staged content of a doomed node that nobody has open.
 func (f *FS) discard(n *node) {
-	n.mu.Lock()
+	n.lock()
 	file := f.detachStagedLocked(n)
-	n.mu.Unlock()
+	n.unlock()
 	if file != nil {
 		f.removeStaged(file)
 	}
@@ -253,18 +253,18 @@ func (f *FS) discard(n *node) {
 
 // hold keeps a node that is about to lose its name: its last close does not end it meanwhile.
 func (f *FS) hold(n *node) {
-	n.mu.Lock()
+	n.lock()
 	n.doomed = true // no commit begins any more
 	n.holds++
-	n.mu.Unlock()
+	n.unlock()
 }
 
 // letGo ends a hold, and a doomed node that nobody has open.
 func (f *FS) letGo(n *node) {
-	n.mu.Lock()
+	n.lock()
 	n.holds--
 	over := n.doomed && n.opens == 0 && n.holds == 0
-	n.mu.Unlock()
+	n.unlock()
 	if over {
 		f.buryLast(n)
 	}
@@ -273,13 +273,13 @@ func (f *FS) letGo(n *node) {
 // buryLast ends a doomed node at its last close.
 func (f *FS) buryLast(n *node) {
 	f.discard(n)
-	n.mu.Lock()
+	n.lock()
 	due := n.after // never stored under the name it lost
 	if n.doomedID != nil {
 		due = append(due, n.doomedID)
 	}
 	n.after, n.doomedID = nil, nil
-	n.mu.Unlock()
+	n.unlock()
 	for _, d := range due {
 		f.fulfilLater(d)
 	}
@@ -289,12 +289,12 @@ func (f *FS) buryLast(n *node) {
 // directory does not vanish with its content.
 func (f *FS) keepDirectory(ctx context.Context, dir *node) error {
 	dir = f.tree.home(dir)
-	if dir.id == rootID || dir.bucket != "" {
+	if dir.id == rootID || dir.bucket() != "" {
 		return nil
 	}
-	dir.mu.RLock()
+	dir.rlock()
 	exists := dir.keeps.exists
-	dir.mu.RUnlock()
+	dir.runlock()
 	if exists {
 		return nil
 	}
@@ -313,9 +313,9 @@ func (f *FS) keepDirectory(ctx context.Context, dir *node) error {
 		}
 	}
 	if scan.Self() != nil {
-		dir.mu.Lock()
+		dir.lock()
 		dir.keeps.exists = true
-		dir.mu.Unlock()
+		dir.unlock()
 		return nil
 	}
 	return f.writeMarker(ctx, dir, false)

@@ -9,8 +9,8 @@ import (
 )
 
 func (f *FS) keepState(dir *node) keepState {
-	dir.mu.RLock()
-	defer dir.mu.RUnlock()
+	dir.rlock()
+	defer dir.runlock()
 	return dir.keeps
 }
 
@@ -39,9 +39,9 @@ func (f *FS) knownNode(d *dirHandle, e *dirEntry) *node {
 				suffix = e.entry.Name
 			}
 			n := f.dirNode(d.node, e.name, suffix)
-			n.mu.Lock()
+			n.lock()
 			n.checked = e.asked(d)
-			n.mu.Unlock()
+			n.unlock()
 			return n
 		}
 		f.noteEntry(d, e)
@@ -84,9 +84,9 @@ func (f *FS) noteEntry(d *dirHandle, e *dirEntry) {
 		return
 	}
 	if f.isBucketList(n) && f.cfg.Posix != PosixOff && e.local != nil && !f.keepState(e.local).known {
-		n.mu.Lock()
+		n.lock()
 		n.unasked.note(e.name)
-		n.mu.Unlock()
+		n.unlock()
 		return
 	}
 	state := f.keepState(n)
@@ -97,8 +97,8 @@ func (f *FS) noteEntry(d *dirHandle, e *dirEntry) {
 	if known := f.tree.child(n, e.name); e.dir && known != nil && f.keepState(known).known {
 		return
 	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
+	n.lock()
+	defer n.unlock()
 	if e.dir {
 		n.unasked.note(e.entry.Name)
 	} else {
@@ -137,9 +137,9 @@ func (a *noted[T]) take(looked func(T) bool) []T {
 
 // readUnread fetches, in the background, the attributes of the neighbours of an object that are noted.
 func (f *FS) readUnread(dir *node, o backend.Object) {
-	dir.mu.Lock()
+	dir.lock()
 	next := dir.unread.take(func(other backend.Object) bool { return other.Key == o.Key })
-	dir.mu.Unlock()
+	dir.unlock()
 	if len(next) > 1 {
 		f.background(func() { f.cfg.Metadata.Fill(f.ctx, next) })
 	}

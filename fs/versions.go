@@ -177,12 +177,12 @@ func (f *FS) lookupVersion(ctx context.Context, parent *node, name string) (*nod
 func (f *FS) viewNode(parent *node, name, suffix string, kind viewKind, a attr, asked time.Time) *node {
 	n := f.tree.child(parent, name)
 	if n == nil || n.view != kind {
-		n = &node{view: kind, dir: true, suffix: suffix, ino: viewIno(parent, name), tagCount: -1, attr: a, checked: asked}
+		n = &node{view: kind, dir: true, extra: &extra{suffix: suffix}, ino: viewIno(parent, name), body: &body{tagCount: -1, attr: a, checked: asked}}
 		f.tree.add(parent, name, n, false)
 		return n
 	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
+	n.lock()
+	defer n.unlock()
 	n.attr, n.checked = a, asked
 	return n
 }
@@ -192,7 +192,7 @@ func (f *FS) viewNode(parent *node, name, suffix string, kind viewKind, a attr, 
 func (f *FS) versionFile(parent *node, name string, v backend.Version, a attr, asked time.Time) *node {
 	n := f.tree.child(parent, name)
 	if n == nil || n.view != viewFile || !n.shows(v) {
-		n = &node{view: viewFile, ino: viewIno(parent, name), tagCount: -1, attr: a, checked: asked}
+		n = &node{view: viewFile, extra: &extra{}, ino: viewIno(parent, name), body: &body{tagCount: -1, attr: a, checked: asked}}
 		if v.DeleteMarker {
 			n.marker = &v.Object
 		} else {
@@ -201,8 +201,8 @@ func (f *FS) versionFile(parent *node, name string, v backend.Version, a attr, a
 		f.tree.add(parent, name, n, false)
 		return n
 	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
+	n.lock()
+	defer n.unlock()
 	n.attr, n.checked = a, asked
 	return n
 }
@@ -210,8 +210,8 @@ func (f *FS) versionFile(parent *node, name string, v backend.Version, a attr, a
 // shows tells whether the node of a version pins what is listed under its name: the null version may be another
 // one within the same tick of the store's clock.
 func (n *node) shows(v backend.Version) bool {
-	n.mu.RLock()
-	defer n.mu.RUnlock()
+	n.rlock()
+	defer n.runlock()
 	if n.current == nil {
 		return v.DeleteMarker
 	}
@@ -230,8 +230,8 @@ func (f *FS) versionNode(ctx context.Context, parent *node, name string, list *k
 // pinned names the version that a node of the view shows: ok is false for ordinary nodes, directories and
 // delete markers.
 func (n *node) pinned() (src backend.Source, ok bool) {
-	n.mu.RLock()
-	defer n.mu.RUnlock()
+	n.rlock()
+	defer n.runlock()
 	if n.view != viewFile || n.current == nil {
 		return backend.Source{}, false
 	}
@@ -265,8 +265,8 @@ const (
 
 // viewAttr is what a directory of the view shows: the rights to read of the directory that it lies in.
 func (f *FS) viewAttr(parent *node) attr {
-	parent.mu.RLock()
-	defer parent.mu.RUnlock()
+	parent.rlock()
+	defer parent.runlock()
 	return attr{mode: syscall.S_IFDIR | parent.attr.mode&noWriting, uid: parent.attr.uid, gid: parent.attr.gid, mtime: f.started}
 }
 

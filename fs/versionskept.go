@@ -24,7 +24,7 @@ const versionsAhead = 64
 func (t *tree) viewTop(n *node) *node {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	for n.bucket == "" {
+	for n.bucket() == "" {
 		n = n.parent
 	}
 	return n
@@ -151,8 +151,8 @@ func (f *FS) modeNow(versions *node) (mode uint32, set bool) {
 	if n == nil {
 		return 0, false
 	}
-	n.mu.RLock()
-	defer n.mu.RUnlock()
+	n.rlock()
+	defer n.runlock()
 	if n.doomed || n.attr.mode&syscall.S_IFMT != syscall.S_IFREG {
 		return 0, false
 	}
@@ -163,7 +163,7 @@ func (f *FS) modeNow(versions *node) (mode uint32, set bool) {
 func (t *tree) behind(versions *node) *node {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	component, path := versions.suffix, []string(nil)
+	component, path := versions.suffix(), []string(nil)
 	n := versions.parent
 	for ; n != nil && n.view != viewRoot; n = n.parent {
 		path = append(path, n.name)
@@ -173,12 +173,12 @@ func (t *tree) behind(versions *node) *node {
 	}
 	dir := n.parent
 	for _, name := range slices.Backward(path) {
-		if dir = t.byName[childKey{dir.id, name}]; dir == nil || !dir.dir {
+		if dir = t.index.child(dir, name); dir == nil || !dir.dir {
 			return nil
 		}
 	}
 	for _, kind := range []names.Kind{names.Natural, names.File} {
-		if file := t.byName[childKey{dir.id, names.Encode(component, kind)}]; file != nil && !file.dir {
+		if file := t.index.child(dir, names.Encode(component, kind)); file != nil && !file.dir {
 			return file
 		}
 	}

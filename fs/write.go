@@ -58,7 +58,7 @@ func (f *FS) change(ctx context.Context, n *node, fn func(*staging.File) error) 
 			return err
 		}
 		if n.lost {
-			n.mu.Unlock()
+			n.unlock()
 			return syscall.ESTALE
 		}
 		file := n.staged
@@ -67,7 +67,7 @@ func (f *FS) change(ctx context.Context, n *node, fn func(*staging.File) error) 
 			n.written = true
 			n.attr.mtime = time.Now()
 		}
-		n.mu.Unlock()
+		n.unlock()
 		if err == nil {
 			f.growing(n, file)
 			return nil
@@ -90,11 +90,11 @@ func (f *FS) lockStaged(ctx context.Context, n *node) error {
 		if err := f.stage(ctx, n); err != nil {
 			return err
 		}
-		n.mu.Lock()
+		n.lock()
 		if n.staged != nil {
 			return nil
 		}
-		n.mu.Unlock() // committed and let go since
+		n.unlock() // committed and let go since
 	}
 }
 
@@ -102,12 +102,12 @@ func (f *FS) lockStaged(ctx context.Context, n *node) error {
 // after the requests this takes (the file was renamed, or stored), it begins again.
 func (f *FS) stage(ctx context.Context, n *node) error {
 	for {
-		n.mu.RLock()
+		n.rlock()
 		staged, v, props, lost := n.staged != nil, n.current, n.props, n.lost
 		if time.Since(n.propsAt) >= f.ttl() && f.cfg.Consistency != Immutable {
 			props = nil // another client may have changed them and left the bytes
 		}
-		n.mu.RUnlock()
+		n.runlock()
 		switch {
 		case lost:
 			return syscall.ESTALE
@@ -117,15 +117,15 @@ func (f *FS) stage(ctx context.Context, n *node) error {
 			return syscall.ESTALE
 		}
 		props, err := f.fullProperties(ctx, n, v, props)
-		n.mu.Lock()
-		if n.current == v || n.staged != nil || n.lost {
+		n.lock()
+		if n.current.is(v) || n.staged != nil || n.lost {
 			if err == nil {
 				err = f.stageLocked(n, props)
 			}
-			n.mu.Unlock()
+			n.unlock()
 			return err
 		}
-		n.mu.Unlock()
+		n.unlock()
 	}
 }
 
@@ -150,9 +150,9 @@ func (f *FS) stageLocked(n *node, props *backend.Properties) error {
 // fullProperties returns everything that a rewrite of a stored object must carry: one HEAD where it
 // is not known from open, and the tags where the object has some.
 func (f *FS) fullProperties(ctx context.Context, n *node, v *version, props *backend.Properties) (*backend.Properties, error) {
-	n.mu.RLock()
+	n.rlock()
 	tagCount, asked := n.tagCount, n.propsAt
-	n.mu.RUnlock()
+	n.runlock()
 	if props == nil {
 		asked = time.Now()
 		obj, err := f.cfg.Store.Head(ctx, v.remoteID(), backend.GetOptions{IfMatch: v.remote.ETag})
@@ -167,11 +167,11 @@ func (f *FS) fullProperties(ctx context.Context, n *node, v *version, props *bac
 		told := backend.PropertiesOf(obj)
 		props, tagCount = &told, obj.TagCount
 		kept := f.showsKept(n)
-		n.mu.Lock()
-		if kept && n.current == v && n.staged == nil {
+		n.lock()
+		if kept && n.current.is(v) && n.staged == nil {
 			f.refreshLocked(n, obj, obj.Metadata)
 		}
-		n.mu.Unlock()
+		n.unlock()
 	}
 	own := props.Clone()
 	if own.Tags == nil && tagCount != 0 && f.cfg.Capabilities(v.remote.Bucket).Tagging {
@@ -182,12 +182,12 @@ func (f *FS) fullProperties(ctx context.Context, n *node, v *version, props *bac
 		own.Tags = maps.Clone(known.tags)
 	}
 	props = &own
-	n.mu.Lock()
+	n.lock()
 	own.Tags = f.tags.over(v.remoteID(), own.Tags)
-	if n.current == v && n.staged == nil { // else they may have been changed since
+	if n.current.is(v) && n.staged == nil { // else they may have been changed since
 		n.props, n.propsAt, n.tagCount = props, asked, tagCount
 	}
-	n.mu.Unlock()
+	n.unlock()
 	return props, nil
 }
 

@@ -207,7 +207,7 @@ func (f *FS) scopeOf(n *node) xattr.Scope {
 func (f *FS) isBucketNode(n *node) bool {
 	f.tree.mu.RLock()
 	defer f.tree.mu.RUnlock()
-	return n.dir && n.bucket != "" && n.suffix == ""
+	return n.dir && n.bucket() != "" && n.suffix() == ""
 }
 
 // turns order the changes of attributes, and those of directories' markers, one at a time for each node. They are held over

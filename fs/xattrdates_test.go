@@ -71,7 +71,7 @@ func TestDateOfAnotherSecond(t *testing.T) {
 		noon.Add(-time.Millisecond):      noon,
 		{}:                               noon,
 	} {
-		n := &node{current: &version{modified: listed}}
+		n := &node{body: &body{current: &version{modified: listed}}}
 		o := backend.Object{LastModified: noon}
 		if n.datePrecisely(&o); !o.LastModified.Equal(want) {
 			t.Errorf("listed %v: %v, want %v", listed, o.LastModified, want)

@@ -156,9 +156,9 @@ func (f *FS) changeMarker(ctx context.Context, dir *node, facts *xattr.Facts, pr
 		r.Change &^= xattr.ChangeTags
 	}
 	if facts.Scope == xattr.Bucket && has(r, xattr.ChangeProperties) { // props.Tags are the bucket's
-		dir.mu.RLock()
+		dir.rlock()
 		marker := dir.keeps.marker
-		dir.mu.RUnlock()
+		dir.runlock()
 		if err := f.keepTags(ctx, marker, &props); err != nil {
 			return err
 		}
@@ -172,9 +172,9 @@ func (f *FS) rewriteMarker(ctx context.Context, dir *node, props backend.Propert
 	if props.Metadata == nil {
 		props.Metadata = make(map[string]string)
 	}
-	dir.mu.RLock()
+	dir.rlock()
 	old, state := dir.keeps.marker, dir.keeps
-	dir.mu.RUnlock()
+	dir.runlock()
 	obj, err := f.storeMarker(ctx, f.markerOf(dir), old, props, true)
 	if err != nil {
 		return err
@@ -207,9 +207,9 @@ func (f *FS) askMarkerNow(ctx context.Context, dir *node) error {
 	if err := f.askMarker(ctx, dir); err != nil {
 		return err
 	}
-	dir.mu.RLock()
+	dir.rlock()
 	marker := dir.keeps.marker
-	dir.mu.RUnlock()
+	dir.runlock()
 	if marker != nil {
 		f.facts.told(*marker, began)
 	}
@@ -218,8 +218,8 @@ func (f *FS) askMarkerNow(ctx context.Context, dir *node) error {
 
 // markerTagged notes how many tags a directory's marker has now, so that who writes it again carries them.
 func (f *FS) markerTagged(dir *node, count int) {
-	dir.mu.Lock()
-	defer dir.mu.Unlock()
+	dir.lock()
+	defer dir.unlock()
 	if old := dir.keeps.marker; old != nil {
 		marker := *old
 		marker.TagCount = count

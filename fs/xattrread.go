@@ -82,9 +82,9 @@ func (f *FS) gatherObject(ctx context.Context, n *node, needs xattr.Need, facts 
 		return f.gatherMarker(ctx, n, needs, facts)
 	}
 	facts.GuessedType = contenttype.ByName(f.tree.locate(n).key)
-	n.mu.RLock()
+	n.rlock()
 	marker := n.marker
-	n.mu.RUnlock()
+	n.runlock()
 	if marker != nil { // the listing has told all there is
 		facts.Object, facts.DeleteMarker = *marker, true
 		return key, false, nil
@@ -100,13 +100,13 @@ func (f *FS) gatherObject(ctx context.Context, n *node, needs xattr.Need, facts 
 		f.plainType(facts)
 		return key, true, nil
 	}
-	n.mu.RLock()
+	n.rlock()
 	// The name of a doomed file has another object by now, or none.
 	lost, local, v := n.lost, !n.storedLocked() || n.doomed && n.staged != nil, n.current
 	if local && !lost {
 		facts.Object, facts.Tags = f.stagedObjectLocked(n)
 	}
-	n.mu.RUnlock()
+	n.runlock()
 	switch {
 	case lost:
 		facts.UploadState = "conflict"
@@ -146,8 +146,8 @@ func (f *FS) gatherObject(ctx context.Context, n *node, needs xattr.Need, facts 
 // datePrecisely gives an object, as a HEAD has told it, the date of the listing that a node was made from: HTTP has whole
 // seconds, listings of some stores milliseconds.
 func (n *node) datePrecisely(o *backend.Object) {
-	n.mu.RLock()
-	defer n.mu.RUnlock()
+	n.rlock()
+	defer n.runlock()
 	if n.current == nil {
 		return
 	}
@@ -162,8 +162,8 @@ func (f *FS) currentFact(ctx context.Context, n *node, v *version, tags bool) (f
 	id := v.remoteID()
 	key := factKey{ObjectID: id}
 	if !f.fresh(f.facts.get(key).at) {
-		if dir, _ := f.nameOf(n); dir != nil && n.suffix != "" {
-			f.factsAhead(dir, n.suffix)
+		if dir, component := f.componentOf(n); dir != nil && component != "" {
+			f.factsAhead(dir, component)
 		}
 	}
 	known, err := f.factOf(ctx, key, tags)
@@ -180,7 +180,7 @@ func (f *FS) currentFact(ctx context.Context, n *node, v *version, tags bool) (f
 	if tags {
 		known.tags = f.tags.over(id, known.tags)
 	}
-	n.mu.Lock()
+	n.lock()
 	if n.current != nil && n.current.remote.ETag == known.obj.ETag && n.staged == nil && known.at.After(n.propsAt) {
 		props := backend.PropertiesOf(known.obj)
 		if known.tagsAt.Before(known.at) || !tags {
@@ -190,22 +190,22 @@ func (f *FS) currentFact(ctx context.Context, n *node, v *version, tags bool) (f
 		}
 		n.props, n.propsAt, n.tagCount = &props, known.at, known.obj.TagCount
 	}
-	n.mu.Unlock()
+	n.unlock()
 	return known, nil
 }
 
 // knownAfter tells whether what a node shows was learnt after a time.
 func (n *node) knownAfter(at time.Time) bool {
-	n.mu.RLock()
-	defer n.mu.RUnlock()
+	n.rlock()
+	defer n.runlock()
 	return n.checked.After(at)
 }
 
 // outdated deals with the news that the version of a node is not the current one.
 func (f *FS) outdated(n *node, v *version, known fact) error {
-	n.mu.RLock()
-	changedSince, doomed := n.current != v || n.staged != nil, n.doomed
-	n.mu.RUnlock()
+	n.rlock()
+	changedSince, doomed := !n.current.is(v) || n.staged != nil, n.doomed
+	n.runlock()
 	switch {
 	case changedSince, doomed: // stored by this mount meanwhile, or unlinked: nobody looks this name up any more
 		f.facts.drop(v.remoteID())
@@ -235,9 +235,9 @@ func (f *FS) stagedObjectLocked(n *node) (backend.Object, map[string]string) {
 
 // uploadState says how far content is that is not stored yet.
 func (f *FS) uploadState(n *node) string {
-	n.mu.RLock()
+	n.rlock()
 	file, doomed := n.staged, n.doomed
-	n.mu.RUnlock()
+	n.runlock()
 	switch {
 	case file == nil:
 		return "stored"

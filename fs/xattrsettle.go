@@ -91,9 +91,9 @@ func (f *FS) settleAsked(ctx context.Context, n *node, q *asked) error {
 
 // withdraw takes a change back that the store has refused. If it was all that was staged, nothing is.
 func (f *FS) withdraw(n *node, q *asked) error {
-	n.mu.Lock()
+	n.lock()
 	if n.staged != q.file || n.lost || n.props == nil {
-		n.mu.Unlock()
+		n.unlock()
 		return nil
 	}
 	props := n.props.Clone()
@@ -107,7 +107,7 @@ func (f *FS) withdraw(n *node, q *asked) error {
 	if f.onlyAskedLocked(n, q) {
 		f.detachStagedLocked(n)
 		n.failure = nil
-		n.mu.Unlock()
+		n.unlock()
 		if _, err := f.queue.Cancel(f.ctx, q.file); err != nil {
 			f.log.Warn("cancel", "error", err.Error())
 		}
@@ -117,7 +117,7 @@ func (f *FS) withdraw(n *node, q *asked) error {
 	err := n.staged.SetProperties(f.propertiesLocked(n))
 	n.written = true
 	active := n.active
-	n.mu.Unlock()
+	n.unlock()
 	if err != nil || active > 0 {
 		return err
 	}

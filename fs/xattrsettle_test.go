@@ -99,11 +99,11 @@ func TestRefusedKeyAlone(t *testing.T) {
 				t.Errorf("%s: %v", name, err)
 			}
 			n := m.nodeOf("f")
-			n.mu.RLock()
+			n.rlock()
 			if n.staged != nil || n.failure != nil {
 				t.Errorf("%s: staged %v, failure %v", name, n.staged, n.failure)
 			}
-			n.mu.RUnlock()
+			n.runlock()
 		}
 		if _, err := tryXattr(m.path("f"), "user.s3.encryption"); !errors.Is(err, unix.ENODATA) {
 			t.Errorf("encryption: %v", err)

@@ -24,9 +24,9 @@ func (f *FS) changeFileXattr(ctx context.Context, n *node, a xattr.Attribute, de
 		return syscall.EROFS
 	}
 	for refused := false; ; {
-		n.mu.RLock()
+		n.rlock()
 		local := !n.storedLocked()
-		n.mu.RUnlock()
+		n.runlock()
 		var err error
 		if local {
 			beside := f.isAnnotation(ctx, n, a)
@@ -52,9 +52,9 @@ func (f *FS) changeFileXattr(ctx context.Context, n *node, a xattr.Attribute, de
 // objectAnnotations are those of the stored object behind staged content that nobody writes: its attributes or bytes are
 // on their way, and what cannot travel with them can be set when they are there. nil: there is none, or a program writes.
 func (f *FS) objectAnnotations(ctx context.Context, n *node) map[string]int64 {
-	n.mu.RLock()
+	n.rlock()
 	v, active := n.current, n.active
-	n.mu.RUnlock()
+	n.runlock()
 	if v == nil || active > 0 {
 		return nil
 	}
@@ -82,17 +82,17 @@ func (f *FS) changeStaged(ctx context.Context, n *node, a xattr.Attribute, decid
 	if err := f.flushNodeTags(ctx, n); err != nil && !untold(err) { // what was set before must not come after
 		return err
 	}
-	n.mu.Lock()
+	n.lock()
 	if n.lost {
-		n.mu.Unlock()
+		n.unlock()
 		return syscall.ESTALE
 	}
 	if n.storedLocked() {
-		n.mu.Unlock()
+		n.unlock()
 		return errStored
 	}
 	if !n.doomed && n.made == nil && lockedBy(n.staged) != nil { // what is changed after it has to be changed in the store
-		n.mu.Unlock()
+		n.unlock()
 		if err := f.commit(ctx, n, commitOptions{wait: true}); err != nil {
 			return err
 		}
@@ -109,7 +109,7 @@ func (f *FS) changeStaged(ctx context.Context, n *node, a xattr.Attribute, decid
 	if err == nil {
 		active, err = f.stageChangeLocked(n, change, rules)
 	}
-	n.mu.Unlock()
+	n.unlock()
 	if err != nil || active {
 		return err
 	}
@@ -147,8 +147,8 @@ func (f *FS) changeStored(ctx context.Context, n *node, a xattr.Attribute, decid
 		return err
 	}
 	if facts.UploadState != "stored" || !facts.Object.HasMetadata {
-		n.mu.RLock()
-		defer n.mu.RUnlock()
+		n.rlock()
+		defer n.runlock()
 		if n.storedLocked() {
 			return syscall.ESTALE // nothing is there
 		}
@@ -174,9 +174,9 @@ func (f *FS) changeStored(ctx context.Context, n *node, a xattr.Attribute, decid
 	if headersStay(facts.Capabilities) && dropsHeader(facts.Object.Headers, props.Headers) {
 		return &xattr.Error{Name: a.Name(), Kind: xattr.ErrUnsupported, Reason: "the store keeps headers that a copy does not name"}
 	}
-	n.mu.RLock()
+	n.rlock()
 	doomed := n.doomed
-	n.mu.RUnlock()
+	n.runlock()
 	if doomed && has(request, xattr.ChangeTags) { // for programs that have it open
 		request.Change = request.Change&^xattr.ChangeTags | xattr.ChangeProperties
 	}
@@ -263,9 +263,9 @@ func (f *FS) locking(id backend.ObjectID, err error) error {
 func (f *FS) reencrypted(n *node, id backend.ObjectID) {
 	f.facts.dropHead(id)
 	f.cfg.Metadata.Invalidate(id.Bucket, prefixOf(id.Key))
-	n.mu.Lock()
+	n.lock()
 	n.propsAt = time.Time{}
-	n.mu.Unlock()
+	n.unlock()
 }
 
 // tagsDiffer says what makes the one of the other.
@@ -303,7 +303,7 @@ func (f *FS) changeProperties(ctx context.Context, n *node, change xattrChange, 
 	if idle {
 		file = f.detachStagedLocked(n)
 	}
-	n.mu.Unlock()
+	n.unlock()
 	if file != nil {
 		f.removeStaged(file)
 	}

@@ -1,0 +1,166 @@
+package fs
+
+import (
+	"sync"
+
+	"github.com/objmount/objmount/backend"
+)
+
+// clock chooses which bodies are folded. It goes round over those that exist and passes over who was used since it came by the last
+// time, as the clock algorithm of paging does. Its lock may be taken with a node.mu held, and it takes those of other nodes only
+// by TryLock.
+type clock struct {
+	mu    sync.Mutex
+	most  int // more bodies are too many
+	hand  int
+	slots []slot
+}
+
+// slot is a body that is known to the clock. If its node has another one by now it is gone.
+type slot struct {
+	node *node
+	body *body
+}
+
+const (
+	leastBodies = 1024
+	mostBodies  = 16 << 10
+	// bodiesPart is the share of all inodes that have a body while nothing else keeps it.
+	bodiesPart = 16
+	// clockTurns is how many bodies are looked at for each that is made.
+	clockTurns = 8
+)
+
+// foldAtOnce has every body be folded as soon as the lock of its node is given back. Tests set it, before anything is mounted.
+var foldAtOnce = false
+
+// bound says how many inodes there may be; 0: any number.
+func (c *clock) bound(inodes int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.most = mostBodies
+	if inodes > 0 {
+		c.most = max(leastBodies, min(mostBodies, inodes/bodiesPart))
+	}
+}
+
+// add makes a body known, and folds others if there are too many.
+func (c *clock) add(n *node, b *body) {
+	if b.listed.Swap(true) {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.slots = append(c.slots, slot{n, b})
+	for range clockTurns {
+		if len(c.slots) <= c.most {
+			return
+		}
+		c.turnLocked()
+	}
+}
+
+// turnLocked looks at the next body. c.mu is held.
+func (c *clock) turnLocked() {
+	if c.hand >= len(c.slots)-1 {
+		c.hand = 0
+	}
+	s := c.slots[c.hand]
+	if s.body.recent.Swap(false) || !s.node.mu.rw.TryLock() {
+		c.hand++
+		return
+	}
+	s.node.leaveLocked(s.body)
+	s.node.mu.rw.Unlock()
+	last := len(c.slots) - 1
+	c.slots[c.hand], c.slots[last] = c.slots[last], slot{}
+	c.slots = c.slots[:last]
+	c.hand++
+}
+
+// leaveLocked folds a body that the clock forgets. What cannot be folded comes back when somebody changes it. n.mu is held for
+// writing.
+func (n *node) leaveLocked(b *body) {
+	if n.body != b || n.foldLocked() {
+		return
+	}
+	b.unread, b.unasked, b.following = noted[backend.Object]{}, noted[string]{}, noted[string]{}
+	b.listed.Store(false)
+}
+
+// lock takes node.mu for writing.
+func (n *node) lock() {
+	n.mu.rw.Lock()
+	if n.body == nil {
+		n.unfoldLocked()
+	}
+	n.use()
+}
+
+func (n *node) unlock() {
+	b := n.body
+	if foldAtOnce {
+		n.foldLocked()
+	}
+	n.mu.rw.Unlock()
+	if b.tree != nil {
+		b.tree.clock.add(n, b)
+	}
+}
+
+// rlock takes node.mu for reading.
+func (n *node) rlock() {
+	for {
+		n.mu.rw.RLock()
+		if n.body != nil {
+			n.use()
+			return
+		}
+		n.mu.rw.RUnlock()
+		n.mu.rw.Lock()
+		if n.body == nil {
+			n.unfoldLocked()
+		}
+		n.use()
+		b := n.body
+		n.mu.rw.Unlock()
+		b.tree.clock.add(n, b)
+	}
+}
+
+// tryRLock is rlock if nobody has to be waited for, and there is a body.
+func (n *node) tryRLock() bool {
+	if !n.mu.rw.TryRLock() {
+		return false
+	}
+	if n.body == nil {
+		n.mu.rw.RUnlock()
+		return false
+	}
+	n.use()
+	return true
+}
+
+func (n *node) runlock() {
+	n.mu.rw.RUnlock()
+	if foldAtOnce && n.mu.rw.TryLock() {
+		if n.body != nil {
+			n.foldLocked()
+		}
+		n.mu.rw.Unlock()
+	}
+}
+
+// use tells the clock that a body is used. n.mu is held.
+func (n *node) use() {
+	if !n.recent.Load() {
+		n.recent.Store(true)
+	}
+}
+
+// idle tells whether no program has a node open, without giving it a body.
+func (n *node) idle() bool {
+	n.mu.rw.RLock()
+	defer n.mu.rw.RUnlock()
+	return n.body == nil || n.opens == 0
+}
