@@ -127,7 +127,10 @@ func (n *node) unfoldLocked() {
 	key, left := p.origin.tree.unpackKey(n)
 	r := &staging.Remote{Source: backend.Source{Bucket: p.origin.bucket, Key: key}, Size: p.size}
 	v := &version{remote: r, modified: unpackTime(p.modified), summed: more&bitSummed != 0, serial: p.serial}
-	b := &body{tree: p.origin.tree, current: v, checked: p.origin.tree.began.Add(time.Duration(p.checked)), tagCount: int(more>>bitTags) - 1}
+	b := &body{
+		tree: p.origin.tree, current: v, checked: p.origin.tree.began.Add(time.Duration(p.checked)), tagCount: int(more>>bitTags) - 1,
+		propsAt: time.Now(), // answers from before may be older than what was known
+	}
 	b.attr = attr{mode: uint32(p.mode), uid: p.uid, gid: p.gid, size: p.size, mtime: unpackTime(p.mtime)}
 	if left != nil {
 		r.ETag, r.VersionID, v.sum = left.etag, left.versionID, left.sum
@@ -270,5 +273,5 @@ func unpackTime(packed int64) time.Time {
 	if packed == math.MinInt64 {
 		return time.Time{}
 	}
-	return time.Unix(0, packed)
+	return time.Unix(0, packed).UTC()
 }

@@ -119,7 +119,7 @@ type body struct {
 	marker    *backend.Object     // the delete marker that a file of a view of versions stands for, as listed
 	staged    *staging.File       // nil: clean
 	props     *backend.Properties // of current, when known
-	propsAt   time.Time           // when props were last known to be true
+	propsAt   time.Time           // when props were last known to be true; older answers do not count
 	given     *backend.Properties // what of props the configuration gave when the file was made; nil: nothing
 	dated     bool                // the retention in given has begun
 	tagCount  int                 // of current; -1 unknown

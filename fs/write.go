@@ -143,6 +143,9 @@ func (f *FS) stageLocked(n *node, props *backend.Properties) error {
 	if err != nil {
 		return err
 	}
+	if n.props == nil { // folded since they were asked for
+		n.props = props
+	}
 	f.attachLocked(n, file)
 	return nil
 }
