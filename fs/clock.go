@@ -2,18 +2,20 @@ package fs
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"github.com/objmount/objmount/backend"
 )
 
-// clock chooses which bodies are folded. It goes round over those that exist and passes over who was used since it came by the last
-// time, as the clock algorithm of paging does. Its lock may be taken with a node.mu held, and it takes those of other nodes only
-// by TryLock.
+// clock chooses which bodies are folded, and which directories lose what they have noted. It goes round over those that it knows
+// and passes over who was used since it came by the last time, as the clock algorithm of paging does. Its lock may be taken with a
+// node.mu held, and it takes those of other nodes only by TryLock.
 type clock struct {
 	mu    sync.Mutex
 	most  int // more bodies are too many
 	hand  int
 	slots []slot
+	noted atomic.Int64 // about how many bytes directories have noted
 }
 
 // slot is a body that is known to the clock. If its node has another one by now it is gone.
@@ -23,10 +25,12 @@ type slot struct {
 }
 
 const (
-	leastBodies = 1024
-	mostBodies  = 16 << 10
-	// bodiesPart is the share of all inodes that have a body while nothing else keeps it.
-	bodiesPart = 16
+	// Of all inodes one in bodiesPart has a body while nothing else keeps it, but within these bounds.
+	bodiesPart  = 32
+	leastBodies = 512
+	mostBodies  = 4096
+	// mostNoted is about how many bytes all directories may have noted: what a listing of the longest directory notes.
+	mostNoted = 8 << 20
 	// clockTurns is how many bodies are looked at for each that is made.
 	clockTurns = 8
 )
@@ -46,14 +50,17 @@ func (c *clock) bound(inodes int) {
 
 // add makes a body known, and folds others if there are too many.
 func (c *clock) add(n *node, b *body) {
-	if b.listed.Swap(true) {
+	known := b.listed.Swap(true)
+	if known && c.noted.Load() <= mostNoted {
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.slots = append(c.slots, slot{n, b})
-	for range clockTurns {
-		if len(c.slots) <= c.most {
+	if !known {
+		c.slots = append(c.slots, slot{n, b})
+	}
+	for range min(clockTurns, len(c.slots)) {
+		if len(c.slots) <= c.most && c.noted.Load() <= mostNoted {
 			return
 		}
 		c.turnLocked()
@@ -62,7 +69,7 @@ func (c *clock) add(n *node, b *body) {
 
 // turnLocked looks at the next body. c.mu is held.
 func (c *clock) turnLocked() {
-	if c.hand >= len(c.slots)-1 {
+	if c.hand >= len(c.slots) {
 		c.hand = 0
 	}
 	s := c.slots[c.hand]
@@ -85,7 +92,19 @@ func (n *node) leaveLocked(b *body) {
 		return
 	}
 	b.unread, b.unasked, b.following = noted[backend.Object]{}, noted[string]{}, noted[string]{}
+	b.weigh()
 	b.listed.Store(false)
+}
+
+// weigh tells the clock of its tree how much a directory has noted, and whether that is anything. node.mu is held for writing.
+func (b *body) weigh() bool {
+	const perObject, perName = 512, 64
+	now := int64(cap(b.unread.all)*perObject + (cap(b.unasked.all)+cap(b.following.all))*perName)
+	if was := b.noted; was != now {
+		b.noted = now
+		b.tree.hints.noted.Add(now - was)
+	}
+	return now > 0
 }
 
 // lock takes node.mu for writing.
@@ -98,13 +117,20 @@ func (n *node) lock() {
 }
 
 func (n *node) unlock() {
-	b := n.body
+	b, of := n.body, (*clock)(nil)
+	switch {
+	case b.tree == nil:
+	case !n.dir:
+		of = &b.tree.clock
+	case b.weigh():
+		of = &b.tree.hints
+	}
 	if foldAtOnce {
 		n.foldLocked()
 	}
 	n.mu.rw.Unlock()
-	if b.tree != nil {
-		b.tree.clock.add(n, b)
+	if of != nil {
+		of.add(n, b)
 	}
 }
 

@@ -86,13 +86,13 @@ func (x *index) unname(n *node) {
 	}
 }
 
-// fit gives the tables between half a row and two rows per node.
+// fit gives the tables a row for every three nodes, or for less than that.
 func (x *index) fit() {
 	rows := len(x.ids)
 	switch {
-	case x.count > 2*rows:
+	case x.count > 3*rows:
 		rows *= 2
-	case x.count < rows/4 && rows > leastRows:
+	case x.count < rows/2 && rows > leastRows:
 		rows /= 2
 	default:
 		return

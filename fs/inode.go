@@ -60,14 +60,14 @@ type node struct {
 	pins     int32  // reasons to stay without lookups: staged content, a promised delete
 	detached bool
 
-	dir  bool     // immutable
-	view viewKind // what it is in a view of versions; immutable
+	dir  bool       // immutable
+	view viewKind   // what it is in a view of versions; immutable
+	more packedBits // of packed
 
 	mu guard // taken by lock and rlock
-	// Guarded by mu.
-	*body             // nil: folded. Who has taken mu by lock or rlock has one
-	packed packed     // what is left of the body that was folded
-	more   packedBits // of packed
+	// Guarded by mu, and more is.
+	*body         // nil: folded. Who has taken mu by lock or rlock has one
+	packed packed // what is left of the body that was folded
 }
 
 // guard is the lock of a node. It has a type of its own so that it is not taken by accident.
@@ -108,11 +108,12 @@ func (n *node) group() string {
 	return n.extra.group
 }
 
-// body is what a node is while it is used. Guarded by node.mu, but for the first three.
+// body is what a node is while it is used. Guarded by node.mu where nothing else is said.
 type body struct {
 	tree   *tree       // set before the node can be found; nil: it cannot
 	recent atomic.Bool // used since the clock came by
 	listed atomic.Bool // known to the clock
+	noted  int64       // what body.weigh has told; guarded by node.mu
 
 	attr      attr
 	current   *version            // the object behind it; nil: never stored

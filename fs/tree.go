@@ -18,7 +18,8 @@ type tree struct {
 	last  uint64
 
 	began time.Time // what times in folded nodes count from
-	clock clock
+	clock clock     // of files
+	hints clock     // of directories that have noted something
 
 	uses    uint32        // counts useLocked
 	most    int           // more weight is too much; 0: no bound
@@ -31,6 +32,7 @@ const rootID = 1
 func newTree(bucket, prefix string) *tree {
 	t := &tree{last: rootID, began: time.Now(), index: newIndex()}
 	t.clock.bound(0)
+	t.hints.bound(0)
 	root := &node{
 		id: rootID, ino: rootID, dir: true, lookups: 1, extra: &extra{suffix: prefix, bucket: bucket}, body: &body{tree: t, tagCount: -1},
 	}
@@ -108,7 +110,9 @@ func (t *tree) add(parent *node, name string, n *node, lookup bool) {
 	b := n.body
 	b.tree = t
 	t.addLocked(parent, strings.Clone(name), n, lookup) // of no longer string: it may stay for long
-	t.clock.add(n, b)
+	if !n.dir {
+		t.clock.add(n, b)
+	}
 }
 
 func (t *tree) addLocked(parent *node, name string, n *node, lookup bool) {
