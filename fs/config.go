@@ -77,7 +77,7 @@ type Config struct {
 	ExclusiveOpen     bool // O_EXCL puts an empty object at open
 	Consistency       Consistency
 	TTL, NegativeTTL  time.Duration // at the beginning; SetTTL changes them
-	MaxInodes         int           // of more the kernel is asked to forget some; 0: it keeps what it likes
+	MaxInodes         int           // of more the kernel is asked to forget some: files of 256 bytes; a directory counts as 8. 0: it keeps what it likes
 	Log               *slog.Logger
 
 	// Defaults are properties of an object that is made under a name; nil: none. Its retention begins when it is called. It

@@ -110,14 +110,16 @@ func (t *tree) keepFolded(n *node, p *packed, left *rest) bool {
 		from.origin = &origin{t, strings.Clone(r.Bucket), strings.Clone(prefix)}
 	}
 	p.origin = from.origin
-	switch {
-	case left == nil && suffix == n.name:
-		n.extra = nil
-	case n.extra == nil:
-		n.extra = &extra{suffix: suffix, rest: left}
-	default:
-		n.extra.was, n.extra.rest = nil, left
-	}
+	t.changeLocked(n, func() {
+		switch {
+		case left == nil && suffix == n.name:
+			n.extra = nil
+		case n.extra == nil:
+			n.extra = &extra{suffix: suffix, rest: left}
+		default:
+			n.extra.was, n.extra.rest = nil, left
+		}
+	})
 	return true
 }
 

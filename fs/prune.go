@@ -20,7 +20,7 @@ const (
 	pruneAgain = 16
 )
 
-// bound says how many nodes there may be before the kernel is asked to forget some, directories counted by dirWeight; 0: any
+// bound says how many nodes there may be before the kernel is asked to forget some, each counted by its weight; 0: any
 // number. It is called once, before the first request.
 func (t *tree) bound(most int) {
 	t.clock.bound(most)
@@ -29,11 +29,24 @@ func (t *tree) bound(most int) {
 	t.most, t.askAt, t.tooMany = most, most, make(chan struct{}, 1)
 }
 
-// dirWeight is how many files a directory counts as: it takes so much more memory.
-const dirWeight = 4
+// What is bounded is the memory of nodes, in idle files. A directory takes as much as so many, where attributes are kept, and so
+// does a file that has more than most: a version id, for example.
+const (
+	dirWeight   = 8
+	extraWeight = 2
+)
 
-// weightLocked is how many files would take as much memory as all nodes. tree.mu is held.
-func (t *tree) weightLocked() int { return t.index.count + (dirWeight-1)*t.dirs }
+// weight is how many idle files take as much memory as a node. tree.mu is held.
+func (n *node) weight() int {
+	switch {
+	case n.dir:
+		return dirWeight
+	case n.extra != nil:
+		return extraWeight
+	default:
+		return 1
+	}
+}
 
 // useLocked notes that the kernel has asked for a node, and whether there are too many now.
 func (t *tree) useLocked(n *node) {
@@ -45,10 +58,10 @@ func (t *tree) useLocked(n *node) {
 	}
 	t.uses++
 	n.used = t.uses
-	if t.most == 0 || t.weightLocked() <= t.askAt {
+	if t.most == 0 || t.weight <= t.askAt {
 		return
 	}
-	t.askAt = t.weightLocked() + t.most/pruneAgain + 1
+	t.askAt = t.weight + t.most/pruneAgain + 1
 	select {
 	case t.tooMany <- struct{}{}:
 	default:
@@ -59,7 +72,7 @@ func (t *tree) useLocked(n *node) {
 func (t *tree) crowded() bool {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	return t.most > 0 && t.weightLocked() > t.most+t.most/8
+	return t.most > 0 && t.weight > t.most+t.most/8
 }
 
 // surplus returns the nodes that were not used for the longest time, a quarter more than there are too many.
@@ -70,17 +83,13 @@ func (t *tree) surplus() []*node {
 		weight int
 	}
 	t.mu.RLock()
-	excess := t.weightLocked() - t.most*3/4
+	excess := t.weight - t.most*3/4
 	idle := make([]candidate, 0, t.index.count)
 	for n := range t.index.all() {
 		if n.id == rootID || n.children() > 0 || n.pins > 0 || n.lookups == 0 {
 			continue
 		}
-		weight := 1
-		if n.dir {
-			weight = dirWeight
-		}
-		idle = append(idle, candidate{n, n.used, weight})
+		idle = append(idle, candidate{n, n.used, n.weight()})
 	}
 	t.mu.RUnlock()
 	slices.SortFunc(idle, func(a, b candidate) int { return cmp.Compare(a.used, b.used) })
@@ -99,7 +108,7 @@ func (t *tree) surplus() []*node {
 func (t *tree) settled() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.askAt = max(t.most, t.weightLocked()+t.most/pruneAgain)
+	t.askAt = max(t.most, t.weight+t.most/pruneAgain)
 }
 
 // prune asks the kernel to forget inodes whenever there are too many, until the mount ends.

@@ -27,7 +27,7 @@ func TestSurplus(t *testing.T) {
 	tree.remember(nodes[0]) // used again
 	tree.pin(nodes[1])
 	asked := tree.surplus()
-	if left := tree.weightLocked() - len(asked); left != tree.most*3/4 {
+	if left := tree.weight - len(asked); left != tree.most*3/4 {
 		t.Errorf("of %d nodes, %d are to be forgotten", tree.count(), len(asked))
 	}
 	for i, n := range asked {
@@ -37,7 +37,7 @@ func TestSurplus(t *testing.T) {
 		tree.forget(n.id, 1)
 	}
 	tree.settled()
-	if tree.crowded() || tree.weightLocked() != tree.most*3/4 || tree.child(dir, "0") != nodes[0] || tree.get(nodes[1].id) == nil {
+	if tree.crowded() || tree.weight != tree.most*3/4 || tree.child(dir, "0") != nodes[0] || tree.get(nodes[1].id) == nil {
 		t.Errorf("%d nodes are left", tree.count())
 	}
 	<-tree.tooMany

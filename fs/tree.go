@@ -14,7 +14,6 @@ import (
 type tree struct {
 	mu    sync.RWMutex
 	index index
-	dirs  int // of the nodes
 	last  uint64
 
 	began time.Time // what times in folded nodes count from
@@ -22,6 +21,7 @@ type tree struct {
 	hints clock     // of directories that have noted something
 
 	uses    uint32        // counts useLocked
+	weight  int           // of the nodes
 	most    int           // more weight is too much; 0: no bound
 	askAt   int           // at so much the kernel is asked to forget some
 	tooMany chan struct{} // has an element when it should be
@@ -139,9 +139,7 @@ func (t *tree) addLocked(parent *node, name string, n *node, lookup bool) {
 // insertLocked makes a node known by its id.
 func (t *tree) insertLocked(n *node) {
 	t.index.insert(n)
-	if n.dir {
-		t.dirs++
-	}
+	t.weight += n.weight()
 }
 
 // detachLocked takes a node's name away. Programs that have it open keep it.
@@ -172,12 +170,21 @@ func (t *tree) move(n, parent *node, name, suffix string) *node {
 	t.index.unname(n)
 	from := n.parent
 	parent.extra.children++
-	n.resuffixLocked(name, suffix)
+	t.changeLocked(n, func() { n.resuffixLocked(name, suffix) })
 	n.parent, n.name, n.detached = parent, name, false
 	t.index.name(n)
 	from.extra.children--
 	t.dropLocked(from)
 	return old
+}
+
+// changeLocked changes what a node weighs.
+func (t *tree) changeLocked(n *node, how func()) {
+	before := n.weight()
+	how()
+	if t.index.has(n) {
+		t.weight += n.weight() - before
+	}
 }
 
 // resuffixLocked gives a node the suffix that goes with a new name. tree.mu is held.
@@ -255,9 +262,7 @@ func (t *tree) dropLocked(n *node) {
 	for n != nil && n.id != rootID && n.lookups == 0 && n.children() == 0 && n.pins == 0 && t.index.has(n) {
 		t.index.remove(n)
 		t.index.unname(n)
-		if n.dir {
-			t.dirs--
-		}
+		t.weight -= n.weight()
 		n.parent.extra.children--
 		n = n.parent
 	}

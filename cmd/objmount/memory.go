@@ -17,7 +17,7 @@ const (
 	leastMemory = 64 * backend.MiB
 	mostMerge   = 64 * backend.MiB
 	entryBytes  = 200 // of a name in the metadata cache
-	inodeBytes  = 1200
+	inodeBytes  = 256 // of an inode that the kernel knows and nobody uses: fs.TestMemoryOfIdleFiles
 )
 
 // divideMemory gives half to blocks, up to a quarter to merging, and the rest to names and inodes.
