@@ -6,7 +6,9 @@
 // # Types
 //
 //   - node: an inode that the kernel knows, or that has staged content. It pins one
-//     version of one object; all open files of an inode share its content.
+//     version of one object; all open files of an inode share its content. There is never a second
+//     one of an inode, and any number of goroutines may refer to it.
+//   - body: what a node is while it is used. Of files that nobody uses it is folded away (fold.go).
 //   - handle: one open file. dirHandle: one open directory.
 //   - staging.File: content that is not in the store yet. Cache entries are not known here.
 //
@@ -24,9 +26,10 @@
 //
 // and below them the locks:
 //
-//	node.mu                  two nodes: never at once
+//	node.mu                  two nodes: never at once. It is taken by lock and rlock, which give the node a body
 //	  staging.File           (inside package staging)
 //	  tagging.mu             changes of tags; a held object is waited for without it
+//	  clock.mu               which bodies there are. Who holds it folds those of other nodes, whose node.mu it only tries
 //	  tree.mu                names, parents, lookup counts
 //	  promises.mu, stagedNodes.mu, markerAnswers.mu, facts.mu (which calls package metadata), lockRules.mu, limitTable.mu, table.mu, moving.mu, errands.mu, overtaken.mu,
 //	  versionLists.mu, keyVersions.mu   leaves
