@@ -26,7 +26,7 @@ type slot struct {
 
 const (
 	// Of all inodes one in bodiesPart has a body while nothing else keeps it, but within these bounds.
-	bodiesPart  = 32
+	bodiesPart  = 64
 	leastBodies = 512
 	mostBodies  = 4096
 	// mostNoted is about how many bytes all directories may have noted: what a listing of the longest directory notes.
