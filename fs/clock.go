@@ -35,7 +35,7 @@ const (
 	clockTurns = 8
 )
 
-// foldAtOnce has every body be folded as soon as the lock of its node is given back. Tests set it, before anything is mounted.
+// foldAtOnce is tree.eager of new trees. Tests set it, before there are any.
 var foldAtOnce = false
 
 // bound says how many inodes there may be; 0: any number.
@@ -125,7 +125,7 @@ func (n *node) unlock() {
 	case b.weigh():
 		of = &b.tree.hints
 	}
-	if foldAtOnce {
+	if of != nil && b.tree.eager.Load() {
 		n.foldLocked()
 	}
 	n.mu.rw.Unlock()
@@ -168,8 +168,9 @@ func (n *node) tryRLock() bool {
 }
 
 func (n *node) runlock() {
+	t := n.tree
 	n.mu.rw.RUnlock()
-	if foldAtOnce && n.mu.rw.TryLock() {
+	if t != nil && t.eager.Load() && n.mu.rw.TryLock() {
 		if n.body != nil {
 			n.foldLocked()
 		}

@@ -131,7 +131,7 @@ func (n *node) unfoldLocked() {
 	v := &version{remote: r, modified: unpackTime(p.modified), summed: more&bitSummed != 0, serial: p.serial}
 	b := &body{
 		tree: p.origin.tree, current: v, checked: p.origin.tree.began.Add(time.Duration(p.checked)), tagCount: int(more>>bitTags) - 1,
-		propsAt: time.Now(), // answers from before may be older than what was known
+		unfolded: time.Now(),
 	}
 	b.attr = attr{mode: uint32(p.mode), uid: p.uid, gid: p.gid, size: p.size, mtime: unpackTime(p.mtime)}
 	if left != nil {

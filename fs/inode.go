@@ -110,17 +110,18 @@ func (n *node) group() string {
 
 // body is what a node is while it is used. Guarded by node.mu where nothing else is said.
 type body struct {
-	tree   *tree       // set before the node can be found; nil: it cannot
-	recent atomic.Bool // used since the clock came by
-	listed atomic.Bool // known to the clock
-	noted  int64       // what body.weigh has told; guarded by node.mu
+	tree     *tree       // set before the node can be found; nil: it cannot
+	recent   atomic.Bool // used since the clock came by
+	listed   atomic.Bool // known to the clock
+	noted    int64       // what body.weigh has told; guarded by node.mu
+	unfolded time.Time   // when it was unfolded: older answers of the store may be older than what was known before. Immutable
 
 	attr      attr
 	current   *version            // the object behind it; nil: never stored
 	marker    *backend.Object     // the delete marker that a file of a view of versions stands for, as listed
 	staged    *staging.File       // nil: clean
 	props     *backend.Properties // of current, when known
-	propsAt   time.Time           // when props were last known to be true; older answers do not count
+	propsAt   time.Time           // when props were last known to be true
 	given     *backend.Properties // what of props the configuration gave when the file was made; nil: nothing
 	dated     bool                // the retention in given has begun
 	tagCount  int                 // of current; -1 unknown

@@ -4,6 +4,7 @@ import (
 	"math"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/objmount/objmount/backend"
@@ -19,6 +20,8 @@ type tree struct {
 	began time.Time // what times in folded nodes count from
 	clock clock     // of files
 	hints clock     // of directories that have noted something
+	// eager has every body be folded as soon as the lock of its node is given back. For tests.
+	eager atomic.Bool
 
 	uses    uint32        // counts useLocked
 	weight  int           // of the nodes
@@ -31,6 +34,7 @@ const rootID = 1
 
 func newTree(bucket, prefix string) *tree {
 	t := &tree{last: rootID, began: time.Now(), index: newIndex()}
+	t.eager.Store(foldAtOnce)
 	t.clock.bound(0)
 	t.hints.bound(0)
 	root := &node{

@@ -181,7 +181,7 @@ func (f *FS) currentFact(ctx context.Context, n *node, v *version, tags bool) (f
 		known.tags = f.tags.over(id, known.tags)
 	}
 	n.lock()
-	if n.current != nil && n.current.remote.ETag == known.obj.ETag && n.staged == nil && known.at.After(n.propsAt) {
+	if n.current != nil && n.current.remote.ETag == known.obj.ETag && n.staged == nil && known.at.After(n.propsAt) && known.at.After(n.unfolded) {
 		props := backend.PropertiesOf(known.obj)
 		if known.tagsAt.Before(known.at) || !tags {
 			props.Tags = nil
