@@ -101,7 +101,7 @@ type Usage struct {
 	Reads         Use `json:"reads"`          // GETs of objects' bytes, for programs and read-ahead
 	Uploads       Use `json:"uploads"`        // files
 	Parts         Use `json:"parts"`          // part requests of uploads; Most is --parallel-parts, per store
-	Inodes        Use `json:"inodes"`         // that the kernel knows; of more than Most it is asked to forget some, but it keeps what is in use
+	Inodes        Use `json:"inodes"`         // that the kernel knows; of more than Most (a directory counts as eight) it is asked to forget some, but it keeps what is in use
 }
 
 // Use is how much of something is used now, and how much there can be at most.
