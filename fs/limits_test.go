@@ -233,6 +233,7 @@ func TestTypesAreKeptToByAttributesRenamesAndCopies(t *testing.T) {
 		check(t, os.Rename(m.path("tmp124"), m.path("data2.csv"))) // what was refused is stored under a name that fits
 		check(t, m.fs.Drain(t.Context(), nil))
 		m.mustHave("data.csv", "1,2\n")
+		eventually(t, func() bool { _, err := m.stored("data2.csv"); return err == nil }) // the kernel tells of the last close later
 		m.mustHave("data2.csv", "1,2\n")
 		m.mustHave("photo.png", png)
 		// What is there already is read, changed in its attributes and removed.
