@@ -201,6 +201,9 @@ func (f *FS) committed(file *staging.File, snap *staging.Snapshot, obj backend.O
 	obj.Size = snap.Size
 	v := newVersion(obj)
 	extents, spec := snap.Current()
+	props := spec.Properties.Clone()
+	props.Lock = backend.ObjectLock{} // of this one version
+	f.tellStored(n, obj, props)       // before it is not staged any more: its name must be somewhere
 	n.lock()
 	clean, err := file.Committed(snap, v.remote)
 	if err != nil {
@@ -209,8 +212,6 @@ func (f *FS) committed(file *staging.File, snap *staging.Snapshot, obj backend.O
 	old := n.current
 	n.guessed = (n.guessed || n.untypedLocked() && n.inherited == "") && contenttype.ByName(obj.Key) == ""
 	n.current, n.failure = v, nil
-	props := spec.Properties.Clone()
-	props.Lock = backend.ObjectLock{} // of this one version
 	n.storedWithLocked(props, clean)
 	n.checked = time.Now()
 	var after, later []*deferredDelete
@@ -223,19 +224,10 @@ func (f *FS) committed(file *staging.File, snap *staging.Snapshot, obj backend.O
 	}
 	n.after = later
 	settled := clean && !n.written && n.writers == 0
-	shown := obj
-	if shown.LastModified.IsZero() {
-		shown.LastModified = n.attr.mtime
-	}
 	n.unlock()
 
-	shown.Metadata, shown.HasMetadata, shown.Headers = props.Metadata, true, props.Headers
 	f.facts.drop(obj.ID())
 	f.carriedTags(obj.ID(), props.Tags)
-	f.cfg.Metadata.Stored(shown)
-	remembered := shown
-	remembered.LastModified = time.Time{}
-	f.cfg.Metadata.Remember(remembered)
 	f.keepBlocks(file, extents, old, v)
 	for _, source := range after {
 		f.deleteAfter(source)
@@ -243,6 +235,20 @@ func (f *FS) committed(file *staging.File, snap *staging.Snapshot, obj backend.O
 	if settled {
 		f.settle(n, file)
 	}
+}
+
+// tellStored makes the cache of names and attributes know what was stored.
+func (f *FS) tellStored(n *node, obj backend.Object, props backend.Properties) {
+	obj.Metadata, obj.HasMetadata, obj.Headers = props.Metadata, true, props.Headers
+	shown := obj
+	if shown.LastModified.IsZero() {
+		n.rlock()
+		shown.LastModified = n.attr.mtime
+		n.runlock()
+	}
+	f.cfg.Metadata.Stored(shown)
+	obj.LastModified = time.Time{}
+	f.cfg.Metadata.Remember(obj)
 }
 
 // storedWithLocked takes over the properties that a commit had. Those that were changed since stay: the next commit has
