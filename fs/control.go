@@ -192,18 +192,26 @@ func (f *FS) Changed(bucket, key string) {
 
 // Notified waits until the kernel has been told what is to be told now, or ctx ends.
 func (f *FS) Notified(ctx context.Context) {
+	f.tell(ctx, func(*fuse.Server) {})
+}
+
+// tell has the notifier do something after what it was given before, and waits for it; false: ctx or the mount has ended first.
+func (f *FS) tell(ctx context.Context, what func(*fuse.Server)) bool {
 	told := make(chan struct{})
 	select {
-	case f.notify <- func(*fuse.Server) { close(told) }:
+	case f.notify <- func(s *fuse.Server) { defer close(told); what(s) }:
 	case <-ctx.Done():
-		return
+		return false
 	case <-f.ctx.Done():
-		return
+		return false
 	}
 	select {
 	case <-told:
+		return true
 	case <-ctx.Done():
+		return false
 	case <-f.ctx.Done():
+		return false
 	}
 }
 

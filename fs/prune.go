@@ -120,15 +120,7 @@ func (f *FS) prune() {
 		case <-f.tree.tooMany:
 		}
 		for batch := range slices.Chunk(f.tree.surplus(), pruneBatch) {
-			done := make(chan struct{})
-			select {
-			case f.notify <- func(s *fuse.Server) { defer close(done); f.pruneBatch(s, batch) }:
-			case <-f.ctx.Done():
-				return
-			}
-			select {
-			case <-done:
-			case <-f.ctx.Done():
+			if !f.tell(f.ctx, func(s *fuse.Server) { f.pruneBatch(s, batch) }) {
 				return
 			}
 		}
