@@ -161,23 +161,8 @@ const reachPatience = 5 * time.Second
 // reachAll asks every remote what a mount of it asks. One that does not answer as it should is told in the log and
 // does not keep the others from being mounted; if none does, the mount fails.
 func (p *parts) reachAll(ctx context.Context) error {
-	type answer struct {
-		m   *mountedStore
-		err error
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	answers := make(chan answer, len(p.stores))
-	var asking sync.WaitGroup
-	for _, m := range p.stores {
-		asking.Go(func() {
-			_, err := m.store.ListBuckets(ctx, "")
-			answers <- answer{m, err}
-		})
-	}
-	defer func() {
-		cancel()
-		asking.Wait()
-	}()
+	answers, end := p.askAll(ctx)
+	defer end()
 	failed := map[*mountedStore]error{}
 	var late <-chan time.Time
 	for waiting := slices.Clone(p.stores); len(waiting) > 0; {
@@ -213,25 +198,39 @@ func (p *parts) reachAll(ctx context.Context) error {
 
 // oneAlive asks all remotes at once and returns with the first that answers; the error is that of the last one.
 func (p *parts) oneAlive(ctx context.Context) error {
-	ctx, cancel := context.WithCancel(ctx)
-	answers := make(chan error, len(p.stores))
-	var asking sync.WaitGroup
-	for _, m := range p.stores {
-		asking.Go(func() {
-			_, err := m.store.ListBuckets(ctx, "")
-			answers <- err
-		})
-	}
-	defer asking.Wait()
-	defer cancel()
+	answers, end := p.askAll(ctx)
+	defer end()
 	var err error
 	for range p.stores {
-		err = <-answers
+		err = (<-answers).err
 		if k := backend.KindOf(err); err == nil || k != backend.KindUnreachable && k != backend.KindTransient {
 			return nil
 		}
 	}
 	return err
+}
+
+// A storeAnswer is what a store said when it was asked for its buckets.
+type storeAnswer struct {
+	m   *mountedStore
+	err error
+}
+
+// askAll asks all stores at once; each gives one answer. end stops who has not answered, and waits for them.
+func (p *parts) askAll(ctx context.Context) (answers <-chan storeAnswer, end func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	all := make(chan storeAnswer, len(p.stores))
+	var asking sync.WaitGroup
+	for _, m := range p.stores {
+		asking.Go(func() {
+			_, err := m.store.ListBuckets(ctx, "")
+			all <- storeAnswer{m, err}
+		})
+	}
+	return all, func() {
+		cancel()
+		asking.Wait()
+	}
 }
 
 // usable tells whether a store has answered such that something may work: who may not list the buckets may know their names.
