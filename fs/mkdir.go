@@ -82,6 +82,7 @@ func (f *FS) makeDir(ctx context.Context, parent *node, name, component string, 
 		a.encode(props.Metadata)
 		props.Metadata[metaSince] = strconv.FormatInt(since.Unix(), 10)
 	}
+	f.finishMove(ctx, backend.ObjectID{Bucket: at.bucket, Key: at.key + component})
 	obj, err := f.storeMarker(ctx, backend.ObjectID{Bucket: at.bucket, Key: key}, nil, props, true)
 	if err != nil {
 		return nil, err
@@ -93,6 +94,21 @@ func (f *FS) makeDir(ctx context.Context, parent *node, name, component string, 
 	f.cfg.Metadata.PrefixCreated(at.bucket, key, &obj)
 	f.touchDir(parent)
 	return n, nil
+}
+
+// finishMove stores a file that was renamed while it was written, so that the object under its old name goes now: VersityGW keeps no
+// directory beside a file of its name. What fails is tried again by others; the caller's request says what comes of it.
+func (f *FS) finishMove(ctx context.Context, old backend.ObjectID) {
+	d := f.promises.get(old)
+	if d == nil || d.File == "" {
+		return
+	}
+	f.staged.mu.RLock()
+	n := f.staged.nodes[d.File]
+	f.staged.mu.RUnlock()
+	if n != nil {
+		_ = f.commit(ctx, n, commitOptions{wait: true})
+	}
 }
 
 // touchDir shows that a directory's content changed.

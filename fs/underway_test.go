@@ -262,3 +262,23 @@ func TestEmptyFileThenKilled(t *testing.T) {
 		}
 	})
 }
+
+// TestMkdirWhereAFileWasRenamed: the object that a file which is still written has left under its old name is gone before a directory has
+// the name: some stores keep only one of them.
+func TestMkdirWhereAFileWasRenamed(t *testing.T) {
+	t.Parallel()
+	for _, commit := range []CommitMode{CommitClose, CommitBackground} {
+		m := newTestMount(t, testOptions{commit: commit})
+		m.put("e", []byte("stored"))
+		file, err := os.OpenFile(m.path("e"), os.O_RDWR, 0)
+		check(t, err)
+		check(t, file.Truncate(3))
+		check(t, os.Rename(m.path("e"), m.path("b")))
+		check(t, os.Rename(m.path("b"), m.path("c")))
+		check(t, os.Mkdir(m.path("e"), 0o755))
+		m.gone("e")
+		m.gone("b")
+		m.mustHave("c", "sto")
+		check(t, file.Close())
+	}
+}
