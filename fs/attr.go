@@ -22,6 +22,15 @@ type attr struct {
 	target string    // of a symlink; empty: it is the content, not read yet
 }
 
+// same compares times as moments, whatever zone they are told in.
+func (a attr) same(b attr) bool {
+	if !a.mtime.Equal(b.mtime) || !a.atime.Equal(b.atime) {
+		return false
+	}
+	a.mtime, a.atime = b.mtime, b.atime
+	return a == b
+}
+
 func (f *FS) dirAttr() attr {
 	return attr{mode: syscall.S_IFDIR | f.cfg.DirMode, uid: f.cfg.UID, gid: f.cfg.GID, mtime: f.started}
 }

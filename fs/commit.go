@@ -212,6 +212,7 @@ func (f *FS) committed(file *staging.File, snap *staging.Snapshot, obj backend.O
 	old := n.current
 	n.guessed = (n.guessed || n.untypedLocked() && n.inherited == "") && contenttype.ByName(obj.Key) == ""
 	n.current, n.failure = v, nil
+	n.inherited, n.given, n.dated = "", nil, false // of a file that was never stored
 	n.storedWithLocked(props, clean)
 	n.checked = time.Now()
 	var after, later []*deferredDelete

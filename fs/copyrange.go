@@ -105,7 +105,7 @@ func (f *FS) copyRange(file *staging.File, to int64, src, dst *node, from, lengt
 	if length <= 0 {
 		return 0, nil
 	}
-	if to == 0 && src.props != nil && dst.inherited == "" {
+	if to == 0 && src.props != nil && dst.current == nil && dst.inherited == "" {
 		dst.inherited = src.props.Headers.ContentType // known from open: the commit need not ask
 	}
 	return length, file.SetRemote(to, v.remote, from, length)

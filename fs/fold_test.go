@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	mathrand "math/rand/v2"
+	"os"
 	"runtime"
 	"strings"
 	"sync"
@@ -338,5 +339,20 @@ func TestNotedIsBounded(t *testing.T) {
 	}
 	if last := dirs[len(dirs)-1]; len(last.following.all) != 1000 || kept < 50 || kept > 200 {
 		t.Errorf("%d directories have what they noted, the last %d", kept, len(last.following.all))
+	}
+}
+
+// TestStoredFilesAreFolded: a file that this mount has made is folded like others once it is stored, also one that was copied and one that
+// the configuration gave properties.
+func TestStoredFilesAreFolded(t *testing.T) {
+	t.Parallel()
+	m := newTestMount(t, testOptions{defaults: func(backend.ObjectID) backend.Properties {
+		return backend.Properties{Metadata: map[string]string{"project": "x"}}
+	}})
+	m.put("source", []byte("a source"))
+	m.copyRange("source", "copy")
+	check(t, os.WriteFile(m.path("made"), []byte("made"), 0o644))
+	for _, name := range []string{"copy", "made"} {
+		eventually(t, func() bool { return fold(m.nodeOf(name)) }) // the kernel tells of the last close later
 	}
 }

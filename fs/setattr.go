@@ -106,7 +106,7 @@ func wanted(a attr, in *fuse.SetAttrIn) (b attr, times bool) {
 func (f *FS) setAttributes(ctx context.Context, n *node, in *fuse.SetAttrIn) error {
 	n.rlock()
 	next, times := wanted(n.attr, in)
-	same := next == n.attr
+	same := next.same(n.attr)
 	rights := next.mode != n.attr.mode || next.uid != n.attr.uid || next.gid != n.attr.gid
 	n.runlock()
 	if same {
