@@ -77,6 +77,10 @@ func (r *request) end(err error) {
 func (r *request) watch() {
 	look, ended, cancel := time.NewTicker(time.Second), r.leftBehind, r.cancel
 	defer look.Stop()
+	if r.fs.interrupted.some() && ended() { // the second file that a process leaves behind waits no second more
+		r.end(context.Canceled)
+		return
+	}
 	for {
 		select {
 		case <-r.finished:
@@ -104,7 +108,7 @@ func (r *request) deadlySignalPending() bool {
 }
 
 // leftBehind reports whether a process that ends because of a signal closes its files on its way out. No signal reaches it any more, not even
-// KILL: the kernel drops them, and nothing in /proc tells (seen on Linux 6.18, since 6.1 by its source). So it is known by what was before: the signal
+// KILL: the kernel drops them, and no pending signal shows in /proc (seen on Linux 6.18, since 6.1 by its source). So it is known by what was before: the signal
 // that ends it, one that has ended a wait of it, or an exit code of 128 and a signal, which is how shells, and programs that catch it, say so.
 func (r *request) leftBehind() bool {
 	pending, memory := pendingSignal(r.pid)
@@ -141,6 +145,13 @@ func (i *interruptions) add(process uint32, now time.Time) {
 		i.until = make(map[uint32]time.Time)
 	}
 	i.until[process] = now.Add(interruptedFor)
+}
+
+// some tells whether there may be any.
+func (i *interruptions) some() bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return len(i.until) > 0
 }
 
 func (i *interruptions) has(process uint32, now time.Time) bool {

@@ -13,6 +13,11 @@ import (
 // writeMarker puts a directory's marker; with attributes, those of the directory and the day before
 // now as the time from which on they are kept. What the marker has else stays, its bytes too.
 func (f *FS) writeMarker(ctx context.Context, dir *node, withAttributes bool) error {
+	return f.inTurn(ctx, dir, func() error { return f.writeMarkerInTurn(ctx, dir, withAttributes) })
+}
+
+// inTurn calls fn when nobody else changes the marker of a directory.
+func (f *FS) inTurn(ctx context.Context, dir *node, fn func() error) error {
 	leave, err := f.enter(ctx, dir)
 	if err != nil {
 		return err
@@ -23,7 +28,7 @@ func (f *FS) writeMarker(ctx context.Context, dir *node, withAttributes bool) er
 		return err
 	}
 	defer done()
-	return f.writeMarkerInTurn(ctx, dir, withAttributes)
+	return fn()
 }
 
 // writeMarkerInTurn is writeMarker for who has claimed the directory's turn: the ETag of a marker without bytes is always

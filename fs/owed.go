@@ -29,9 +29,11 @@ func (f *FS) markUpload(ctx context.Context, file *staging.File) error {
 	switch {
 	case ctx.Err() != nil:
 		return &backend.Error{Kind: backend.KindCanceled, Op: "PutMarker", Err: context.Cause(ctx)}
-	case backend.IsKind(err, backend.KindNotExist): // no bucket: the upload will say so
+	case backend.IsKind(err, backend.KindNoBucket): // the upload will say so
+		return nil
+	case backend.IsKind(err, backend.KindNotExist): // the marker's own bytes have gone: another client's doing
 		err = nil
-	case raced(err): // no conflict of the file
+	case raced(err), backend.IsKind(err, backend.KindUnknown): // no conflict of the file, and no doubt about it
 		err = &backend.Error{Kind: backend.KindTransient, Op: "PutMarker", Err: err}
 	}
 	if err == nil {

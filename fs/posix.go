@@ -164,7 +164,12 @@ func (f *FS) markKeeping(ctx context.Context, dir *node) error {
 			return err
 		}
 	}
-	return f.writeMarker(ctx, dir, true)
+	return f.inTurn(ctx, dir, func() error {
+		if f.keepState(dir).kept { // written by who had the turn before: many uploads may want one marker
+			return nil
+		}
+		return f.writeMarkerInTurn(ctx, dir, true)
+	})
 }
 
 // keepArriving makes a directory keep attributes before a node that has some is moved there.
