@@ -80,7 +80,7 @@ func (c *Cache) Ask(ctx context.Context, obj backend.Object) (backend.Object, bo
 		return obj, false
 	}
 	if fl.answer == nil || fl.answer.ETag != obj.ETag {
-		return obj, false
+		return c.Details(obj) // who asked first had seen another version; its answer may be about this one
 	}
 	return *fl.answer, true
 }
