@@ -268,14 +268,19 @@ func TestMemoryOfOpenFiles(t *testing.T) {
 	}
 }
 
-// openMany opens the first files of a directory of a vastStore and reads a byte of each.
+// opensMany is held by a test that has many files open: this process may have some 20,000.
+var opensMany sync.Mutex
+
+// openMany opens the first files of a directory of a vastStore and reads a byte of each. Other tests that call it wait for the end of this one.
 func openMany(t *testing.T, dir string, files int) []*os.File {
 	t.Helper()
+	opensMany.Lock()
 	open := make([]*os.File, files)
 	t.Cleanup(func() {
 		for _, f := range open {
 			_ = f.Close()
 		}
+		opensMany.Unlock()
 	})
 	var group errgroup.Group
 	group.SetLimit(32)
