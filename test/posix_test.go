@@ -38,7 +38,7 @@ func TestPosix(t *testing.T) {
 			t.Parallel()
 			s := openStore(t, c.store)
 			m := newMount(t, mountOptions{store: s, source: "s3://" + s.newBucket(t), args: c.args()})
-			const patience = 3 * time.Minute                       // of one check, whatever runs beside it
+			const patience = 8 * time.Minute                       // of one check, whatever runs beside it: three were too few once
 			watchdog := time.AfterFunc(patience, m.dumpGoroutines) // frees a call that hangs
 			defer watchdog.Stop()
 			for _, name := range slices.Sorted(maps.Keys(posixtest.All)) {
